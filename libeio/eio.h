@@ -1,0 +1,330 @@
+/* eio.h - asynchronous file I/O for C programs: interface and manual.
+ *
+ * A program creates a context, fills a request, submits it, and polls. The
+ * work happens elsewhere (worker threads, the kernel's ring, or at once when
+ * the kernel says that it would not block); the callback runs in eio_poll(),
+ * in the thread that called it, and nowhere else.
+ *
+ *     submit -> inline attempt -> ring -> ready queue -> worker
+ *            -> done queue -> wakeup fd -> poll -> callback -> release
+ *
+ * Threads: a context has one owner thread. Every function that takes a
+ * context must be called by its owner. Different contexts are independent.
+ *
+ * Errors: a request's `result` is what the system call returned; when that is
+ * -1, `errorno` says why. Functions here return 0, or -1 with errno set.
+ */
+#ifndef EIO_H
+#define EIO_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+typedef struct eio_ctx eio_ctx;
+typedef struct eio_req eio_req;
+typedef struct eio_wd eio_wd;
+
+/* One number per operation; eio_ops.def has a row for each, with the request's
+ * members that it reads and what it leaves behind. */
+enum eio_op {
+  EIO_GROUP, /* a container for other requests, see below */
+#define EIO_OP(id, name, args, result, execute, ring, flags) EIO_##id,
+#include "eio_ops.def"
+#undef EIO_OP
+  EIO_OP_COUNT
+};
+
+/* Priorities: served, and handed back, highest first; first in, first out
+ * within one. */
+#define EIO_PRI_MIN (-4)
+#define EIO_PRI_MAX 4
+
+/* The states of a request, and who owns it meanwhile. Cancelled is a flag
+ * (EIO_CANCELLED), not a state. */
+enum eio_state {
+  EIO_NEW,      /* the caller: being filled */
+  EIO_READY,    /* the ready queue */
+  EIO_RUNNING,  /* one worker, or the ring */
+  EIO_DONE,     /* the done queue */
+  EIO_FINISHED, /* the caller again, from eio_next() to eio_release() */
+  EIO_STATE_COUNT
+};
+
+/* Flags of a request; the caller may set or clear only those marked (c). */
+#define EIO_CANCELLED 0x01 /* never executed from now on, never called back */
+#define EIO_FAILED    0x02 /* (c) do not execute: result and errorno are set */
+#define EIO_FREE_BUF  0x04 /* (c) `buf` is malloc'ed and freed with the request */
+#define EIO_OWNS_FD   0x08 /* (c) `result` is a descriptor nobody has taken yet */
+#define EIO_RIPE      0x10 /* a group that was polled and waits for members */
+#define EIO_ORPHAN    0x20 /* dropped by eio_reset() or a fork */
+#define EIO_FEEDING   0x40 /* a group whose feeder runs right now */
+#define EIO_NO_INLINE 0x80 /* (c) do not try in submit */
+
+typedef void (*eio_cb)(eio_req *req);
+
+/* A request. The caller owns the memory from eio_req_init() to eio_submit()
+ * and again from the callback on; it may be part of a larger struct. Strings,
+ * buffers and directories that it points to must stay as they are in between,
+ * and remain the caller's. */
+struct eio_req {
+  eio_req *next, *prev;      /* private: the queue that the state names */
+  eio_req *group;            /* the group that this is a member of, or NULL */
+  eio_req *older, *younger;  /* private: the other members of that group */
+
+  eio_cb cb;                 /* called by eio_poll(), may be NULL */
+  void *data;                /* the caller's */
+
+  char *path;                /* first path name (or link text) */
+  union {
+    char *path2;             /* second path name */
+    void *buf;               /* data to write, buffer to fill, or result */
+    void (*feed)(eio_req *); /* groups: called while members are few */
+  };
+  eio_wd *wd;                /* what a relative `path` is relative to; NULL: "." */
+  union {
+    int64_t offs;            /* file offset; device number */
+    double nv1;              /* time: access time; seconds */
+    eio_wd *wd2;             /* as wd, for path2 */
+    eio_req *members;        /* private: groups: youngest member */
+  };
+  union {
+    uint64_t size;           /* bytes */
+    double nv2;              /* time: modification time */
+    uint64_t nmembers;       /* groups: how many members are left (read only) */
+  };
+  int32_t fd;                /* file descriptor, -1: use path */
+  union {
+    int32_t arg1;            /* flags, command, uid, second descriptor... */
+    int32_t limit;           /* groups: feed while there are fewer members */
+  };
+  int32_t arg2;              /* mode, gid... */
+  int32_t errorno;           /* errno when result is -1, else 0 */
+  int64_t result;            /* -1 until something else is known */
+  uint8_t op;                /* enum eio_op */
+  int8_t pri;                /* EIO_PRI_MIN .. EIO_PRI_MAX */
+  uint8_t state;             /* enum eio_state; private */
+  volatile uint8_t flags;    /* EIO_CANCELLED and so on */
+  uint32_t id;               /* a number for traces, unique within a context */
+};
+
+/* Contexts ------------------------------------------------------------- */
+
+/* Creates a context without threads; NULL with errno set when memory or
+ * descriptors are short. */
+eio_ctx *eio_create(void);
+
+/* Drops everything outstanding, without callbacks, and the context. Requests
+ * still known to it must have been collected with eio_orphan() first; those
+ * that workers are executing right now leak, with all that they point to. */
+void eio_destroy(eio_ctx *ctx);
+
+/* Drops everything outstanding: afterwards the context is as if never used,
+ * but for its limits, its engine and the number of its wakeup descriptor.
+ * Dropped requests come back through eio_orphan(). A fork does this in the
+ * child by itself. */
+void eio_reset(eio_ctx *ctx);
+
+/* The next dropped request, in state FINISHED, or NULL; give it to
+ * eio_release() like any other, then free it. Those that a worker still
+ * executes follow when it is done. */
+eio_req *eio_orphan(eio_ctx *ctx);
+
+/* The context's wish to have its owner call eio_orphan() soon: `hook` is
+ * called in the child of a fork when there are orphans; it may only set
+ * flags. */
+void eio_on_fork(eio_ctx *ctx, void (*hook)(void *), void *data);
+
+/* Requests ------------------------------------------------------------- */
+
+/* Makes an empty request for an operation: result -1, fd -1, priority 0,
+ * everything else 0. */
+void eio_req_init(eio_req *req, enum eio_op op);
+
+/* Hands over a request. Never blocks on I/O (engine "sync" excepted), never
+ * calls back. When no thread can be had and none is there, the request is
+ * executed before this returns. */
+void eio_submit(eio_ctx *ctx, eio_req *req);
+
+/* Cancels a request: it is not executed if that has not begun, and not called
+ * back if that has not begun. It still comes out of eio_next() (cancelled),
+ * and counts as outstanding until then. A group's members are cancelled with
+ * it. Harmless in any state from READY on. */
+void eio_cancel(eio_ctx *ctx, eio_req *req);
+
+/* Executes an operation in the calling thread, without any context; sets
+ * result and errorno. */
+void eio_execute(eio_req *req);
+
+/* Frees what the library allocated for the request's result, and closes a
+ * descriptor nobody took. eio_release() does this as well. */
+void eio_req_finish(eio_req *req);
+
+/* Groups --------------------------------------------------------------- */
+/* A group is a request of operation EIO_GROUP. It is finished by the first
+ * poll that finds it without members, or when its last member is released
+ * after that. Members can be added until its callback begins. */
+
+/* Adds a request that was submitted to a group. One that is FINISHED or
+ * already a member somewhere is left alone. Returns -1 with EINVAL when the
+ * group is FINISHED or would contain itself. */
+int eio_group_add(eio_ctx *ctx, eio_req *group, eio_req *req);
+
+/* Cancels the members, and takes the feeder away; the group itself will
+ * finish normally. */
+void eio_group_cancel_members(eio_ctx *ctx, eio_req *group);
+
+/* Sets the number of members below which the feeder is called; 0 pauses. */
+void eio_group_limit(eio_ctx *ctx, eio_req *group, int limit);
+
+/* Sets the feeder (NULL: none) and calls it right away. A limit of 0 becomes
+ * 2. The feeder is called again whenever fewer than `limit` members are left,
+ * and is removed when a call adds nothing. */
+void eio_group_feed(eio_ctx *ctx, eio_req *group, void (*feed)(eio_req *));
+
+/* Poll side ------------------------------------------------------------ */
+
+/* The wakeup descriptor: readable while there is something for eio_poll() to
+ * do. It keeps its number for the life of the context, also in the child of a
+ * fork. */
+int eio_poll_fd(const eio_ctx *ctx);
+
+/* Calls back and releases what is done; at most max_reqs requests (0: no
+ * limit), at least for max_time nanoseconds (0: no limit). Returns 0 when
+ * nothing is left, -1 when something is. Requests that a callback submits and
+ * that are done before it returns wait for the next call. */
+int eio_poll(eio_ctx *ctx, unsigned max_reqs, uint64_t max_time);
+
+/* eio_poll() in parts, for callers that want to own the loop:
+ * begin { next [callback] release } end. Nests. eio_next() gives the next
+ * request (state FINISHED, perhaps cancelled) or NULL; eio_release() tells its
+ * group and leaves the memory to the caller. */
+void eio_poll_begin(eio_ctx *ctx);
+eio_req *eio_next(eio_ctx *ctx);
+void eio_release(eio_ctx *ctx, eio_req *req);
+int eio_poll_end(eio_ctx *ctx);
+
+/* Puts a request from eio_next() back, cancelled: the next poll has it first,
+ * not to be called back again but to be released. */
+void eio_unfinish(eio_ctx *ctx, eio_req *req);
+
+/* Waits until something is done or nothing is outstanding, for at most
+ * timeout milliseconds (-1: forever). Returns 0, or -1 with EINTR or
+ * EAGAIN (time is up). */
+int eio_poll_wait(eio_ctx *ctx, int timeout);
+
+unsigned eio_nreqs(const eio_ctx *ctx);    /* callback not yet begun */
+unsigned eio_nready(const eio_ctx *ctx);   /* not yet executing */
+unsigned eio_npending(const eio_ctx *ctx); /* executed, not yet polled */
+unsigned eio_nthreads(const eio_ctx *ctx); /* worker threads alive */
+
+/* Limits --------------------------------------------------------------- */
+
+/* At least / at most so many requests execute at a time (defaults 8 and no
+ * limit; threads start on demand up to the smaller of the two). Raising the
+ * minimum raises the maximum if need be. A maximum of 0 queues without
+ * executing. eio_set_max_parallel() waits for threads above the limit to
+ * finish what they execute. */
+void eio_set_min_parallel(eio_ctx *ctx, unsigned n);
+void eio_set_max_parallel(eio_ctx *ctx, unsigned n);
+unsigned eio_parallel(const eio_ctx *ctx); /* the smaller of the two */
+
+/* Threads that had nothing to do for `seconds` (default 10) exit while more
+ * than n (default 4) are idle. */
+void eio_set_max_idle(eio_ctx *ctx, unsigned n);
+void eio_set_idle_timeout(eio_ctx *ctx, double seconds);
+
+/* Engines -------------------------------------------------------------- */
+
+/* Chooses the engine for requests submitted from now on: "pool" (threads, the
+ * default), "uring" (the kernel's ring where it pays, threads for the rest) or
+ * "sync" (executes in eio_submit()). Returns -1 with EINVAL for another name,
+ * -1 with the system's errno when the ring is refused; the pool is active
+ * then. The ring is created here, never unasked. */
+int eio_set_engine(eio_ctx *ctx, const char *name);
+
+/* The active engine's name; *why (if not NULL) is the reason why the one asked
+ * for last is not active, or "". */
+const char *eio_engine(const eio_ctx *ctx, const char **why);
+
+/* Counters for tests and tuning; see struct eio_stats in eio_int.h. */
+struct eio_stats {
+  uint64_t submitted;       /* requests */
+  uint64_t inlined;         /* finished by the inline attempt */
+  uint64_t inline_declined; /* attempted inline, went on to a worker */
+  uint64_t executed;        /* by workers (or the sync engine) */
+  uint64_t ring;            /* finished by the ring */
+  uint64_t ring_declined;   /* offered to the ring, went on to a worker */
+  uint64_t wakeups;         /* writes to the wakeup descriptor */
+  uint64_t threads_started;
+};
+void eio_get_stats(eio_ctx *ctx, struct eio_stats *stats);
+
+/* Working directories -------------------------------------------------- */
+
+/* Opens a directory for use as wd or wd2, with one reference; NULL with
+ * errno. May block: operation EIO_WD does the same asynchronously. */
+eio_wd *eio_wd_open(eio_wd *base, const char *path);
+
+/* References are counted by the owner thread alone. Dropping the last one
+ * closes the descriptor. NULL is fine. */
+eio_wd *eio_wd_ref(eio_wd *wd);
+void eio_wd_unref(eio_wd *wd);
+
+/* The absolute path that the directory had when it was opened. */
+const char *eio_wd_path(const eio_wd *wd);
+
+/* Results -------------------------------------------------------------- */
+
+/* A directory as EIO_READDIR leaves it in `buf` (one block, names included);
+ * `result` is the number of entries. */
+struct eio_dent {
+  uint64_t inode;
+  uint32_t name;    /* offset into the block's names, see eio_dent_name() */
+  uint16_t namelen; /* without the terminating NUL */
+  uint8_t type;     /* EIO_DT_... */
+  uint8_t score;    /* private: likeliness of being a directory */
+};
+struct eio_dents {
+  const char *names;
+  struct eio_dent *list;
+  uint32_t count;
+  uint32_t ndirs;   /* EIO_SCANDIR: the first so many are directories */
+};
+#define eio_dent_name(dents, dent) ((dents)->names + (dent)->name)
+
+enum { /* values of the kernel's d_type */
+  EIO_DT_UNKNOWN = 0, EIO_DT_FIFO = 1, EIO_DT_CHR = 2, EIO_DT_DIR = 4,
+  EIO_DT_BLK = 6, EIO_DT_REG = 8, EIO_DT_LNK = 10, EIO_DT_SOCK = 12,
+  EIO_DT_WHT = 14
+};
+enum { /* arg1 of EIO_READDIR, before and after */
+  EIO_READDIR_DENTS = 0x01,
+  EIO_READDIR_DIRS_FIRST = 0x02,
+  EIO_READDIR_STAT_ORDER = 0x04,
+  EIO_READDIR_FOUND_UNKNOWN = 0x80
+};
+
+/* An extent as EIO_FIEMAP leaves them in `buf`; `result` is their number. */
+struct eio_extent {
+  uint64_t logical, physical, length;
+  uint32_t flags;
+};
+
+enum { EIO_MT_MODIFY = 1 }; /* arg1 of EIO_MTOUCH */
+
+/* What a row of eio_ops.def says, for callers that derive from it. */
+enum eio_result_kind {
+#define EIO_RESULT(kind) EIO_R_##kind,
+#include "eio_results.def"
+#undef EIO_RESULT
+  EIO_RESULT_KINDS
+};
+struct eio_op_info {
+  const char *name; /* "read" */
+  const char *args; /* letters, see eio_ops.def */
+  enum eio_result_kind result;
+};
+const struct eio_op_info *eio_op_info(enum eio_op op);
+
+#endif

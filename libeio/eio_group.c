@@ -1,0 +1,133 @@
+/* eio_group.c - groups: requests that are finished when their members are.
+ *
+ * Everything here belongs to the owner thread. A group is in the done queue
+ * from its submission on; when poll finds it with members left it becomes ripe
+ * and is in no queue until its last member is released. */
+#include "eio_int.h"
+
+static bool is_group(const eio_req *req)
+{
+  return req->op == EIO_GROUP;
+}
+
+static void ripen(eio_ctx *ctx, eio_req *group)
+{
+  group->flags &= (uint8_t)~EIO_RIPE;
+  if (group->flags & EIO_ORPHAN) {
+    pthread_mutex_lock(&ctx->lock);
+    eio_queue_push(&ctx->orphans, group);
+    pthread_mutex_unlock(&ctx->lock);
+  } else
+    eio_queue_unshift(&ctx->done, group); /* right after its last member */
+}
+
+/* Calls the feeder until there are enough members. */
+static void feed(eio_ctx *ctx, eio_req *group)
+{
+  if (group->flags & EIO_FEEDING)
+    return;
+  while (group->feed && !(group->flags & EIO_CANCELLED)
+         && group->nmembers < (uint64_t)group->limit) {
+    uint64_t before = group->nmembers;
+
+    group->flags |= EIO_FEEDING;
+    group->feed(group);
+    group->flags &= (uint8_t)~EIO_FEEDING;
+    if (group->nmembers <= before)
+      group->feed = NULL;
+  }
+  (void)ctx;
+}
+
+static void unlink_member(eio_req *req)
+{
+  eio_req *group = req->group;
+
+  if (req->younger)
+    req->younger->older = req->older;
+  else
+    group->members = req->older;
+  if (req->older)
+    req->older->younger = req->younger;
+  req->group = req->older = req->younger = NULL;
+  group->nmembers--;
+}
+
+void eio__group_released(eio_ctx *ctx, eio_req *req)
+{
+  eio_req *group = req->group;
+
+  if (!group)
+    return;
+  if (req->flags & EIO_ORPHAN) {
+    group->flags |= EIO_ORPHAN | EIO_CANCELLED;
+    group->feed = NULL;
+  }
+  unlink_member(req);
+  feed(ctx, group);
+  if (!group->nmembers && (group->flags & EIO_RIPE))
+    ripen(ctx, group);
+}
+
+int eio_group_add(eio_ctx *ctx, eio_req *group, eio_req *req)
+{
+  if (group->state == EIO_FINISHED) {
+    errno = EINVAL;
+    return -1;
+  }
+  for (eio_req *up = group; up; up = up->group)
+    if (up == req) {
+      errno = EINVAL;
+      return -1;
+    }
+  if (req->group || req->state == EIO_FINISHED)
+    return 0;
+  req->group = group;
+  req->older = group->members;
+  if (group->members)
+    group->members->younger = req;
+  group->members = req;
+  group->nmembers++;
+  if (group->flags & EIO_CANCELLED)
+    eio_cancel(ctx, req);
+  return 0;
+}
+
+void eio__group_walk(eio_ctx *ctx, eio_req *group, void (*f)(eio_ctx *, eio_req *))
+{
+  eio_req *req = group;
+
+  for (;;) {
+    f(ctx, req);
+    if (is_group(req) && req->members) {
+      req = req->members;
+      continue;
+    }
+    while (req != group && !req->older)
+      req = req->group;
+    if (req == group)
+      return;
+    req = req->older;
+  }
+}
+
+void eio_group_cancel_members(eio_ctx *ctx, eio_req *group)
+{
+  group->feed = NULL;
+  for (eio_req *req = group->members; req; req = req->older)
+    eio_cancel(ctx, req);
+}
+
+void eio_group_limit(eio_ctx *ctx, eio_req *group, int limit)
+{
+  group->limit = limit < 0 ? 0 : limit;
+  feed(ctx, group);
+}
+
+void eio_group_feed(eio_ctx *ctx, eio_req *group, void (*f)(eio_req *))
+{
+  group->feed = f;
+  if (!group->limit)
+    group->limit = 2;
+  feed(ctx, group);
+}

@@ -1,0 +1,276 @@
+/* eio_inline.c - attempts to finish a request in submit, without blocking.
+ *
+ * Only answers that are certain count: success, or data that is all there.
+ * Anything else (an error, a short read that fstat() does not explain) is left
+ * to a worker, which asks the kernel again and reports what it says. A call
+ * that the system refuses altogether is not tried again in this context. */
+#include "eio_int.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "eio_plat.h"
+
+/* Larger reads are better copied by a worker, on another processor. */
+#define READ_MAX (32 * 1024)
+
+enum { LATCH_READ = 1, LATCH_OPEN = 2 };
+
+#if EIO_HAVE_PREADV2 || EIO_HAVE_OPENAT2
+/* The system has no such call, or a sandbox forbids it. */
+static bool is_refusal(int error)
+{
+  return error == ENOSYS || error == EPERM || error == EINVAL;
+}
+#endif
+
+#if EIO_HAVE_PREADV2
+static bool inline_read(eio_ctx *ctx, eio_req *req)
+{
+  struct iovec iov = { req->buf, req->size };
+  struct stat st;
+  ssize_t n;
+
+  if (req->size > READ_MAX || req->offs < 0 || ctx->latched & LATCH_READ)
+    return false;
+  n = preadv2(req->fd, &iov, 1, req->offs, RWF_NOWAIT);
+  if (n < 0) {
+    if (is_refusal(errno))
+      ctx->latched |= LATCH_READ;
+    return false;
+  }
+  /* Some kernels answer 0 or less than is there. */
+  if ((uint64_t)n < req->size
+      && (fstat(req->fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0
+          || req->offs + n < st.st_size))
+    return false;
+  req->result = n;
+  return true;
+}
+#else
+static bool inline_read(eio_ctx *ctx, eio_req *req)
+{
+  (void)ctx, (void)req;
+  return false;
+}
+#endif
+
+#if EIO_HAVE_OPENAT2 && EIO_HAVE_STATX && EIO_HAVE_O_PATH
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+
+/* File systems that answer from memory: fstat() and close() do not wait for
+ * anything else than the kernel itself. */
+static bool is_local_type(long type)
+{
+  switch ((unsigned)type) {
+  case 0xef53:     /* ext2, ext3, ext4 */
+  case 0x58465342: /* xfs */
+  case 0x9123683e: /* btrfs */
+  case 0xf2f52010: /* f2fs */
+  case 0x01021994: /* tmpfs */
+  case 0x858458f6: /* ramfs */
+  case 0x9fa0:     /* proc */
+  case 0x62656572: /* sysfs */
+    return true;
+  default:
+    return false;
+  }
+}
+
+/* Remembers the answer for the devices seen last. */
+static bool is_local(eio_ctx *ctx, int fd, uint32_t major, uint32_t minor)
+{
+  struct eio_device *d = &ctx->devices[(major * 31 + minor) % EIO_NDEVICES];
+  struct statfs fs;
+
+  if (!d->known || d->major != major || d->minor != minor) {
+    if (fstatfs(fd, &fs) < 0)
+      return false;
+    *d = (struct eio_device){ true, is_local_type((long)fs.f_type), major, minor };
+  }
+  return d->local;
+}
+
+/* Opens a name if that takes no more than the directory cache. */
+static int open_cached(eio_ctx *ctx, const eio_req *req, int flags)
+{
+  struct open_how how = { .flags = (uint64_t)(flags | O_CLOEXEC), .resolve = RESOLVE_CACHED };
+  int fd;
+
+  if (ctx->latched & LATCH_OPEN)
+    return -1;
+  fd = (int)syscall(SYS_openat2, req->wd ? req->wd->fd : AT_FDCWD, req->path, &how, sizeof how);
+  if (fd < 0 && flags & O_PATH && is_refusal(errno))
+    ctx->latched |= LATCH_OPEN;
+  return fd;
+}
+
+/* Asks what the kernel has in memory about an open file; false when that may
+ * be out of date (a network file system). */
+static bool stat_cached(eio_ctx *ctx, int fd, struct statx *stx)
+{
+  return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, stx) == 0
+         && is_local(ctx, fd, stx->stx_dev_major, stx->stx_dev_minor);
+}
+
+static struct timespec timespec_of(struct statx_timestamp t)
+{
+  return (struct timespec){ .tv_sec = t.tv_sec, .tv_nsec = t.tv_nsec };
+}
+
+static void fill_stat(struct stat *st, const struct statx *stx)
+{
+  *st = (struct stat){
+    .st_dev = makedev(stx->stx_dev_major, stx->stx_dev_minor),
+    .st_ino = stx->stx_ino,
+    .st_mode = stx->stx_mode,
+    .st_nlink = stx->stx_nlink,
+    .st_uid = stx->stx_uid,
+    .st_gid = stx->stx_gid,
+    .st_rdev = makedev(stx->stx_rdev_major, stx->stx_rdev_minor),
+    .st_size = (off_t)stx->stx_size,
+    .st_blksize = (blksize_t)stx->stx_blksize,
+    .st_blocks = (blkcnt_t)stx->stx_blocks,
+    .st_atim = timespec_of(stx->stx_atime),
+    .st_mtim = timespec_of(stx->stx_mtime),
+    .st_ctim = timespec_of(stx->stx_ctime),
+  };
+}
+
+static bool inline_stat(eio_ctx *ctx, eio_req *req)
+{
+  int fd = req->fd >= 0 ? req->fd
+    : open_cached(ctx, req, O_PATH | (req->op == EIO_LSTAT ? O_NOFOLLOW : 0));
+  struct statx stx;
+  struct stat *st;
+  bool ok;
+
+  if (fd < 0)
+    return false;
+  ok = stat_cached(ctx, fd, &stx);
+  if (fd != req->fd)
+    close(fd);
+  if (!ok || !(st = malloc(sizeof *st)))
+    return false;
+  fill_stat(st, &stx);
+  req->buf = st;
+  req->flags |= EIO_FREE_BUF;
+  req->result = 0;
+  return true;
+}
+
+/* A regular file with a name is closed at once; one without is deleted then,
+ * which may take long. */
+static bool inline_close(eio_ctx *ctx, eio_req *req)
+{
+  struct statx stx;
+
+  if (!stat_cached(ctx, req->fd, &stx) || !S_ISREG(stx.stx_mode) || !stx.stx_nlink)
+    return false;
+  eio_execute(req);
+  return true;
+}
+
+/* Opens a regular file for reading by name, when its data is to be had without
+ * waiting. What it is has to be known before: opening a FIFO waits for its
+ * other side, or disturbs it. The second lookup may find something else, hence
+ * O_NONBLOCK. */
+static int open_regular(eio_ctx *ctx, eio_req *req, int flags, struct statx *stx)
+{
+  int fd, peek = open_cached(ctx, req, O_PATH | (flags & O_NOFOLLOW));
+
+  if (peek < 0)
+    return -1;
+  fd = stat_cached(ctx, peek, stx) && S_ISREG(stx->stx_mode)
+    ? open_cached(ctx, req, flags | O_NONBLOCK) : -1;
+  close(peek);
+  return fd;
+}
+
+static bool inline_open(eio_ctx *ctx, eio_req *req)
+{
+  struct statx stx;
+  int fd;
+
+  if (req->arg1 & ~(O_ACCMODE | O_APPEND | O_CLOEXEC | O_NOFOLLOW))
+    return false;
+  fd = open_regular(ctx, req, req->arg1, &stx);
+  if (fd < 0)
+    return false;
+  if (fcntl(fd, F_SETFL, req->arg1 & O_APPEND) < 0) {
+    close(fd);
+    return false;
+  }
+  req->result = fd;
+  req->flags |= EIO_OWNS_FD;
+  return true;
+}
+
+/* Whole small files. */
+static bool inline_load(eio_ctx *ctx, eio_req *req)
+{
+  struct statx stx;
+  char *buf;
+  ssize_t n = -1;
+  int fd;
+
+  if (req->offs || req->size || ctx->latched & LATCH_READ)
+    return false;
+  fd = open_regular(ctx, req, O_RDONLY, &stx);
+  if (fd < 0)
+    return false;
+  if (stx.stx_size && stx.stx_size <= READ_MAX && (buf = malloc(stx.stx_size + 1))) {
+    struct iovec iov = { buf, stx.stx_size + 1 };
+
+    n = preadv2(fd, &iov, 1, 0, RWF_NOWAIT);
+    if (n == (ssize_t)stx.stx_size) {
+      buf[n] = 0;
+      req->buf = buf;
+      req->flags |= EIO_FREE_BUF;
+      req->result = n;
+    } else {
+      free(buf);
+      n = -1;
+    }
+  }
+  close(fd);
+  return n >= 0;
+}
+#else
+# define inline_stat inline_none
+# define inline_close inline_none
+# define inline_open inline_none
+# define inline_load inline_none
+
+static bool inline_none(eio_ctx *ctx, eio_req *req)
+{
+  (void)ctx, (void)req;
+  return false;
+}
+#endif
+
+bool eio__inline(eio_ctx *ctx, eio_req *req)
+{
+  int saved = errno;
+  bool done = false;
+
+  switch (req->op) {
+  case EIO_NOP: req->result = 0; done = true; break;
+  case EIO_READ: done = inline_read(ctx, req); break;
+  case EIO_STAT: case EIO_LSTAT: done = inline_stat(ctx, req); break;
+  case EIO_OPEN: done = inline_open(ctx, req); break;
+  case EIO_CLOSE: done = inline_close(ctx, req); break;
+  case EIO_LOAD: case EIO_SLURP: done = inline_load(ctx, req); break;
+  default: break;
+  }
+  if (!done)
+    req->result = -1;
+  errno = saved;
+  return done;
+}

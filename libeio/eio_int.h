@@ -1,0 +1,197 @@
+/* eio_int.h - what the files of the library share with each other.
+ *
+ * Locks: ctx->lock guards everything marked (L). Everything marked (O) belongs
+ * to the owner thread. Atomics are written under the lock and may be read
+ * without it as a hint. Nobody holds the lock across a system call that may
+ * block, nor across a callback. */
+#ifndef EIO_INT_H
+#define EIO_INT_H
+
+#include "eio_config.h"
+#include "eio.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "eio_queue.h"
+
+/* Operations ----------------------------------------------------------- */
+
+struct io_uring_sqe;
+
+/* Executes a request: returns what `result` shall be; -1 with errno set. Runs
+ * in a worker, or in any other thread, without any lock. */
+typedef int64_t (*eio_execute_fn)(eio_req *req);
+
+/* Fills a ring entry; returns false to decline (the request takes the pool). */
+typedef bool (*eio_prepare_fn)(eio_req *req, struct io_uring_sqe *sqe);
+
+enum { EIO_OPF_0 = 0, EIO_OPF_INLINE = 1 };
+
+struct eio_op_row {
+  struct eio_op_info info;
+  eio_execute_fn execute;
+  eio_prepare_fn prepare;
+  unsigned flags;
+};
+extern const struct eio_op_row eio__ops[EIO_OP_COUNT];
+
+#define EIO_OP(id, name, args, result, execute, ring, flags) int64_t execute(eio_req *req);
+#include "eio_ops.def"
+#undef EIO_OP
+
+#if EIO_HAVE_LIBURING
+bool eio_u_read(eio_req *req, struct io_uring_sqe *sqe);
+bool eio_u_write(eio_req *req, struct io_uring_sqe *sqe);
+bool eio_u_fsync(eio_req *req, struct io_uring_sqe *sqe);
+bool eio_u_fdatasync(eio_req *req, struct io_uring_sqe *sqe);
+#endif
+
+/* Tries to finish a request of a row with flag INLINE without blocking.
+ * Returns true when result and errorno are set. */
+bool eio__inline(eio_ctx *ctx, eio_req *req);
+
+/* Flags of a request that is RUNNING may be set by its worker and by the owner
+ * (EIO_CANCELLED, EIO_ORPHAN) at the same time. */
+static inline void eio__flag_set(eio_req *req, unsigned bits)
+{
+  __atomic_fetch_or(&req->flags, (uint8_t)bits, __ATOMIC_RELAXED);
+}
+
+static inline void eio__flag_clear(eio_req *req, unsigned bits)
+{
+  __atomic_fetch_and(&req->flags, (uint8_t)~bits, __ATOMIC_RELAXED);
+}
+
+static inline bool eio__flag(const eio_req *req, unsigned bits)
+{
+  return __atomic_load_n(&req->flags, __ATOMIC_RELAXED) & bits;
+}
+
+static inline bool eio__cancelled(const eio_req *req)
+{
+  return eio__flag(req, EIO_CANCELLED);
+}
+
+/* Working directories -------------------------------------------------- */
+
+struct eio_wd {
+  int fd; /* O_PATH where there is such a thing, -1 without *at calls */
+  int refs;
+  char path[]; /* absolute */
+};
+
+/* Contexts ------------------------------------------------------------- */
+
+struct eio_engine {
+  const char *name;
+  /* Takes over a READY or NEW request; finishes it, now or later, by
+   * eio__finished() or eio__finish_here(). Owner thread. */
+  void (*submit)(eio_ctx *ctx, eio_req *req);
+};
+extern const struct eio_engine eio__engine_sync, eio__engine_pool, eio__engine_uring;
+
+/* A device, and whether its file system answers from memory. */
+#define EIO_NDEVICES 16
+struct eio_device {
+  bool known, local;
+  uint32_t major, minor;
+};
+
+struct eio_pool; /* eio_pool.c */
+struct eio_ring; /* eio_uring.c */
+
+struct eio_ctx {
+  eio_ctx *next_ctx; /* list of contexts for fork handlers; its own lock */
+
+  pthread_mutex_t lock;
+  struct eio_queue ready;    /* (L) waiting for a worker */
+  struct eio_queue finished; /* (L) executed by workers, not yet seen by poll */
+  struct eio_queue orphans;  /* (L) dropped */
+  atomic_bool signaled;      /* (L) the wakeup fd is readable; only the owner clears it */
+  bool polling;              /* (L) the owner will look at `finished` by itself */
+  bool dead;                 /* (L) the last abandoned worker frees the context */
+  atomic_uint nready;        /* length of ready */
+  atomic_uint nrunning;      /* requests that execute, by workers or the ring */
+  atomic_uint nfinished;     /* length of finished */
+
+  struct eio_queue done;     /* (O) to be handed out by this poll */
+  struct eio_queue fresh;    /* (O) finished by the owner during a poll */
+  eio_req *current;          /* (O) FINISHED, not yet released; linked by next */
+  pthread_t owner;           /* (O) whoever submitted last */
+  unsigned nreqs;            /* (O) outstanding */
+  unsigned depth;            /* (O) nested polls */
+  uint32_t ids;              /* (O) */
+
+  unsigned min_parallel, max_parallel; /* (O) as set */
+  const struct eio_engine *engine;     /* (O) */
+  char why[160];                       /* (O) */
+  struct eio_pool *pool;     /* eio_pool.c */
+  struct eio_ring *ring;     /* (O) NULL unless asked for and granted */
+  unsigned latched;          /* (O) inline attempts given up, eio_inline.c */
+  struct eio_device devices[EIO_NDEVICES]; /* (O) eio_inline.c */
+
+  int wake_fd[2];            /* read side and write side; equal for eventfd */
+  void (*fork_hook)(void *);
+  void *fork_data;
+  struct eio_stats stats;    /* (O), but for executed and wakeups (L) */
+};
+
+/* eio.c */
+
+/* The one place that changes a request's state: asserts the edge, traces it. */
+void eio__state(eio_ctx *ctx, eio_req *req, enum eio_state state);
+const char *eio__state_name(enum eio_state state);
+
+/* Queues an executed request for poll. Any thread, lock held. */
+void eio__finished(eio_ctx *ctx, eio_req *req);
+/* The same by the owner, without the lock. */
+void eio__finish_here(eio_ctx *ctx, eio_req *req);
+
+/* eio_pool.c; the functions without "locked" are for the owner, unlocked */
+int eio__pool_create(eio_ctx *ctx);
+void eio__pool_submit(eio_ctx *ctx, eio_req *req);
+/* Adapts the threads to changed limits; waits for those above. */
+void eio__pool_limits(eio_ctx *ctx);
+void eio__pool_set_idle(eio_ctx *ctx, unsigned max_idle, double timeout);
+unsigned eio__pool_nthreads(const eio_ctx *ctx);
+/* Wakes or starts a worker when requests wait and none is on its way. */
+void eio__pool_kick(eio_ctx *ctx);
+/* Forgets the threads: they exit when they have executed what they are at,
+ * which becomes an orphan. Lock held. */
+void eio__pool_abandon_locked(eio_ctx *ctx);
+/* In the child of a fork: no thread exists any more. Running requests go to
+ * ctx->orphans. */
+void eio__pool_after_fork(eio_ctx *ctx);
+/* Gives the pool up. Returns whether workers are left that still use the
+ * context; the last of them frees it then. Lock held. */
+bool eio__pool_destroy_locked(eio_ctx *ctx);
+/* Frees a context that nobody uses any more. */
+void eio__free(eio_ctx *ctx);
+
+/* eio_group.c: accounting for a member that is released. */
+void eio__group_released(eio_ctx *ctx, eio_req *req);
+/* Calls `f` on a group and on everything below it. */
+void eio__group_walk(eio_ctx *ctx, eio_req *group, void (*f)(eio_ctx *, eio_req *));
+
+/* eio_wake.c */
+int eio__wake_open(int fds[2]);
+/* Makes new descriptors under the old numbers (after a fork). */
+void eio__wake_reopen(int fds[2]);
+void eio__wake_close(int fds[2]);
+void eio__wake_set(const int fds[2]);
+void eio__wake_clear(const int fds[2]);
+
+/* eio_uring.c; ctx->ring may be NULL where noted */
+int eio__ring_create(eio_ctx *ctx);       /* -1 with errno and ctx->why */
+void eio__ring_destroy(eio_ctx *ctx);     /* (NULL is fine) what flies is lost */
+void eio__ring_after_fork(eio_ctx *ctx);  /* (NULL is fine) in the child */
+void eio__ring_drop(eio_ctx *ctx);        /* (NULL is fine) for eio_reset() */
+void eio__ring_cancel(eio_ctx *ctx, eio_req *req);
+void eio__ring_reap(eio_ctx *ctx);        /* moves what completed to done */
+bool eio__ring_ready(const eio_ctx *ctx); /* something to reap */
+bool eio__ring_signaled(eio_ctx *ctx);    /* the wakeup fd may need clearing */
+
+#endif

@@ -1,0 +1,44 @@
+/* eio_ops.c - the table of operations, and the one place that runs a row. */
+#include "eio_int.h"
+
+#include <string.h>
+
+#if !EIO_HAVE_LIBURING
+# define eio_u_read NULL
+# define eio_u_write NULL
+# define eio_u_fsync NULL
+# define eio_u_fdatasync NULL
+#endif
+
+#define FLAG_0 EIO_OPF_0
+#define FLAG_INLINE EIO_OPF_INLINE
+
+const struct eio_op_row eio__ops[EIO_OP_COUNT] = {
+  [EIO_GROUP] = { { "group", "", EIO_R_NONE }, NULL, NULL, 0 },
+#define EIO_OP(id, name, args, result, execute, ring, flags) \
+  [EIO_##id] = { { name, args, EIO_R_##result }, execute, ring, FLAG_##flags },
+#include "eio_ops.def"
+#undef EIO_OP
+};
+
+const struct eio_op_info *eio_op_info(enum eio_op op)
+{
+  return &eio__ops[op].info;
+}
+
+void eio_req_init(eio_req *req, enum eio_op op)
+{
+  memset(req, 0, sizeof *req);
+  req->op = (uint8_t)op;
+  req->fd = -1;
+  req->result = -1;
+}
+
+void eio_execute(eio_req *req)
+{
+  if (req->flags & EIO_FAILED)
+    return;
+  errno = 0;
+  req->result = eio__ops[req->op].execute(req);
+  req->errorno = req->result == -1 ? errno : 0;
+}

@@ -1,0 +1,393 @@
+/* eio_plat.c - time, processors, and the calls that take a path. Where the
+ * system has no *at calls, or a working directory has no descriptor, relative
+ * paths are appended to the directory's absolute path. */
+#include "eio_plat.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+#if EIO_HAVE_RENAMEAT2
+# include <sys/syscall.h>
+#endif
+#ifdef __linux__
+# include <sched.h>
+#endif
+
+uint64_t eio_p_now(void)
+{
+  struct timespec ts;
+
+  clock_gettime(CLOCK_MONOTONIC, &ts);
+  return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+unsigned eio_p_ncpus(void)
+{
+  long n;
+
+#ifdef CPU_COUNT
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0)
+    return (unsigned)CPU_COUNT(&set);
+#endif
+  n = sysconf(_SC_NPROCESSORS_ONLN);
+  return n > 1 ? (unsigned)n : 1;
+}
+
+/* The *at calls, or the same without the descriptor ----------------------- */
+
+#if EIO_HAVE_AT
+# define EIO_AT_FDCWD AT_FDCWD
+# define at_open openat
+# define at_stat(fd, path, st, follow) fstatat(fd, path, st, (follow) ? 0 : AT_SYMLINK_NOFOLLOW)
+# define at_chmod(fd, path, mode) fchmodat(fd, path, mode, 0)
+# define at_chown(fd, path, uid, gid) fchownat(fd, path, uid, gid, 0)
+# define at_unlink(fd, path) unlinkat(fd, path, 0)
+# define at_rmdir(fd, path) unlinkat(fd, path, AT_REMOVEDIR)
+# define at_mkdir mkdirat
+# define at_mknod mknodat
+# define at_symlink symlinkat
+# define at_readlink readlinkat
+# define at_link(fd, path, fd2, path2) linkat(fd, path, fd2, path2, 0)
+# define at_rename renameat
+#else
+# define EIO_AT_FDCWD (-1)
+# define at_open(fd, path, flags, mode) open(path, flags, mode)
+# define at_stat(fd, path, st, follow) ((follow) ? stat(path, st) : lstat(path, st))
+# define at_chmod(fd, path, mode) chmod(path, mode)
+# define at_chown(fd, path, uid, gid) chown(path, uid, gid)
+# define at_unlink(fd, path) unlink(path)
+# define at_rmdir(fd, path) rmdir(path)
+# define at_mkdir(fd, path, mode) mkdir(path, mode)
+# define at_mknod(fd, path, mode, dev) mknod(path, mode, dev)
+# define at_symlink(text, fd, path) symlink(text, path)
+# define at_readlink(fd, path, buf, size) readlink(path, buf, size)
+# define at_link(fd, path, fd2, path2) link(path, path2)
+# define at_rename(fd, path, fd2, path2) rename(path, path2)
+#endif
+
+/* What to pass to a call for a working directory and a path. */
+struct at {
+  int fd;
+  const char *path;
+  char *joined; /* malloc'ed or NULL */
+};
+
+/* False with errno set when there is no such path. With `absolute`, the
+ * descriptor is not used. */
+static bool at_begin(struct at *at, const eio_wd *wd, const char *path, bool absolute)
+{
+  size_t dirlen;
+
+  at->fd = EIO_AT_FDCWD;
+  at->path = path;
+  at->joined = NULL;
+  if (!path || !*path) {
+    errno = ENOENT;
+    return false;
+  }
+  if (!wd || *path == '/')
+    return true;
+  if (EIO_HAVE_AT && !absolute && wd->fd >= 0) {
+    at->fd = wd->fd;
+    return true;
+  }
+  dirlen = strlen(wd->path);
+  if (!dirlen) { /* made by eio_p_wd(), and closed: its entries are not those of "/" */
+    errno = EBADF;
+    return false;
+  }
+  at->joined = malloc(dirlen + strlen(path) + 2);
+  if (!at->joined) {
+    errno = ENOMEM;
+    return false;
+  }
+  memcpy(at->joined, wd->path, dirlen);
+  at->joined[dirlen] = '/';
+  strcpy(at->joined + dirlen + 1, path);
+  at->path = at->joined;
+  return true;
+}
+
+/* Passes the result on; keeps errno. */
+static int at_end(struct at *at, int result)
+{
+  if (at->joined) {
+    int error = errno;
+
+    free(at->joined);
+    errno = error;
+  }
+  return result;
+}
+
+int eio_p_open(const eio_wd *wd, const char *path, int flags, mode_t mode)
+{
+  struct at at;
+  int fd;
+
+  if (!at_begin(&at, wd, path, false))
+    return -1;
+  EIO_RETRY(fd, at_open(at.fd, at.path, flags, mode));
+  if (!O_CLOEXEC && fd >= 0)
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+  return at_end(&at, fd);
+}
+
+int eio_p_stat(const eio_wd *wd, const char *path, struct stat *st, bool follow)
+{
+  struct at at;
+
+  if (!at_begin(&at, wd, path, false))
+    return -1;
+  return at_end(&at, at_stat(at.fd, at.path, st, follow));
+}
+
+int eio_p_chmod(const eio_wd *wd, const char *path, mode_t mode)
+{
+  struct at at;
+
+  if (!at_begin(&at, wd, path, false))
+    return -1;
+  return at_end(&at, at_chmod(at.fd, at.path, mode));
+}
+
+int eio_p_chown(const eio_wd *wd, const char *path, uid_t uid, gid_t gid)
+{
+  struct at at;
+
+  if (!at_begin(&at, wd, path, false))
+    return -1;
+  return at_end(&at, at_chown(at.fd, at.path, uid, gid));
+}
+
+#if EIO_HAVE_UTIMENSAT
+int eio_p_utime(const eio_wd *wd, const char *path, const struct timespec times[2])
+{
+  struct at at;
+
+  if (!at_begin(&at, wd, path, false))
+    return -1;
+  return at_end(&at, utimensat(at.fd, at.path, times, 0));
+}
+#else
+int eio_p_utime(const eio_wd *wd, const char *path, const struct timespec times[2])
+{
+  struct at at;
+  struct timeval tv[2];
+
+  for (int i = 0; times && i < 2; i++) {
+    tv[i].tv_sec = times[i].tv_sec;
+    tv[i].tv_usec = times[i].tv_nsec / 1000;
+  }
+  if (!at_begin(&at, wd, path, true))
+    return -1;
+  return at_end(&at, utimes(at.path, times ? tv : NULL));
+}
+#endif
+
+/* There is no truncateat(). */
+int eio_p_truncate(const eio_wd *wd, const char *path, off_t length)
+{
+  int fd, result, error;
+
+  if (!path || !*path) {
+    errno = ENOENT;
+    return -1;
+  }
+  if (!wd || *path == '/') {
+    EIO_RETRY(result, truncate(path, length));
+    return result;
+  }
+  fd = eio_p_open(wd, path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
+  if (fd < 0) {
+    if (errno == ENXIO) /* a FIFO or socket */
+      errno = EINVAL;
+    return -1;
+  }
+  EIO_RETRY(result, ftruncate(fd, length));
+  error = errno;
+  close(fd);
+  errno = error;
+  return result;
+}
+
+int eio_p_unlink(const eio_wd *wd, const char *path)
+{
+  struct at at;
+
+  if (!at_begin(&at, wd, path, false))
+    return -1;
+  return at_end(&at, at_unlink(at.fd, at.path));
+}
+
+int eio_p_rmdir(const eio_wd *wd, const char *path)
+{
+  struct at at;
+
+  if (!at_begin(&at, wd, path, false))
+    return -1;
+  return at_end(&at, at_rmdir(at.fd, at.path));
+}
+
+int eio_p_mkdir(const eio_wd *wd, const char *path, mode_t mode)
+{
+  struct at at;
+
+  if (!at_begin(&at, wd, path, false))
+    return -1;
+  return at_end(&at, at_mkdir(at.fd, at.path, mode));
+}
+
+int eio_p_mknod(const eio_wd *wd, const char *path, mode_t mode, dev_t dev)
+{
+  struct at at;
+
+  if (!at_begin(&at, wd, path, false))
+    return -1;
+  return at_end(&at, at_mknod(at.fd, at.path, mode, dev));
+}
+
+int eio_p_symlink(const char *text, const eio_wd *wd, const char *path)
+{
+  struct at at;
+
+  if (!text) {
+    errno = ENOENT;
+    return -1;
+  }
+  if (!at_begin(&at, wd, path, false))
+    return -1;
+  return at_end(&at, at_symlink(text, at.fd, at.path));
+}
+
+ssize_t eio_p_readlink(const eio_wd *wd, const char *path, char *buf, size_t size)
+{
+  struct at at;
+
+  if (!at_begin(&at, wd, path, false))
+    return -1;
+  return at_end(&at, (int)at_readlink(at.fd, at.path, buf, size));
+}
+
+int eio_p_link(const eio_wd *wd, const char *path, const eio_wd *wd2, const char *path2)
+{
+  struct at from, to;
+
+  if (!at_begin(&from, wd, path, false))
+    return -1;
+  if (!at_begin(&to, wd2, path2, false))
+    return at_end(&from, -1);
+  return at_end(&from, at_end(&to, at_link(from.fd, from.path, to.fd, to.path)));
+}
+
+static int rename_flags(struct at *from, struct at *to, unsigned flags)
+{
+  if (!flags)
+    return at_rename(from->fd, from->path, to->fd, to->path);
+#if EIO_HAVE_RENAMEAT2
+  return (int)syscall(SYS_renameat2, from->fd, from->path, to->fd, to->path, flags);
+#else
+  errno = ENOSYS;
+  return -1;
+#endif
+}
+
+int eio_p_rename(const eio_wd *wd, const char *path, const eio_wd *wd2, const char *path2,
+                 unsigned flags)
+{
+  struct at from, to;
+
+  if (!at_begin(&from, wd, path, false))
+    return -1;
+  if (!at_begin(&to, wd2, path2, false))
+    return at_end(&from, -1);
+  return at_end(&from, at_end(&to, rename_flags(&from, &to, flags)));
+}
+
+eio_wd *eio_p_wd(int fd, const eio_wd *wd, const char *path)
+{
+  struct at at = { EIO_AT_FDCWD, "", NULL };
+  eio_wd *result = NULL;
+  int error;
+
+  if (EIO_HAVE_AT || at_begin(&at, wd, path, true)) {
+    result = malloc(sizeof *result + strlen(at.path) + 1);
+    if (result) {
+      result->fd = EIO_HAVE_AT ? fd : -1;
+      result->refs = 1;
+      strcpy(result->path, at.path);
+    }
+  }
+  error = errno;
+  free(at.joined);
+  if (!EIO_HAVE_AT || !result)
+    close(fd);
+  errno = error;
+  return result;
+}
+
+/* Absolute paths --------------------------------------------------------- */
+
+/* By realpath(3), which walks the path by name. */
+static char *walk_path(const eio_wd *wd, const char *path)
+{
+  struct at at;
+  char *result;
+
+  if (!at_begin(&at, wd, path, true))
+    return NULL;
+  result = realpath(at.path, NULL);
+  at_end(&at, 0);
+  return result;
+}
+
+/* The kernel's own name of a descriptor, when it says one that leads back to
+ * the same file; else NULL. */
+static char *kernel_path(int fd)
+{
+  char link[32], buf[PATH_MAX];
+  struct stat st, again;
+  ssize_t len;
+
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  len = readlink(link, buf, sizeof buf);
+  if (len <= 0 || len >= (ssize_t)sizeof buf || *buf != '/')
+    return NULL;
+  buf[len] = 0;
+  if (fstat(fd, &st) < 0 || lstat(buf, &again) < 0
+      || st.st_dev != again.st_dev || st.st_ino != again.st_ino)
+    return NULL;
+  return strdup(buf);
+}
+
+char *eio_p_fd_path(int fd, const eio_wd *wd, const char *path)
+{
+  char *result = kernel_path(fd);
+
+  return result ? result : walk_path(wd, path);
+}
+
+/* The kernel resolves the path and knows its name: nothing that is renamed
+ * meanwhile can lead it astray, and it takes five calls, not one per name.
+ * Only O_PATH opens without side effects. */
+char *eio_p_realpath(const eio_wd *wd, const char *path)
+{
+  char *result;
+  int fd, error;
+
+  if (!EIO_O_PATH)
+    return walk_path(wd, path);
+  fd = eio_p_open(wd, path, EIO_O_PATH | O_CLOEXEC, 0);
+  if (fd < 0)
+    return NULL;
+  result = eio_p_fd_path(fd, wd, path);
+  error = errno;
+  close(fd);
+  errno = error;
+  return result;
+}

@@ -1,0 +1,141 @@
+/* eio_plat.h - system calls as the operations want them.
+ *
+ * Each takes a working directory (NULL: the process's) and a path, and behaves
+ * like the *at call of that name; where the system has none, the path is made
+ * absolute. Missing calls fail with ENOSYS. This and eio_plat*.c are the only
+ * places that ask what the system has (eio_config.h), besides eio_inline.c and
+ * eio_uring.c. All are safe in any thread. */
+#ifndef EIO_PLAT_H
+#define EIO_PLAT_H
+
+#include "eio_int.h"
+#include <fcntl.h>
+#include <sys/stat.h>
+
+/* O_CLOEXEC and so on where the system lacks them are 0 here. */
+#ifndef O_CLOEXEC
+# define O_CLOEXEC 0
+#endif
+#ifndef O_DIRECTORY
+# define O_DIRECTORY 0
+#endif
+#ifndef O_NOFOLLOW
+# define O_NOFOLLOW 0
+#endif
+#if EIO_HAVE_O_PATH
+# define EIO_O_PATH O_PATH
+#else
+# define EIO_O_PATH 0
+#endif
+
+/* The most that one read or write transfers: what Linux cuts to anyway, and
+ * few enough for systems that fail instead of cutting. */
+#define EIO_RW_MAX 0x7ffff000u
+
+/* Repeats a system call while a signal interrupts it. */
+#define EIO_RETRY(result, call) \
+  do                            \
+    (result) = (call);          \
+  while ((result) < 0 && errno == EINTR)
+
+/* Time and processors */
+
+/* Nanoseconds since some fixed time. */
+uint64_t eio_p_now(void);
+/* How many processors this process may run on. */
+unsigned eio_p_ncpus(void);
+
+/* Paths (eio_plat.c) */
+
+int eio_p_open(const eio_wd *wd, const char *path, int flags, mode_t mode);
+int eio_p_stat(const eio_wd *wd, const char *path, struct stat *st, bool follow);
+int eio_p_chmod(const eio_wd *wd, const char *path, mode_t mode);
+int eio_p_chown(const eio_wd *wd, const char *path, uid_t uid, gid_t gid);
+/* times: access and modification; NULL: now. */
+int eio_p_utime(const eio_wd *wd, const char *path, const struct timespec times[2]);
+int eio_p_truncate(const eio_wd *wd, const char *path, off_t length);
+int eio_p_unlink(const eio_wd *wd, const char *path);
+int eio_p_rmdir(const eio_wd *wd, const char *path);
+int eio_p_mkdir(const eio_wd *wd, const char *path, mode_t mode);
+int eio_p_mknod(const eio_wd *wd, const char *path, mode_t mode, dev_t dev);
+int eio_p_symlink(const char *text, const eio_wd *wd, const char *path);
+ssize_t eio_p_readlink(const eio_wd *wd, const char *path, char *buf, size_t size);
+int eio_p_link(const eio_wd *wd, const char *path, const eio_wd *wd2, const char *path2);
+/* flags: RENAME_...; any but 0 need renameat2(2). */
+int eio_p_rename(const eio_wd *wd, const char *path, const eio_wd *wd2, const char *path2,
+                 unsigned flags);
+
+/* The absolute path of what a path names, all links resolved; malloc'ed. */
+char *eio_p_realpath(const eio_wd *wd, const char *path);
+/* The same for a descriptor (of any kind, O_PATH too) that was opened by this
+ * wd and path. */
+char *eio_p_fd_path(int fd, const eio_wd *wd, const char *path);
+
+/* A working directory made of an open one, which has that name; takes over the
+ * descriptor, also when it fails. Where paths cannot be relative to descriptors
+ * it goes by the name. Free with eio_wd_unref(). */
+eio_wd *eio_p_wd(int fd, const eio_wd *wd, const char *path);
+
+/* Descriptors (eio_plat_fd.c) */
+
+struct statvfs;
+
+int eio_p_futime(int fd, const struct timespec times[2]);
+int eio_p_statvfs(const eio_wd *wd, const char *path, struct statvfs *st);
+int eio_p_fstatvfs(int fd, struct statvfs *st);
+/* Both ends close-on-exec. */
+int eio_p_pipe(int fds[2]);
+/* dup3(from, to, O_CLOEXEC) */
+int eio_p_dup_over(int from, int to);
+int eio_p_fallocate(int fd, int mode, off_t offs, off_t length);
+/* As read-ahead advice; ENOSYS where there is no such call. */
+int eio_p_readahead(int fd, off_t offs, size_t length);
+/* As Linux's; *offs moves. ENOSYS elsewhere. */
+ssize_t eio_p_sendfile(int out, int in, off_t *offs, size_t length);
+ssize_t eio_p_copy_range(int in, int out, off_t *offs, size_t length);
+/* Makes `out` share all data of `in` (copy on write). */
+int eio_p_clone(int out, int in);
+int eio_p_fdatasync(int fd);
+int eio_p_syncfs(int fd);
+int eio_p_sync_file_range(int fd, off_t offs, off_t length, unsigned flags);
+
+/* One step of FIEMAP: up to `max` extents from offs on into list. Returns how
+ * many; with max 0 how many there are. *last: the file's last was among them. */
+int eio_p_fiemap(int fd, uint64_t offs, uint64_t length, uint32_t flags,
+                 struct eio_extent *list, unsigned max, bool *last);
+
+int eio_p_msync(void *addr, size_t length, int flags);
+int eio_p_mlock(void *addr, size_t length);
+int eio_p_mlockall(int flags);
+/* Faults pages in, for reading or writing, with an error where touching them
+ * would be a signal. */
+int eio_p_populate(void *addr, size_t length, bool write);
+
+/* Directories (eio_plat_dir.c) */
+
+struct eio_p_dir {
+  int fd;          /* -1: use path; owned */
+  void *stream;    /* DIR, where entries are read by readdir(3) */
+  char *buf;       /* the block of entries where the kernel gives them */
+  unsigned at, end;
+};
+struct eio_p_dirent {
+  const char *name; /* until the next call */
+  size_t len;
+  uint64_t inode;
+  uint8_t type;     /* EIO_DT_... */
+};
+
+/* Opens a directory for reading. */
+int eio_p_dir_open(struct eio_p_dir *dir, const eio_wd *wd, const char *path);
+/* Takes over a descriptor, also when it fails. */
+int eio_p_dir_fdopen(struct eio_p_dir *dir, int fd);
+/* The next entry but "." and "..": 1, or 0 at the end, or -1. */
+int eio_p_dir_next(struct eio_p_dir *dir, struct eio_p_dirent *entry);
+/* True when the next eio_p_dir_next() makes a system call. */
+bool eio_p_dir_blocks(const struct eio_p_dir *dir);
+void eio_p_dir_close(struct eio_p_dir *dir);
+/* Closes it, but for a descriptor, which is returned (or -1). */
+int eio_p_dir_detach(struct eio_p_dir *dir);
+
+#endif

@@ -1,0 +1,304 @@
+/* eio_plat_fd.c - calls on descriptors and memory that not every system has.
+ * A missing one fails with ENOSYS, whatever its arguments. */
+#include "eio_plat.h"
+
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <unistd.h>
+#if EIO_HAVE_STATVFS
+# include <sys/statvfs.h>
+#endif
+#if EIO_HAVE_SENDFILE_LINUX
+# include <sys/sendfile.h>
+#endif
+#if EIO_HAVE_FIEMAP || EIO_HAVE_FICLONE
+# include <linux/fs.h>
+#endif
+#if EIO_HAVE_FIEMAP
+# include <linux/fiemap.h>
+# include <stdlib.h>
+# include <string.h>
+#endif
+
+#if !EIO_HAVE_FUTIMENS || !EIO_HAVE_STATVFS || !EIO_HAVE_FALLOCATE || !EIO_HAVE_SENDFILE_LINUX \
+  || !EIO_HAVE_COPY_FILE_RANGE || !EIO_HAVE_FICLONE || !EIO_HAVE_SYNCFS || !EIO_HAVE_FIEMAP \
+  || !EIO_HAVE_SYNC_FILE_RANGE || !EIO_HAVE_MSYNC || !EIO_HAVE_MLOCK || !EIO_HAVE_MLOCKALL \
+  || !(EIO_HAVE_READAHEAD || EIO_HAVE_POSIX_FADVISE) || !defined MADV_POPULATE_READ
+static int absent(void)
+{
+  errno = ENOSYS;
+  return -1;
+}
+#endif
+
+/* For arguments of calls that are absent. */
+#define UNUSED(argument) ((void)(argument))
+
+int eio_p_futime(int fd, const struct timespec times[2])
+{
+#if EIO_HAVE_FUTIMENS
+  return futimens(fd, times);
+#else
+  UNUSED(fd), UNUSED(times);
+  return absent();
+#endif
+}
+
+/* There is no statvfsat(). */
+int eio_p_statvfs(const eio_wd *wd, const char *path, struct statvfs *st)
+{
+#if EIO_HAVE_STATVFS
+  int fd, result, error;
+
+  if (path && *path && (!wd || *path == '/')) {
+    EIO_RETRY(result, statvfs(path, st));
+    return result;
+  }
+  fd = eio_p_open(wd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | EIO_O_PATH | O_CLOEXEC, 0);
+  if (fd < 0)
+    return -1;
+  EIO_RETRY(result, fstatvfs(fd, st));
+  error = errno;
+  close(fd);
+  errno = error;
+  return result;
+#else
+  UNUSED(wd), UNUSED(path), UNUSED(st);
+  return absent();
+#endif
+}
+
+int eio_p_fstatvfs(int fd, struct statvfs *st)
+{
+#if EIO_HAVE_STATVFS
+  int result;
+
+  EIO_RETRY(result, fstatvfs(fd, st));
+  return result;
+#else
+  UNUSED(fd), UNUSED(st);
+  return absent();
+#endif
+}
+
+int eio_p_pipe(int fds[2])
+{
+#if EIO_HAVE_PIPE2
+  return pipe2(fds, O_CLOEXEC);
+#else
+  if (pipe(fds) < 0)
+    return -1;
+  fcntl(fds[0], F_SETFD, FD_CLOEXEC);
+  fcntl(fds[1], F_SETFD, FD_CLOEXEC);
+  return 0;
+#endif
+}
+
+/* EBUSY: Linux saw another thread open that number at the same time. */
+int eio_p_dup_over(int from, int to)
+{
+  int result;
+
+  do
+#if EIO_HAVE_PIPE2 /* which came with dup3 */
+    result = dup3(from, to, O_CLOEXEC);
+#else
+    result = dup2(from, to);
+#endif
+  while (result < 0 && (errno == EINTR || errno == EBUSY));
+#if !EIO_HAVE_PIPE2
+  if (result >= 0)
+    fcntl(to, F_SETFD, FD_CLOEXEC);
+#endif
+  return result;
+}
+
+int eio_p_fallocate(int fd, int mode, off_t offs, off_t length)
+{
+#if EIO_HAVE_FALLOCATE
+  int result;
+
+  EIO_RETRY(result, fallocate(fd, mode, offs, length));
+  return result;
+#else
+  UNUSED(fd), UNUSED(mode), UNUSED(offs), UNUSED(length);
+  return absent();
+#endif
+}
+
+int eio_p_readahead(int fd, off_t offs, size_t length)
+{
+#if EIO_HAVE_READAHEAD
+  return (int)readahead(fd, offs, length);
+#elif EIO_HAVE_POSIX_FADVISE
+  errno = posix_fadvise(fd, offs, (off_t)length, POSIX_FADV_WILLNEED);
+  return errno ? -1 : 0;
+#else
+  UNUSED(fd), UNUSED(offs), UNUSED(length);
+  return absent();
+#endif
+}
+
+ssize_t eio_p_sendfile(int out, int in, off_t *offs, size_t length)
+{
+#if EIO_HAVE_SENDFILE_LINUX
+  ssize_t result;
+
+  EIO_RETRY(result, sendfile(out, in, offs, length));
+  return result;
+#else
+  UNUSED(out), UNUSED(in), UNUSED(offs), UNUSED(length);
+  return absent();
+#endif
+}
+
+ssize_t eio_p_copy_range(int in, int out, off_t *offs, size_t length)
+{
+#if EIO_HAVE_COPY_FILE_RANGE
+  loff_t from = *offs, to = *offs;
+  ssize_t result;
+
+  EIO_RETRY(result, copy_file_range(in, &from, out, &to, length, 0));
+  if (result > 0)
+    *offs += result;
+  return result;
+#else
+  UNUSED(in), UNUSED(out), UNUSED(offs), UNUSED(length);
+  return absent();
+#endif
+}
+
+int eio_p_clone(int out, int in)
+{
+#if EIO_HAVE_FICLONE
+  return ioctl(out, FICLONE, in);
+#else
+  UNUSED(out), UNUSED(in);
+  return absent();
+#endif
+}
+
+int eio_p_fdatasync(int fd)
+{
+  int result;
+
+#if EIO_HAVE_FDATASYNC
+  EIO_RETRY(result, fdatasync(fd));
+#else
+  EIO_RETRY(result, fsync(fd));
+#endif
+  return result;
+}
+
+int eio_p_syncfs(int fd)
+{
+#if EIO_HAVE_SYNCFS
+  return syncfs(fd);
+#else
+  UNUSED(fd);
+  return absent();
+#endif
+}
+
+int eio_p_sync_file_range(int fd, off_t offs, off_t length, unsigned flags)
+{
+#if EIO_HAVE_SYNC_FILE_RANGE
+  int result;
+
+  EIO_RETRY(result, sync_file_range(fd, offs, length, flags));
+  return result;
+#else
+  UNUSED(fd), UNUSED(offs), UNUSED(length), UNUSED(flags);
+  return absent();
+#endif
+}
+
+int eio_p_fiemap(int fd, uint64_t offs, uint64_t length, uint32_t flags,
+                 struct eio_extent *list, unsigned max, bool *last)
+{
+#if EIO_HAVE_FIEMAP
+  struct fiemap *map = calloc(1, sizeof *map + max * sizeof *map->fm_extents);
+  int result, error;
+
+  *last = false;
+  if (!map) {
+    errno = ENOMEM;
+    return -1;
+  }
+  map->fm_start = offs;
+  map->fm_length = length;
+  map->fm_flags = flags;
+  map->fm_extent_count = max;
+  EIO_RETRY(result, ioctl(fd, FS_IOC_FIEMAP, map));
+  error = errno;
+  if (result >= 0) {
+    result = (int)map->fm_mapped_extents;
+    for (int i = 0; i < result && max; i++) {
+      const struct fiemap_extent *extent = &map->fm_extents[i];
+
+      list[i] = (struct eio_extent){ extent->fe_logical, extent->fe_physical, extent->fe_length,
+                                     extent->fe_flags };
+      *last = extent->fe_flags & FIEMAP_EXTENT_LAST;
+    }
+  }
+  free(map);
+  errno = error;
+  return result;
+#else
+  UNUSED(fd), UNUSED(offs), UNUSED(length), UNUSED(flags), UNUSED(list), UNUSED(max);
+  UNUSED(last);
+  return absent();
+#endif
+}
+
+int eio_p_msync(void *addr, size_t length, int flags)
+{
+#if EIO_HAVE_MSYNC
+  int result;
+
+  EIO_RETRY(result, msync(addr, length, flags));
+  return result;
+#else
+  UNUSED(addr), UNUSED(length), UNUSED(flags);
+  return absent();
+#endif
+}
+
+int eio_p_mlock(void *addr, size_t length)
+{
+#if EIO_HAVE_MLOCK
+  return mlock(addr, length);
+#else
+  UNUSED(addr), UNUSED(length);
+  return absent();
+#endif
+}
+
+int eio_p_mlockall(int flags)
+{
+#if EIO_HAVE_MLOCKALL
+  return mlockall(flags);
+#else
+  UNUSED(flags);
+  return absent();
+#endif
+}
+
+/* Linux 5.14. EINVAL has two meanings: an older kernel, which refuses it for an
+ * empty range as well, or memory that does not allow the access. */
+int eio_p_populate(void *addr, size_t length, bool write)
+{
+#ifdef MADV_POPULATE_READ
+  int advice = write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+  int result;
+
+  EIO_RETRY(result, madvise(addr, length, advice));
+  if (result < 0 && errno == EINVAL)
+    errno = madvise(addr, 0, advice) < 0 ? ENOSYS : EINVAL;
+  return result;
+#else
+  UNUSED(addr), UNUSED(length), UNUSED(write);
+  return absent();
+#endif
+}

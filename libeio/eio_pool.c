@@ -1,0 +1,476 @@
+/* eio_pool.c - the default engine: worker threads.
+ *
+ * Everything in struct eio_pool and struct worker is guarded by the context's
+ * lock. Workers hold it but while they execute, linger or sleep.
+ *
+ * Who is woken: at most one worker is on its way to the queue at a time; when
+ * it takes a request and more are left it sends for the next. So a burst wakes
+ * as many workers as it takes to keep the queue moving, and no more. Last
+ * parked, first woken: its caches are warm. With more than one processor one
+ * worker lingers a few tens of microseconds before it parks, and sees the next
+ * request without being woken. */
+#include "eio_int.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "eio_plat.h"
+
+#define LINGER_NS 30000
+#define STACK_SIZE (256 * 1024)
+
+struct worker {
+  struct worker *next, **link;   /* list of all */
+  struct worker *below;          /* parked under this one */
+  eio_ctx *ctx;
+  pthread_cond_t cond;
+  eio_req *current;
+  bool coming;                   /* counted in pool->coming */
+  bool parked;
+  bool abandoned;
+};
+
+struct eio_pool {
+  struct worker *all;
+  struct worker *parked;         /* a stack */
+  unsigned limit;
+  unsigned max_running;          /* max_parallel: threads and the ring together */
+  unsigned nthreads;
+  unsigned nparked;
+  unsigned coming;               /* woken or started, not yet at the queue */
+  atomic_bool lingering;         /* one worker watches nready */
+  unsigned abandoned;            /* workers that still use the context */
+  unsigned max_idle;
+  double idle_timeout;
+  unsigned ncpus;
+  pthread_cond_t left;           /* a worker has left */
+};
+
+static void cond_init(pthread_cond_t *cond)
+{
+  pthread_condattr_t attr;
+
+  pthread_condattr_init(&attr);
+  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+  pthread_cond_init(cond, &attr);
+  pthread_condattr_destroy(&attr);
+}
+
+int eio__pool_create(eio_ctx *ctx)
+{
+  struct eio_pool *pool = calloc(1, sizeof *pool);
+
+  if (!pool)
+    return -1;
+  pool->limit = eio_parallel(ctx);
+  pool->max_running = ctx->max_parallel;
+  pool->max_idle = 4;
+  pool->idle_timeout = 10;
+  pool->ncpus = eio_p_ncpus();
+  cond_init(&pool->left);
+  ctx->pool = pool;
+  return 0;
+}
+
+/* Workers -------------------------------------------------------------- */
+
+static void arrive(struct eio_pool *pool, struct worker *w)
+{
+  if (w->coming) {
+    w->coming = false;
+    pool->coming--;
+  }
+}
+
+static void unpark(struct eio_pool *pool, struct worker *w)
+{
+  for (struct worker **p = &pool->parked; *p; p = &(*p)->below)
+    if (*p == w) {
+      *p = w->below;
+      break;
+    }
+  w->parked = false;
+  pool->nparked--;
+}
+
+/* Watches for a request without the lock; returns with it. */
+static void linger(eio_ctx *ctx)
+{
+  struct eio_pool *pool = ctx->pool;
+  uint64_t end;
+
+  atomic_store(&pool->lingering, true);
+  pthread_mutex_unlock(&ctx->lock);
+  end = eio_p_now() + LINGER_NS;
+  do {
+    for (int i = 0; i < 32; i++) {
+      if (atomic_load_explicit(&ctx->nready, memory_order_relaxed))
+        goto out;
+#if defined(__x86_64__) || defined(__i386__)
+      __builtin_ia32_pause();
+#endif
+    }
+  } while (eio_p_now() < end);
+out:
+  pthread_mutex_lock(&ctx->lock);
+  atomic_store(&pool->lingering, false);
+}
+
+/* Sleeps until it is sent for. Returns false when the worker shall leave. */
+static bool park(eio_ctx *ctx, struct worker *w)
+{
+  struct eio_pool *pool = ctx->pool;
+  uint64_t since = eio_p_now();
+
+  w->below = pool->parked;
+  pool->parked = w;
+  w->parked = true;
+  pool->nparked++;
+  for (;;) {
+    if (w->abandoned)
+      return false;
+    if (!w->parked)
+      return true;
+    if (pool->nthreads > pool->limit)
+      break;
+    if (pool->nparked <= pool->max_idle) {
+      pthread_cond_wait(&w->cond, &ctx->lock);
+      continue;
+    }
+    double seconds = pool->idle_timeout > 1e8 ? 1e8 : pool->idle_timeout;
+    uint64_t end = since + (uint64_t)(seconds * 1e9);
+    struct timespec ts = { (time_t)(end / 1000000000), (long)(end % 1000000000) };
+
+    if (eio_p_now() >= end)
+      break;
+    pthread_cond_timedwait(&w->cond, &ctx->lock, &ts);
+  }
+  unpark(pool, w);
+  return false;
+}
+
+/* Chooses who goes to the queue next, when nobody is on the way. Returns a
+ * worker to signal, or NULL; *start asks for a new thread. */
+static struct worker *send_for(eio_ctx *ctx, bool *start)
+{
+  struct eio_pool *pool = ctx->pool;
+  struct worker *w = pool->parked;
+
+  if (!ctx->ready.length || atomic_load(&ctx->nrunning) >= pool->max_running || pool->coming || atomic_load(&pool->lingering)
+      || (!w && pool->nthreads >= pool->limit) || !pool->limit)
+    return NULL;
+  pool->coming++;
+  if (w) {
+    pool->parked = w->below;
+    pool->nparked--;
+    w->parked = false;
+    w->coming = true;
+  } else {
+    pool->nthreads++;
+    *start = true;
+  }
+  return w;
+}
+
+static void *work(void *arg);
+
+static void insert(struct eio_pool *pool, struct worker *w)
+{
+  w->link = &pool->all;
+  w->next = pool->all;
+  if (w->next)
+    w->next->link = &w->next;
+  pool->all = w;
+}
+
+static void take_out(struct worker *w)
+{
+  *w->link = w->next;
+  if (w->next)
+    w->next->link = w->link;
+  pthread_cond_destroy(&w->cond);
+  free(w);
+}
+
+static int create_thread(struct worker *w)
+{
+  pthread_attr_t attr;
+  pthread_t thread;
+  sigset_t all, old;
+  int error;
+
+  pthread_attr_init(&attr);
+  pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+  pthread_attr_setstacksize(&attr, STACK_SIZE);
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &old);
+  error = pthread_create(&thread, &attr, work, w);
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  pthread_attr_destroy(&attr);
+  return error;
+}
+
+/* Starts the thread that send_for() has already counted; without the lock.
+ * starter is the worker that asks, or NULL for the owner; when it has been
+ * abandoned in between, so have the counters. */
+static int start_thread(eio_ctx *ctx, struct worker *starter)
+{
+  struct eio_pool *pool = ctx->pool;
+  struct worker *w = calloc(1, sizeof *w);
+  int error = ENOMEM;
+
+  if (w) {
+    w->ctx = ctx;
+    w->coming = true;
+    cond_init(&w->cond);
+  }
+  pthread_mutex_lock(&ctx->lock);
+  if (starter && starter->abandoned) {
+    pthread_mutex_unlock(&ctx->lock);
+    free(w);
+    return 0;
+  }
+  if (w) {
+    insert(pool, w);
+    pthread_mutex_unlock(&ctx->lock);
+    error = create_thread(w);
+    pthread_mutex_lock(&ctx->lock);
+  }
+  if (!error)
+    ctx->stats.threads_started++;
+  else {
+    if (w && w->abandoned)
+      pool->abandoned--;
+    else {
+      pool->nthreads--;
+      pool->coming--;
+    }
+    if (w)
+      take_out(w);
+  }
+  pthread_mutex_unlock(&ctx->lock);
+  return error ? -1 : 0;
+}
+
+static void execute(eio_ctx *ctx, struct worker *w, eio_req *req)
+{
+  bool start = false;
+  struct worker *other;
+
+  atomic_fetch_sub_explicit(&ctx->nready, 1, memory_order_relaxed);
+  atomic_fetch_add_explicit(&ctx->nrunning, 1, memory_order_relaxed);
+  eio__state(ctx, req, EIO_RUNNING);
+  w->current = req;
+  other = send_for(ctx, &start);
+  pthread_mutex_unlock(&ctx->lock);
+  if (other)
+    pthread_cond_signal(&other->cond);
+  else if (start)
+    start_thread(ctx, w);
+  eio_execute(req);
+  pthread_mutex_lock(&ctx->lock);
+  w->current = NULL;
+  if (w->abandoned) {
+    eio__state(ctx, req, EIO_DONE);
+    eio_queue_push(&ctx->orphans, req);
+    return;
+  }
+  atomic_fetch_sub_explicit(&ctx->nrunning, 1, memory_order_relaxed);
+  ctx->stats.executed++;
+  eio__finished(ctx, req);
+}
+
+static void leave(eio_ctx *ctx, struct worker *w)
+{
+  struct eio_pool *pool = ctx->pool;
+  bool last = false;
+
+  if (w->abandoned)
+    last = --pool->abandoned == 0 && ctx->dead;
+  else {
+    arrive(pool, w);
+    pool->nthreads--;
+    pthread_cond_broadcast(&pool->left);
+  }
+  take_out(w);
+  pthread_mutex_unlock(&ctx->lock);
+  if (last) {
+    pthread_cond_destroy(&pool->left);
+    free(pool);
+    eio__free(ctx);
+  }
+}
+
+static void *work(void *arg)
+{
+  struct worker *w = arg;
+  eio_ctx *ctx = w->ctx;
+  struct eio_pool *pool = ctx->pool;
+  bool busy = false; /* executed something since it last parked */
+
+  pthread_mutex_lock(&ctx->lock);
+  for (;;) {
+    eio_req *req;
+
+    if (w->abandoned || pool->nthreads > pool->limit)
+      break;
+    arrive(pool, w);
+    if (atomic_load(&ctx->nrunning) < pool->max_running && (req = eio_queue_pop(&ctx->ready))) {
+      execute(ctx, w, req);
+      busy = true;
+    } else if (busy && pool->ncpus > 1 && !atomic_load(&pool->lingering)) {
+      busy = false;
+      linger(ctx);
+    } else if (!park(ctx, w))
+      break;
+  }
+  leave(ctx, w);
+  return NULL;
+}
+
+/* Owner ---------------------------------------------------------------- */
+
+/* No thread can be had at all: the owner does the work. */
+static void run_here(eio_ctx *ctx)
+{
+  eio_req *req;
+
+  pthread_mutex_lock(&ctx->lock);
+  while (!ctx->pool->nthreads && ctx->pool->limit && (req = eio_queue_pop(&ctx->ready))) {
+    atomic_fetch_sub_explicit(&ctx->nready, 1, memory_order_relaxed);
+    eio__state(ctx, req, EIO_RUNNING);
+    pthread_mutex_unlock(&ctx->lock);
+    eio_execute(req);
+    pthread_mutex_lock(&ctx->lock);
+    ctx->stats.executed++;
+    eio__finished(ctx, req);
+  }
+  pthread_mutex_unlock(&ctx->lock);
+}
+
+static void send_and_unlock(eio_ctx *ctx)
+{
+  bool start = false;
+  struct worker *w = send_for(ctx, &start);
+
+  pthread_mutex_unlock(&ctx->lock);
+  if (w)
+    pthread_cond_signal(&w->cond);
+  else if (start && start_thread(ctx, NULL) < 0)
+    run_here(ctx);
+}
+
+void eio__pool_submit(eio_ctx *ctx, eio_req *req)
+{
+  pthread_mutex_lock(&ctx->lock);
+  eio__state(ctx, req, EIO_READY);
+  eio_queue_push(&ctx->ready, req);
+  atomic_fetch_add_explicit(&ctx->nready, 1, memory_order_relaxed);
+  send_and_unlock(ctx);
+}
+
+const struct eio_engine eio__engine_pool = { "pool", eio__pool_submit };
+
+void eio__pool_kick(eio_ctx *ctx)
+{
+  pthread_mutex_lock(&ctx->lock);
+  send_and_unlock(ctx);
+}
+
+/* Parked workers look again at the limits that they wait by. */
+static void rouse_locked(struct eio_pool *pool)
+{
+  for (struct worker *w = pool->parked; w; w = w->below)
+    pthread_cond_signal(&w->cond);
+}
+
+void eio__pool_limits(eio_ctx *ctx)
+{
+  struct eio_pool *pool = ctx->pool;
+
+  pthread_mutex_lock(&ctx->lock);
+  pool->limit = eio_parallel(ctx);
+  pool->max_running = ctx->max_parallel;
+  if (pool->nthreads > pool->limit)
+    rouse_locked(pool);
+  while (pool->nthreads > pool->limit)
+    pthread_cond_wait(&pool->left, &ctx->lock);
+  send_and_unlock(ctx);
+}
+
+void eio__pool_set_idle(eio_ctx *ctx, unsigned max_idle, double timeout)
+{
+  struct eio_pool *pool = ctx->pool;
+
+  pthread_mutex_lock(&ctx->lock);
+  if (timeout < 0)
+    pool->max_idle = max_idle;
+  else
+    pool->idle_timeout = timeout;
+  rouse_locked(pool);
+  pthread_mutex_unlock(&ctx->lock);
+}
+
+unsigned eio__pool_nthreads(const eio_ctx *ctx)
+{
+  unsigned n;
+
+  pthread_mutex_lock(&((eio_ctx *)ctx)->lock);
+  n = ctx->pool->nthreads;
+  pthread_mutex_unlock(&((eio_ctx *)ctx)->lock);
+  return n;
+}
+
+void eio__pool_abandon_locked(eio_ctx *ctx)
+{
+  struct eio_pool *pool = ctx->pool;
+
+  for (struct worker *w = pool->all; w; w = w->next) {
+    if (w->abandoned)
+      continue;
+    w->abandoned = true;
+    w->parked = w->coming = false;
+    pool->abandoned++;
+    if (w->current)
+      eio__flag_set(w->current, EIO_ORPHAN | EIO_CANCELLED);
+    pthread_cond_signal(&w->cond);
+  }
+  pool->parked = NULL;
+  pool->nthreads = pool->nparked = pool->coming = 0;
+  atomic_store(&pool->lingering, false);
+}
+
+void eio__pool_after_fork(eio_ctx *ctx)
+{
+  struct eio_pool *pool = ctx->pool;
+  struct worker *w;
+
+  while ((w = pool->all)) {
+    if (w->current) {
+      eio__state(ctx, w->current, EIO_DONE);
+      eio__flag_set(w->current, EIO_ORPHAN | EIO_CANCELLED);
+      eio_queue_push(&ctx->orphans, w->current);
+    }
+    pool->all = w->next;
+    free(w);
+  }
+  pool->parked = NULL;
+  pool->nthreads = pool->nparked = pool->coming = pool->abandoned = 0;
+  atomic_store(&pool->lingering, false);
+  cond_init(&pool->left);
+}
+
+bool eio__pool_destroy_locked(eio_ctx *ctx)
+{
+  struct eio_pool *pool = ctx->pool;
+
+  ctx->dead = true;
+  if (pool->abandoned)
+    return true;
+  pthread_cond_destroy(&pool->left);
+  free(pool);
+  return false;
+}

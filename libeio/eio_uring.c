@@ -1,0 +1,366 @@
+/* eio_uring.c - the engine that uses the kernel's ring for what gains by it.
+ *
+ * The ring belongs to the owner thread. It is set up when the program asks for
+ * the engine, never before, and given up when the system refuses it. Each
+ * request is submitted at once, so nothing is left lying when control returns
+ * to the caller. The ring signals the context's wakeup descriptor.
+ *
+ * Declining is normal: a prepare function may say no, the ring may be full,
+ * the kernel may answer that it cannot; the request takes the pool then. */
+#include "eio_int.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+static void refused(eio_ctx *ctx, const char *what, int error)
+{
+  snprintf(ctx->why, sizeof ctx->why, "uring: %s: %s", what, strerror(error));
+  errno = error;
+}
+
+#if EIO_HAVE_LIBURING
+
+#include <fcntl.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ENTRIES 256
+/* Larger reads of cached data are better copied by a worker, on another
+ * processor: the ring does it here, in submit. */
+#define BUFFERED_MAX (32 * 1024)
+
+struct eio_ring {
+  struct io_uring uring;
+  struct eio_queue flying; /* what the kernel has */
+  bool signaled;           /* it may have signaled since the last clear */
+};
+
+/* What goes there ------------------------------------------------------ */
+
+static bool is_direct(int fd)
+{
+  int flags = fcntl(fd, F_GETFL);
+
+  return flags >= 0 && flags & O_DIRECT;
+}
+
+bool eio_u_read(eio_req *req, struct io_uring_sqe *sqe)
+{
+  if (req->offs < -1 || req->size > INT_MAX || (req->size > BUFFERED_MAX && !is_direct(req->fd)))
+    return false;
+  io_uring_prep_read(sqe, req->fd, req->buf, (unsigned)req->size, (uint64_t)req->offs);
+  return true;
+}
+
+/* Buffered writes to one file are done one after the other by kernel threads:
+ * workers are no worse. */
+bool eio_u_write(eio_req *req, struct io_uring_sqe *sqe)
+{
+  if (req->offs < -1 || req->size > INT_MAX || !is_direct(req->fd))
+    return false;
+  io_uring_prep_write(sqe, req->fd, req->buf, (unsigned)req->size, (uint64_t)req->offs);
+  return true;
+}
+
+bool eio_u_fsync(eio_req *req, struct io_uring_sqe *sqe)
+{
+  io_uring_prep_fsync(sqe, req->fd, 0);
+  return true;
+}
+
+bool eio_u_fdatasync(eio_req *req, struct io_uring_sqe *sqe)
+{
+  io_uring_prep_fsync(sqe, req->fd, IORING_FSYNC_DATASYNC);
+  return true;
+}
+
+/* Setting up and giving up --------------------------------------------- */
+
+/* The best mode that the kernel has: completions are handled when we ask for
+ * them; or at least without interrupting the program's system calls. */
+static int open_ring(struct io_uring *uring)
+{
+  static const unsigned modes[] = {
+#if defined(IORING_SETUP_DEFER_TASKRUN)
+    IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_TASKRUN_FLAG,
+#endif
+#if defined(IORING_SETUP_COOP_TASKRUN)
+    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+#endif
+    0
+  };
+  int error = -EINVAL;
+
+  for (size_t i = 0; error == -EINVAL && i < sizeof modes / sizeof *modes; i++) {
+    struct io_uring_params params = { .flags = modes[i] };
+
+    error = io_uring_queue_init_params(ENTRIES, uring, &params);
+  }
+  return error;
+}
+
+int eio__ring_create(eio_ctx *ctx)
+{
+  struct eio_ring *ring = calloc(1, sizeof *ring);
+  int error;
+
+  if (!ring || ctx->wake_fd[0] != ctx->wake_fd[1]) {
+    free(ring);
+    refused(ctx, ring ? "no eventfd" : "memory", ring ? ENOSYS : ENOMEM);
+    return -1;
+  }
+  error = open_ring(&ring->uring);
+  if (error < 0) {
+    free(ring);
+    refused(ctx, "io_uring_setup", -error);
+    return -1;
+  }
+  error = io_uring_register_eventfd(&ring->uring, ctx->wake_fd[0]);
+  if (!error)
+    error = io_uring_ring_dontfork(&ring->uring);
+  if (error < 0) {
+    io_uring_queue_exit(&ring->uring);
+    free(ring);
+    refused(ctx, "io_uring_register", -error);
+    return -1;
+  }
+  ctx->ring = ring;
+  return 0;
+}
+
+void eio__ring_destroy(eio_ctx *ctx)
+{
+  if (!ctx->ring)
+    return;
+  io_uring_queue_exit(&ctx->ring->uring);
+  free(ctx->ring);
+  ctx->ring = NULL;
+}
+
+/* In the child of a fork the ring's memory is not mapped; only its descriptor
+ * is there. What the kernel does for the parent goes on there. */
+void eio__ring_after_fork(eio_ctx *ctx)
+{
+  struct eio_ring *ring = ctx->ring;
+  eio_req *req;
+
+  if (!ring)
+    return;
+  while ((req = eio_queue_pop(&ring->flying))) {
+    eio__state(ctx, req, EIO_DONE);
+    eio__flag_set(req, EIO_ORPHAN | EIO_CANCELLED);
+    eio_queue_push(&ctx->orphans, req);
+  }
+  close(ring->uring.ring_fd);
+  free(ring);
+  ctx->ring = NULL;
+}
+
+static bool send_cancel(struct eio_ring *ring, eio_req *req)
+{
+  struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+
+  if (!sqe) {
+    io_uring_submit(&ring->uring);
+    sqe = io_uring_get_sqe(&ring->uring);
+  }
+  if (!sqe)
+    return false;
+  io_uring_prep_cancel(sqe, req, 0);
+  io_uring_sqe_set_data(sqe, NULL);
+  return io_uring_submit(&ring->uring) >= 0;
+}
+
+/* Drops what is flying; it comes back as orphans, when the kernel is done. */
+void eio__ring_drop(eio_ctx *ctx)
+{
+  struct eio_ring *ring = ctx->ring;
+
+  if (!ring)
+    return;
+  for (int n = 0; n < EIO_NPRI; n++)
+    for (eio_req *req = ring->flying.head[n]; req; req = req->next) {
+      eio__flag_set(req, EIO_ORPHAN | EIO_CANCELLED);
+      send_cancel(ring, req);
+    }
+}
+
+void eio__ring_cancel(eio_ctx *ctx, eio_req *req)
+{
+  for (int n = 0; n < EIO_NPRI; n++)
+    for (eio_req *r = ctx->ring->flying.head[n]; r; r = r->next)
+      if (r == req) {
+        send_cancel(ctx->ring, req);
+        return;
+      }
+}
+
+/* Submit --------------------------------------------------------------- */
+
+/* The ring takes a request that could be executed at once and does not
+ * overtake one of higher priority, or any at all when a limit has been set. */
+static bool may_fly(eio_ctx *ctx, const eio_req *req)
+{
+  unsigned ahead;
+
+  if (!eio__ops[req->op].prepare || req->flags & EIO_FAILED
+      || atomic_load_explicit(&ctx->nrunning, memory_order_relaxed) >= ctx->max_parallel)
+    return false;
+  pthread_mutex_lock(&ctx->lock);
+  ahead = ctx->max_parallel == UINT_MAX ? ctx->ready.used >> (req->pri - EIO_PRI_MIN) >> 1
+    : ctx->ready.used;
+  pthread_mutex_unlock(&ctx->lock);
+  return !ahead;
+}
+
+static bool fly(eio_ctx *ctx, eio_req *req)
+{
+  struct eio_ring *ring = ctx->ring;
+  struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+  int n;
+
+  if (!sqe)
+    return false;
+  if (!eio__ops[req->op].prepare(req, sqe)) {
+    io_uring_prep_nop(sqe); /* goes along with the next one */
+    io_uring_sqe_set_data(sqe, NULL);
+    return false;
+  }
+  io_uring_sqe_set_data(sqe, req);
+  n = io_uring_submit(&ring->uring);
+  if (n < 0) {
+    io_uring_prep_nop(sqe); /* not consumed: take the request off it */
+    io_uring_sqe_set_data(sqe, NULL);
+    return false;
+  }
+  eio__state(ctx, req, EIO_RUNNING);
+  eio_queue_push(&ring->flying, req);
+  atomic_fetch_add_explicit(&ctx->nrunning, 1, memory_order_relaxed);
+  return true;
+}
+
+static void uring_submit(eio_ctx *ctx, eio_req *req)
+{
+  if (!ctx->ring && eio__ring_create(ctx) < 0)
+    ctx->engine = &eio__engine_pool; /* after a fork, when it is refused now */
+  else if (may_fly(ctx, req)) {
+    if (fly(ctx, req)) {
+      eio__ring_reap(ctx);
+      return;
+    }
+    ctx->stats.ring_declined++;
+  }
+  eio__pool_submit(ctx, req);
+}
+
+const struct eio_engine eio__engine_uring = { "uring", uring_submit };
+
+/* Completion ----------------------------------------------------------- */
+
+/* A short read is believed only at the end of a file. */
+static bool is_certain(const eio_req *req, int res)
+{
+  struct stat st;
+
+  if (res == -EAGAIN || res == -EOPNOTSUPP || res == -EINTR || res == -ECANCELED || res == -EINVAL)
+    return false;
+  if (req->op != EIO_READ || res < 0 || (uint64_t)res == req->size || req->offs < 0)
+    return true;
+  return fstat(req->fd, &st) == 0 && (!S_ISREG(st.st_mode) || req->offs + res >= st.st_size);
+}
+
+static void land(eio_ctx *ctx, eio_req *req, int res)
+{
+  eio_queue_remove(&ctx->ring->flying, req);
+  if (eio__flag(req, EIO_ORPHAN)) {
+    pthread_mutex_lock(&ctx->lock);
+    eio__state(ctx, req, EIO_DONE);
+    eio_queue_push(&ctx->orphans, req);
+    pthread_mutex_unlock(&ctx->lock);
+    return;
+  }
+  atomic_fetch_sub_explicit(&ctx->nrunning, 1, memory_order_relaxed);
+  if (!eio__cancelled(req) && !is_certain(req, res)) {
+    ctx->stats.ring_declined++;
+    eio__pool_submit(ctx, req);
+    return;
+  }
+  req->result = res < 0 ? -1 : res;
+  req->errorno = res < 0 ? -res : 0;
+  ctx->stats.ring++;
+  eio__finish_here(ctx, req);
+  if (ctx->max_parallel != UINT_MAX)
+    eio__pool_kick(ctx); /* workers may have waited for this one */
+}
+
+static bool needs_entering(struct io_uring *uring)
+{
+  unsigned flags = __atomic_load_n(uring->sq.kflags, __ATOMIC_ACQUIRE);
+
+#if defined(IORING_SQ_TASKRUN)
+  if (flags & IORING_SQ_TASKRUN)
+    return true;
+#endif
+  return flags & IORING_SQ_CQ_OVERFLOW;
+}
+
+void eio__ring_reap(eio_ctx *ctx)
+{
+  struct eio_ring *ring = ctx->ring;
+  struct io_uring_cqe *cqe;
+
+  if (needs_entering(&ring->uring))
+    io_uring_get_events(&ring->uring);
+  while (io_uring_cq_ready(&ring->uring)) {
+    eio_req *req;
+    int res;
+
+    if (io_uring_peek_cqe(&ring->uring, &cqe) < 0)
+      break;
+    req = io_uring_cqe_get_data(cqe);
+    res = cqe->res;
+    io_uring_cqe_seen(&ring->uring, cqe);
+    ring->signaled = true;
+    if (req)
+      land(ctx, req, res);
+  }
+}
+
+bool eio__ring_ready(const eio_ctx *ctx)
+{
+  struct io_uring *uring = &ctx->ring->uring;
+
+  return io_uring_cq_ready(uring) || needs_entering(uring);
+}
+
+/* Whether the wakeup descriptor may be readable on the ring's account. */
+bool eio__ring_signaled(eio_ctx *ctx)
+{
+  bool was = ctx->ring->signaled || ctx->ring->flying.length;
+
+  ctx->ring->signaled = false;
+  return was;
+}
+
+#else /* !EIO_HAVE_LIBURING */
+
+int eio__ring_create(eio_ctx *ctx)
+{
+  refused(ctx, "built without liburing", ENOSYS);
+  return -1;
+}
+
+void eio__ring_destroy(eio_ctx *ctx) { (void)ctx; }
+void eio__ring_after_fork(eio_ctx *ctx) { (void)ctx; }
+void eio__ring_drop(eio_ctx *ctx) { (void)ctx; }
+void eio__ring_cancel(eio_ctx *ctx, eio_req *req) { (void)ctx, (void)req; }
+void eio__ring_reap(eio_ctx *ctx) { (void)ctx; }
+bool eio__ring_ready(const eio_ctx *ctx) { (void)ctx; return false; }
+bool eio__ring_signaled(eio_ctx *ctx) { (void)ctx; return false; }
+
+const struct eio_engine eio__engine_uring = { "uring", eio__pool_submit };
+
+#endif

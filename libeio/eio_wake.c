@@ -1,0 +1,80 @@
+/* eio_wake.c - the wakeup descriptor: an eventfd, or a pipe where there is
+ * none. Both sides are nonblocking and close-on-exec; when they are one
+ * descriptor the two numbers are equal. */
+#include "eio_int.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+#if EIO_HAVE_EVENTFD
+# include <sys/eventfd.h>
+#endif
+
+static int set_flags(int fd)
+{
+  int flags = fcntl(fd, F_GETFL);
+
+  return fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -1 : 0;
+}
+
+int eio__wake_open(int fds[2])
+{
+#if EIO_HAVE_EVENTFD
+  fds[0] = fds[1] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (fds[0] >= 0)
+    return 0;
+#endif
+  if (pipe(fds) < 0)
+    return fds[0] = fds[1] = -1;
+  if (set_flags(fds[0]) < 0 || set_flags(fds[1]) < 0) {
+    eio__wake_close(fds);
+    return -1;
+  }
+  return 0;
+}
+
+/* Async-signal-safe: called in the child of a fork. When no descriptor can be
+ * had, the old one, shared with the parent, is closed all the same. */
+void eio__wake_reopen(int fds[2])
+{
+  int fresh[2];
+
+  if (eio__wake_open(fresh) < 0) {
+    close(fds[0]);
+    if (fds[1] != fds[0])
+      close(fds[1]);
+    return;
+  }
+  for (int i = 0; i < (fds[0] == fds[1] ? 1 : 2); i++) {
+    dup2(fresh[i], fds[i]);
+    fcntl(fds[i], F_SETFD, FD_CLOEXEC);
+  }
+  eio__wake_close(fresh);
+}
+
+void eio__wake_close(int fds[2])
+{
+  close(fds[0]);
+  if (fds[1] != fds[0])
+    close(fds[1]);
+  fds[0] = fds[1] = -1;
+}
+
+void eio__wake_set(const int fds[2])
+{
+  static const uint64_t one = 1;
+  ssize_t n;
+
+  do
+    n = write(fds[1], &one, fds[0] == fds[1] ? sizeof one : 1);
+  while (n < 0 && errno == EINTR);
+}
+
+void eio__wake_clear(const int fds[2])
+{
+  char buf[64];
+  ssize_t n;
+
+  do
+    n = read(fds[0], buf, sizeof buf);
+  while ((n < 0 && errno == EINTR) || n == (ssize_t)sizeof buf);
+}

@@ -1,0 +1,189 @@
+/* ops_open.c - open, close, and working directories. */
+#include "eio_plat.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Close-on-exec from the beginning: between open and a later fcntl another
+ * thread could fork and execute. Who wants it inherited clears the flag. */
+int64_t eio_x_open(eio_req *req)
+{
+  int fd = eio_p_open(req->wd, req->path, req->arg1 | O_CLOEXEC, (mode_t)req->arg2);
+
+  if (fd >= 0)
+    eio__flag_set(req, EIO_OWNS_FD);
+  return fd;
+}
+
+/* Close ------------------------------------------------------------------ */
+/* The owner of a descriptor number (perl's file handle) will close it later:
+ * until then something harmless must occupy it. That is the write end of a
+ * pipe which nobody reads. */
+
+struct blocker {
+  struct blocker *older; /* keeps replaced ones reachable */
+  int fd;
+  dev_t dev;
+  ino_t ino;
+};
+static _Atomic(struct blocker *) the_blocker;
+
+/* False when somebody closed it behind our back, as daemons do that close all
+ * descriptors: its number may be anything by now. */
+static bool blocker_intact(const struct blocker *blocker)
+{
+  struct stat st;
+
+  return blocker && fstat(blocker->fd, &st) == 0 && st.st_dev == blocker->dev
+         && st.st_ino == blocker->ino;
+}
+
+static struct blocker *blocker_create(struct blocker *older)
+{
+  struct blocker *blocker = malloc(sizeof *blocker);
+  struct stat st;
+  int fds[2];
+
+  if (!blocker)
+    return NULL;
+  if (eio_p_pipe(fds) < 0) {
+    free(blocker);
+    return NULL;
+  }
+  close(fds[0]);
+  if (fstat(fds[1], &st) < 0) {
+    close(fds[1]);
+    free(blocker);
+    return NULL;
+  }
+  *blocker = (struct blocker){ older, fds[1], st.st_dev, st.st_ino };
+  return blocker;
+}
+
+/* The process's one, made when it is first needed. No lock: a fork in another
+ * thread could leave it locked in the child. */
+static const struct blocker *blocker_get(void)
+{
+  struct blocker *blocker = atomic_load_explicit(&the_blocker, memory_order_acquire);
+
+  while (!blocker_intact(blocker)) {
+    struct blocker *fresh = blocker_create(blocker);
+
+    if (!fresh)
+      return NULL;
+    if (atomic_compare_exchange_strong(&the_blocker, &blocker, fresh))
+      return fresh;
+    close(fresh->fd);
+    free(fresh);
+  }
+  return blocker;
+}
+
+int64_t eio_x_close(eio_req *req)
+{
+  const struct blocker *blocker;
+
+  if (fcntl(req->fd, F_GETFD) < 0)
+    return -1;
+  blocker = blocker_get();
+  if (!blocker)
+    return -1;
+  if (req->fd == blocker->fd) {
+    errno = EBADF;
+    return -1;
+  }
+  return eio_p_dup_over(blocker->fd, req->fd) < 0 ? -1 : 0;
+}
+
+/* Working directories ---------------------------------------------------- */
+
+/* A descriptor to resolve paths from, or -1 without error when there can be
+ * none. Where O_PATH is missing, a directory that may be searched but not read
+ * has none. */
+static int wd_descriptor(const eio_wd *base, const char *path)
+{
+  int fd;
+
+  if (!EIO_HAVE_AT)
+    return -1;
+  fd = eio_p_open(base, path, O_RDONLY | O_DIRECTORY | EIO_O_PATH | O_CLOEXEC, 0);
+  if (fd < 0 && errno == EACCES && !EIO_O_PATH)
+    errno = 0;
+  return fd;
+}
+
+static eio_wd *wd_create(int fd, const char *path)
+{
+  size_t size = strlen(path) + 1;
+  eio_wd *wd = malloc(sizeof *wd + size);
+
+  if (!wd)
+    return NULL;
+  wd->fd = fd;
+  wd->refs = 1;
+  memcpy(wd->path, path, size);
+  return wd;
+}
+
+static bool is_directory(const char *path)
+{
+  struct stat st;
+
+  if (stat(path, &st) < 0)
+    return false;
+  errno = ENOTDIR;
+  return S_ISDIR(st.st_mode);
+}
+
+eio_wd *eio_wd_open(eio_wd *base, const char *path)
+{
+  eio_wd *wd = NULL;
+  char *absolute;
+  int fd, error;
+
+  errno = 0;
+  fd = wd_descriptor(base, path);
+  if (fd < 0 && errno)
+    return NULL;
+  absolute = fd < 0 ? eio_p_realpath(base, path) : eio_p_fd_path(fd, base, path);
+  if (absolute && (fd >= 0 || is_directory(absolute)))
+    wd = wd_create(fd, absolute);
+  error = errno;
+  free(absolute);
+  if (!wd && fd >= 0)
+    close(fd);
+  errno = error;
+  return wd;
+}
+
+eio_wd *eio_wd_ref(eio_wd *wd)
+{
+  if (wd)
+    wd->refs++;
+  return wd;
+}
+
+void eio_wd_unref(eio_wd *wd)
+{
+  if (!wd || --wd->refs)
+    return;
+  if (wd->fd >= 0)
+    close(wd->fd);
+  free(wd);
+}
+
+const char *eio_wd_path(const eio_wd *wd)
+{
+  return wd->path;
+}
+
+int64_t eio_x_wd(eio_req *req)
+{
+  eio_wd *wd = eio_wd_open(req->wd, req->path);
+
+  if (!wd)
+    return -1;
+  req->buf = wd;
+  return 0;
+}

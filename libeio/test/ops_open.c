@@ -1,0 +1,204 @@
+/* ops_open.c - open, close, wd */
+#include "ops.h"
+
+static eio_req opening(eio_wd *wd, const char *path, int flags, int mode)
+{
+  eio_req req = on_path(EIO_OPEN, wd, path);
+
+  req.arg1 = flags;
+  req.arg2 = mode;
+  return req;
+}
+
+static void test_open(void)
+{
+  eio_req req = opening(NULL, "new", O_RDWR | O_CREAT | O_EXCL, 0640);
+  int fd = (int)run(&req);
+
+  ok(fd >= 0, "open creates a file");
+  ok(req.flags & EIO_OWNS_FD, "the request owns the descriptor");
+  ok(fcntl(fd, F_GETFD) & FD_CLOEXEC, "which is close-on-exec");
+  is_int(stat_of("new").st_mode & 07777, 0640, "the mode is as asked for");
+  is_int(write(fd, "abc", 3), 3, "it can be written to");
+  eio_req_finish(&req);
+  is_int(fcntl(fd, F_GETFD), -1, "eio_req_finish() closes what nobody took");
+
+  fails(opening(NULL, "new", O_RDWR | O_CREAT | O_EXCL, 0640), EEXIST, "O_EXCL");
+  fails(opening(NULL, "missing", O_RDONLY, 0), ENOENT, "open without O_CREAT");
+  fails(opening(NULL, "", O_RDONLY, 0), ENOENT, "open an empty path");
+  fails(opening(NULL, NULL, O_RDONLY, 0), ENOENT, "open no path");
+  fails(opening(NULL, "new/", O_RDONLY, 0), ENOTDIR, "open file/");
+  fails(opening(NULL, ".", O_WRONLY, 0), EISDIR, "open a directory for writing");
+  symlink("new", "link");
+  fails(opening(NULL, "link", O_RDONLY | O_NOFOLLOW, 0), ELOOP, "O_NOFOLLOW is heeded");
+  ok(just(opening(NULL, "new", O_WRONLY | O_TRUNC, 0)) >= 0, "open with O_TRUNC");
+  is_int(stat_of("new").st_size, 0, "truncates");
+}
+
+static void test_open_denied(void)
+{
+  drop_root();
+  fails(opening(NULL, "secret", O_RDONLY, 0), EACCES, "open what may not be read");
+  fails(opening(NULL, "file", O_WRONLY | O_CREAT, 0644), EACCES, "create where one may not");
+}
+
+static eio_req closing(int fd)
+{
+  return on_fd(EIO_CLOSE, fd);
+}
+
+static void test_close(void)
+{
+  int fd = open_for_test("file", O_RDWR | O_CREAT), other, fds[2];
+  struct stat st;
+  char c;
+
+  is_int(just(closing(fd)), 0, "close");
+  is_int(fcntl(fd, F_GETFD), FD_CLOEXEC, "the number stays occupied, close-on-exec");
+  signal(SIGPIPE, SIG_IGN);
+  is_int(write(fd, "x", 1), -1, "writing to it fails");
+  is_int(errno, EPIPE, "with EPIPE");
+  is_int(read(fd, &c, 1), -1, "reading from it fails");
+  is_int(errno, EBADF, "with EBADF");
+  is_int(just(closing(fd)), 0, "closing again is fine");
+  is_int(fstat(fd, &st), 0, "it is some pipe");
+  ok(S_ISFIFO(st.st_mode), "really");
+  close(fd);
+  fails(closing(fd), EBADF, "close what is not open");
+  is_int(fcntl(fd, F_GETFD), -1, "does not open it");
+  fails(closing(-1), EBADF, "close -1");
+
+  is_int(pipe(fds), 0, "a pipe");
+  is_int(just(closing(fds[1])), 0, "closing one end");
+  is_int(read(fds[0], &c, 1), 0, "is seen on the other");
+  close(fds[0]);
+  close(fds[1]);
+
+  /* find the cached descriptor: the one with the same inode */
+  for (other = 3; other < 64; other++) {
+    struct stat candidate;
+
+    if (fstat(other, &candidate) == 0 && candidate.st_ino == st.st_ino
+        && candidate.st_dev == st.st_dev)
+      break;
+  }
+  fails(closing(other), EBADF, "the descriptor behind it cannot be closed");
+  fd = open_for_test("file", O_RDWR);
+  if (dup2(fd, other) != other)
+    bail_out("no descriptor %d", other);
+  is_int(just(closing(fd)), 0, "close works after somebody closed that, too");
+  is_int(write(fd, "x", 1), -1, "and its number was used again");
+  is_int(errno, EPIPE, "with the right thing in place");
+  close(fd);
+  close(other);
+}
+
+static void *close_many(void *arg)
+{
+  intptr_t failed = 0;
+
+  (void)arg;
+  for (int i = 0; i < 200; i++) {
+    int fd = open("file", O_RDONLY | O_CLOEXEC);
+
+    failed += just(closing(fd)) != 0;
+    close(fd);
+  }
+  return (void *)failed;
+}
+
+static void test_close_threads(void)
+{
+  pthread_t threads[4];
+  intptr_t failed = 0;
+
+  for (int i = 0; i < 4; i++)
+    pthread_create(&threads[i], NULL, close_many, NULL);
+  for (int i = 0; i < 4; i++) {
+    void *result;
+
+    pthread_join(threads[i], &result);
+    failed += (intptr_t)result;
+  }
+  is_int(failed, 0, "four threads close at the same time");
+}
+
+static void test_wd(void)
+{
+  char expected[5000];
+  eio_req req;
+  eio_wd *wd;
+
+  mkdir("dir", 0755);
+  mkdir("dir/sub", 0755);
+  put("dir/f", "inside");
+  symlink("dir/sub", "to-sub");
+  req = on_path(EIO_WD, NULL, "to-sub/..");
+  is_int(run(&req), 0, "wd");
+  wd = req.buf;
+  snprintf(expected, sizeof expected, "%s/dir", scratch_path);
+  is_str(eio_wd_path(wd), expected, "has the canonical path");
+  ok(just(opening(wd, "f", O_RDONLY, 0)) >= 0, "open relative to it");
+  fails(opening(wd, "file", O_RDONLY, 0), ENOENT, "not relative to the process's");
+  fails(opening(wd, "", O_RDONLY, 0), ENOENT, "the empty path is no directory");
+  snprintf(expected, sizeof expected, "%s/file", scratch_path);
+  ok(just(opening(wd, expected, O_RDONLY, 0)) >= 0, "absolute paths are absolute");
+  if (EIO_HAVE_AT) {
+    rename("dir", "moved");
+    ok(just(opening(wd, "f", O_RDONLY, 0)) >= 0, "it follows the directory when that is renamed");
+    rename("moved", "dir");
+  } else
+    skip(1, "no *at calls");
+
+  req = on_path(EIO_WD, wd, "sub");
+  is_int(run(&req), 0, "wd relative to a wd");
+  snprintf(expected, sizeof expected, "%s/dir/sub", scratch_path);
+  is_str(eio_wd_path(req.buf), expected, "has the right path");
+  eio_wd_unref(req.buf);
+
+  ok(eio_wd_ref(wd) == wd, "ref returns it");
+  eio_wd_unref(wd);
+  ok(just(opening(wd, "f", O_RDONLY, 0)) >= 0, "a reference keeps it open");
+  eio_wd_unref(wd);
+  eio_wd_unref(NULL);
+  ok(!eio_wd_ref(NULL), "NULL is fine");
+
+  fails(on_path(EIO_WD, NULL, "missing"), ENOENT, "wd of nothing");
+  fails(on_path(EIO_WD, NULL, "file"), ENOTDIR, "wd of a file");
+  fails(on_path(EIO_WD, NULL, ""), ENOENT, "wd of the empty path");
+  wd = eio_wd_open(NULL, "/");
+  is_str(eio_wd_path(wd), "/", "wd of the root");
+  ok(just(opening(wd, "etc/passwd", O_RDONLY, 0)) >= 0, "open relative to the root");
+  eio_wd_unref(wd);
+}
+
+static void test_wd_searchable(void)
+{
+  eio_wd *wd;
+
+  drop_root();
+  wd = eio_wd_open(NULL, "searchable");
+  if (!ok(wd, "wd of a directory that can be searched, but not read"))
+    return;
+  ok(just(opening(wd, "f", O_RDONLY, 0)) >= 0, "open relative to it");
+  eio_wd_unref(wd);
+}
+
+int main(void)
+{
+  scratch_begin();
+  put("file", "");
+  put("secret", "");
+  chmod("secret", 0);
+  mkdir("searchable", 0755);
+  put("searchable/f", "");
+  chmod("searchable", 0711);
+  chmod(".", 0755);
+  test_open();
+  in_child(test_open_denied);
+  test_close();
+  test_close_threads();
+  test_wd();
+  in_child(test_wd_searchable);
+  return scratch_end(1); /* what aio_close puts in place */
+}
