@@ -239,7 +239,8 @@ eio_req *eio_next(eio_ctx *ctx)
       continue;
     }
     eio__state(ctx, req, EIO_FINISHED);
-    ctx->nreqs--;
+    if (!(req->flags & EIO_CALLED))
+      ctx->nreqs--;
     req->next = ctx->current;
     ctx->current = req;
     return req;
@@ -265,9 +266,8 @@ void eio_release(eio_ctx *ctx, eio_req *req)
 void eio_unfinish(eio_ctx *ctx, eio_req *req)
 {
   forget_current(ctx, req);
-  req->flags |= EIO_CANCELLED;
+  req->flags |= EIO_CANCELLED | EIO_CALLED;
   eio__state(ctx, req, EIO_DONE);
-  ctx->nreqs++;
   eio_queue_unshift(&ctx->done, req);
 }
 
@@ -374,7 +374,7 @@ static void run_ready(eio_ctx *ctx)
     atomic_fetch_sub_explicit(&ctx->nready, 1, memory_order_relaxed);
     eio__state(ctx, req, EIO_RUNNING);
     pthread_mutex_unlock(&ctx->lock);
-    eio_execute(req);
+    eio__execute_here(req);
     pthread_mutex_lock(&ctx->lock);
     ctx->stats.executed++;
     eio__finished(ctx, req);

@@ -57,6 +57,8 @@ enum eio_state {
 #define EIO_FREE_BUF  0x04 /* (c) `buf` is malloc'ed and freed with the request */
 #define EIO_OWNS_FD   0x08 /* (c) `result` is a descriptor nobody has taken yet */
 #define EIO_RIPE      0x10 /* a group that was polled and waits for members */
+#define EIO_CALLED    0x10 /* any other request, or a group without members:
+                            * was called back, waits to be released */
 #define EIO_ORPHAN    0x20 /* dropped by eio_reset() or a fork */
 #define EIO_FEEDING   0x40 /* a group whose feeder runs right now */
 #define EIO_NO_INLINE 0x80 /* (c) do not try in submit */

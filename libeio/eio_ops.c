@@ -1,7 +1,9 @@
 /* eio_ops.c - the table of operations, and the one place that runs a row. */
 #include "eio_int.h"
 
+#include <signal.h>
 #include <string.h>
+#include <time.h>
 
 #if !EIO_HAVE_LIBURING
 # define eio_u_read NULL
@@ -41,4 +43,22 @@ void eio_execute(eio_req *req)
   errno = 0;
   req->result = eio__ops[req->op].execute(req);
   req->errorno = req->result == -1 ? errno : 0;
+}
+
+/* Workers block all signals; the owner's thread blocks the one that a system
+ * call can raise, and takes it back. */
+void eio__execute_here(eio_req *req)
+{
+  sigset_t pipe, old, pending;
+  static const struct timespec zero;
+
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, &old);
+  sigpending(&pending);
+  eio_execute(req);
+  if (req->result < 0 && req->errorno == EPIPE && !sigismember(&pending, SIGPIPE))
+    while (sigtimedwait(&pipe, NULL, &zero) < 0 && errno == EINTR)
+      ;
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
 }

@@ -343,7 +343,7 @@ static void run_here(eio_ctx *ctx)
     atomic_fetch_sub_explicit(&ctx->nready, 1, memory_order_relaxed);
     eio__state(ctx, req, EIO_RUNNING);
     pthread_mutex_unlock(&ctx->lock);
-    eio_execute(req);
+    eio__execute_here(req);
     pthread_mutex_lock(&ctx->lock);
     ctx->stats.executed++;
     eio__finished(ctx, req);

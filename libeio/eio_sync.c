@@ -9,7 +9,7 @@ static void sync_submit(eio_ctx *ctx, eio_req *req)
     return;
   }
   eio__state(ctx, req, EIO_RUNNING);
-  eio_execute(req);
+  eio__execute_here(req);
   ctx->stats.executed++;
   eio__finish_here(ctx, req);
 }

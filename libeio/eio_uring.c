@@ -49,7 +49,8 @@ static bool is_direct(int fd)
 
 bool eio_u_read(eio_req *req, struct io_uring_sqe *sqe)
 {
-  if (req->offs < -1 || req->size > INT_MAX || (req->size > BUFFERED_MAX && !is_direct(req->fd)))
+  if (req->offs < -1 || req->size > INT_MAX || (req->size > BUFFERED_MAX && !is_direct(req->fd))
+      || (req->offs >= 0 && lseek(req->fd, 0, SEEK_CUR) < 0)) /* the ring ignores it for pipes */
     return false;
   io_uring_prep_read(sqe, req->fd, req->buf, (unsigned)req->size, (uint64_t)req->offs);
   return true;

@@ -53,10 +53,6 @@ int64_t eio_x_mtouch(eio_req *req)
   size_t before = into_page(req);
   int result;
 
-  if (req->arg1 & ~EIO_MT_MODIFY) {
-    errno = EINVAL;
-    return -1;
-  }
   if (!req->size)
     return 0;
   result = eio_p_populate((char *)req->buf - before, (size_t)req->size + before, write);

@@ -118,8 +118,8 @@ static void test_utime(void)
   is_int(just(touching(by_path, NAN, NAN)), 0, "utime with both undefined");
   ok(stat_of("dir/file").st_mtime >= now && stat_of("dir/file").st_atime >= now, "sets them to now");
   if (EIO_HAVE_FUTIMENS) {
-    is_int(just(touching(by_fd, 3.5, 4.999999999)), 0, "utime of a descriptor");
-    ok(has_times(3, 500000000, 4, 999999999), "sets both times");
+    is_int(just(touching(by_fd, 3.5, 4.75)), 0, "utime of a descriptor");
+    ok(has_times(3, 500000000, 4, 750000000), "sets both times");
     is_int(just(touching(by_fd, NAN, NAN)), 0, "also to now");
     ok(stat_of("dir/file").st_mtime >= now, "really");
     fails(touching(on_fd(EIO_UTIME, 12345), 1, 2), EBADF, "utime of a closed descriptor");

@@ -47,7 +47,7 @@ static void test_mknod(void)
 
 static void test_links(void)
 {
-  char name[256], *text = malloc(5000);
+  char name[32], *text = malloc(5000);
   eio_req req;
 
   put("l", "linked");
@@ -75,7 +75,7 @@ static void test_links(void)
   for (int length = 1; length <= 4095; length = length < 128 ? length * 2 : length + 1239) {
     memset(text, 'x', (size_t)length);
     text[length] = 0;
-    snprintf(name, sizeof name, "s%d", length);
+    snprintf(name, sizeof name, "length%d", length);
     is_int(just(on_paths(EIO_SYMLINK, NULL, text, NULL, name)), 0, "symlink of %d octets", length);
     req = on_path(EIO_READLINK, NULL, name);
     is_int(run(&req), length, "readlink of as many");
@@ -218,13 +218,13 @@ static void test_directories(void)
 /* A working directory without descriptor goes by its path. */
 static void test_wd_by_path(void)
 {
-  size_t size = sizeof(eio_wd) + 4096;
+  size_t size = sizeof(eio_wd) + sizeof scratch_path + 4;
   eio_wd *named = malloc(size);
   eio_req req;
 
   named->fd = -1;
   named->refs = 1;
-  snprintf(named->path, 4096, "%s/dir", scratch_path);
+  snprintf(named->path, sizeof scratch_path + 4, "%s/dir", scratch_path);
   put("dir/by-path", "found");
   is_int(just(on_path(EIO_STAT, named, "by-path")), 0, "a wd without descriptor works");
   fails(on_path(EIO_STAT, named, ""), ENOENT, "but not for an empty path");

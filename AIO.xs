@@ -1,0 +1,18 @@
+/* AIO.xs - brings up the glue in xs/; there is nothing else to see here. */
+#include "xs/aio.h"
+
+MODULE = IO::AIO  PACKAGE = IO::AIO
+
+PROTOTYPES: DISABLE
+
+BOOT:
+  aio_boot_cxt(aTHX);
+  aio_boot_constants(aTHX);
+  aio_boot_requests(aTHX);
+  aio_boot_req(aTHX);
+  aio_boot_group(aTHX);
+  aio_boot_wd(aTHX);
+  aio_boot_callback(aTHX);
+  aio_boot_region(aTHX);
+  aio_boot_sys(aTHX);
+  aio_boot_stattime(aTHX);

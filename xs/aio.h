@@ -1,0 +1,198 @@
+/* aio.h - what the files of the glue share.
+ *
+ * The glue converts arguments and results, keeps scalars alive while requests
+ * use them, and calls back. Everything here runs in the interpreter's thread.
+ */
+#ifndef AIO_H
+#define AIO_H
+
+#define PERL_NO_GET_CONTEXT
+#include "perl_compat.h"
+
+#include "../libeio/eio_config.h"
+#include "../libeio/eio.h"
+
+/* A request as the glue has it. The request owns one reference to each scalar,
+ * until it is released. */
+typedef struct aio_req {
+  eio_req r;     /* first; r.data is the callback (a CV), NULL or AIO_RELAY */
+  HV *self;      /* the Perl object, not counted, NULL when there is none */
+  SV *sv1;       /* the handle; a group's feeder (a CV) */
+  SV *sv2;       /* the buffer, or the second handle; a group's result (an AV) */
+} aio_req;
+
+#define AIO_REQ(req) ((aio_req *)(req))
+#define AIO_CALLBACK(aio) ((SV *)(aio)->r.data)
+
+/* A callback of this value hands the results to the request's group. */
+extern char aio_relay;
+#define AIO_RELAY ((void *)&aio_relay)
+
+struct aio_lock; /* buffer.c */
+struct aio_slab; /* cxt.c */
+
+/* One per interpreter. */
+typedef struct aio_cxt {
+  eio_ctx *eio;
+  tTHX owner;
+  HV *req_stash, *grp_stash, *wd_stash;
+  int next_pri;            /* priority of the next request */
+  aio_req *spare;          /* free list, linked by r.next */
+  struct aio_slab *slabs;  /* all memory of requests */
+  size_t live;             /* requests that are not spare */
+  struct aio_lock *locks;  /* scalars in flight, hashed by address */
+  unsigned nlocks, locks_size;
+  unsigned max_poll_reqs, max_outstanding;
+  uint64_t max_poll_time;  /* nanoseconds */
+  aio_req *complete;       /* the one whose arguments are all there */
+  SV *on_next_submit;
+  unsigned depth;          /* nested polls */
+  bool orphans;            /* a fork or reinit left requests to be freed */
+  despatch_signals_proc_t signalhook; /* the one that ours replaced */
+} aio_cxt;
+
+/* cxt.c: contexts and the memory of requests. */
+
+/* The interpreter's context; croaks when it is gone (global destruction). */
+aio_cxt *aio_get_cxt(pTHX);
+#define dAIO aio_cxt *cxt = aio_get_cxt(aTHX)
+
+void aio_boot_cxt(pTHX);
+aio_req *aio_req_new(pTHX_ aio_cxt *cxt, enum eio_op op);
+/* Drops what a request owns, and its memory. The library must not know it. */
+void aio_req_free(pTHX_ aio_cxt *cxt, aio_req *aio);
+/* Queues a request with the pending priority; runs the next-submit hook. */
+void aio_submit(pTHX_ aio_cxt *cxt, aio_req *aio);
+/* Frees what a fork or reinit dropped. */
+void aio_free_orphans(pTHX_ aio_cxt *cxt);
+
+/* One XSUB of a table, to be installed into package IO::AIO. */
+struct aio_xsub {
+  const char *name;  /* without the package when it is IO::AIO */
+  XSUBADDR_t xsub;
+  const char *proto; /* or NULL */
+  int ix;            /* XSANY.any_i32 */
+};
+void aio_install(pTHX_ const struct aio_xsub *table, size_t n);
+
+/* args.c: conversions of arguments. `func` and `arg` name function and
+ * argument in the message of the croak. */
+
+#ifdef MULTIPLICITY
+# define AIO_FORMAT_ARG 3
+#else
+# define AIO_FORMAT_ARG 2
+#endif
+
+/* Croaks with "func: message" at the line of the caller outside of IO::AIO;
+ * from within a composite request `func` becomes that one's name. */
+void aio_croak(pTHX_ const char *func, const char *format, ...)
+  __attribute__((noreturn, format(printf, AIO_FORMAT_ARG, AIO_FORMAT_ARG + 1)));
+
+enum { AIO_READ = 1, AIO_WRITE = 2 };
+
+/* A file handle (glob, reference, IO object) or a number -> its descriptor.
+ * Croaks for what cannot be one, and when `mode` has AIO_WRITE and the handle
+ * is not open for writing ("mode mismatch"). */
+int aio_arg_fd(pTHX_ SV *sv, int mode, const char *func, const char *arg);
+
+/* The IO object of a handle, or NULL when the scalar is no handle at all. */
+IO *aio_arg_io(pTHX_ SV *sv);
+/* Its descriptor for reading or writing, or -1. */
+int aio_io_fd(pTHX_ IO *io, int mode);
+
+/* A callback: NULL for undef, else a CV (not counted); croaks otherwise. */
+CV *aio_arg_callback(pTHX_ SV *sv, const char *func);
+
+/* 64-bit numbers, whatever the size of perl's integers. */
+int64_t aio_arg_int64(pTHX_ SV *sv);
+
+/* The octets of a string, whatever its UTF-8 flag; croaks for wide characters.
+ * The result lives as long as the current statement's temporaries. */
+const char *aio_arg_octets(pTHX_ SV *sv, STRLEN *len, const char *func, const char *arg);
+
+/* Offset and length within a string of `size` octets, the way of substr: a
+ * negative offset counts from the end, undef length is the rest, a negative
+ * length leaves so many off, both are clipped to the string. Croaks when the
+ * offset lies outside. */
+void aio_arg_range(pTHX_ SV *offset, SV *length, STRLEN size, STRLEN *start, STRLEN *count,
+                   const char *func);
+
+/* requests.c: one XSUB for all rows of eio_ops.def. */
+void aio_boot_requests(pTHX);
+/* Which letters of a row's arguments own something. */
+bool aio_has_letter(enum eio_op op, int letter);
+
+/* req.c, group.c: the objects. */
+void aio_boot_req(pTHX);
+void aio_boot_group(pTHX);
+/* A new reference to the request's object. */
+SV *aio_req_object(pTHX_ aio_cxt *cxt, aio_req *aio);
+/* Cuts the object off from its request. */
+void aio_req_sever(pTHX_ aio_req *aio);
+/* The request of an object, NULL when it is done; croaks for anything else. */
+aio_req *aio_req_of(pTHX_ SV *sv, bool group, const char *func);
+
+/* wd.c */
+void aio_boot_wd(pTHX);
+SV *aio_new_wd(pTHX_ aio_cxt *cxt, eio_wd *wd);
+/* Whether a scalar is a working directory object; then *wd is it (NULL: the
+ * current directory), and *valid says whether it can be used. */
+bool aio_is_wd(pTHX_ SV *sv, eio_wd **wd, bool *valid);
+
+/* callback.c: the poll side. */
+void aio_boot_callback(pTHX);
+
+/* result.c: conversions of results. */
+
+/* What a finished request has to do for its arguments, callback or not:
+ * unlocks buffers and gives them their length. */
+void aio_settle(pTHX_ aio_req *aio);
+/* Pushes the callback's arguments. The stack pointer is PL_stack_sp. */
+void aio_push_results(pTHX_ aio_cxt *cxt, aio_req *aio);
+
+/* A new file handle (a glob "fd#N" of IO::AIO), mortal, for a
+ * descriptor, open in the mode of `flags` (O_RDONLY...); close-on-exec is set
+ * as perl does (above $^F) when `perl_cloexec`. NULL with errno on failure,
+ * the descriptor is closed then. */
+SV *aio_new_fh(pTHX_ int fd, int flags, bool perl_cloexec);
+
+/* buffer.c: scalars in flight. */
+
+/* Prepares the data of a read, write, slurp or region request: checks and
+ * locks the scalar, fills buf and size (and flags), keeps it in sv2. */
+void aio_buffer_read(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const char *func);
+void aio_buffer_write(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const char *func);
+void aio_buffer_whole(pTHX_ aio_req *aio, SV *data, const char *func);
+void aio_buffer_region(pTHX_ aio_req *aio, SV *data, SV *offset, SV *length, const char *func);
+void aio_buffer_ctl(pTHX_ aio_req *aio, SV *arg, const char *func);
+/* A thread was created: its copies of locked scalars are its own. */
+void aio_clone_locks(pTHX_ const aio_cxt *parent);
+/* Stores the result; called by aio_settle(). */
+void aio_buffer_settle(pTHX_ aio_req *aio, bool cancelled);
+
+/* A locked scalar is read-only for Perl and its
+ * string stays where it is; locks nest. */
+
+/* Locks a plain string scalar (POK, octets); the lock counts a reference. */
+void aio_lock(pTHX_ SV *sv);
+/* Unlocks it. Returns its string, the one that was locked, or NULL when
+ * something has replaced it in spite of the lock. */
+char *aio_unlock(pTHX_ SV *sv);
+/* How often a scalar is locked now. */
+unsigned aio_locked(pTHX_ SV *sv);
+
+/* region.c: memory-mapped scalars. */
+void aio_boot_region(pTHX);
+/* Whether a scalar is mapped; then its string never changes place or length. */
+bool aio_is_mapped(pTHX_ SV *sv);
+/* Turns a scalar into a mapping of `size` octets at `address` that
+ * aio_boot_region's rules protect and that is unmapped with the scalar. */
+void aio_map_scalar(pTHX_ SV *sv, void *address, size_t size, size_t maplen, int prot);
+
+/* sys.c, stattime.c, constants.c */
+void aio_boot_sys(pTHX);
+void aio_boot_stattime(pTHX);
+void aio_boot_constants(pTHX);
+
+#endif

@@ -1,0 +1,439 @@
+/* buffer.c - scalars whose string a request uses while Perl code runs.
+ *
+ * A locked scalar is read-only for Perl, and its string cannot be moved or
+ * freed: its SvLEN is 0 meanwhile, which is perl's word for "not mine". So
+ * even code that takes the read-only flag away cannot make the kernel write
+ * into memory that is gone. Locks are counted; they are kept in a hash by the
+ * scalar's address (open addressing, linear probing). */
+#include "aio.h"
+
+struct aio_lock {
+  SV *sv;            /* NULL: free slot */
+  char *string;
+  STRLEN len;        /* SvLEN before */
+  unsigned count;
+  bool was_readonly;
+};
+
+/* The hash ------------------------------------------------------------- */
+
+static unsigned home(const aio_cxt *cxt, const SV *sv)
+{
+  return (unsigned)((PTR2UV(sv) >> 3) * 2654435761u) & (cxt->locks_size - 1);
+}
+
+static struct aio_lock *find(const aio_cxt *cxt, const SV *sv)
+{
+  if (!cxt->nlocks)
+    return NULL;
+  for (unsigned i = home(cxt, sv); cxt->locks[i].sv; i = (i + 1) & (cxt->locks_size - 1))
+    if (cxt->locks[i].sv == sv)
+      return &cxt->locks[i];
+  return NULL;
+}
+
+static struct aio_lock *slot_for(const aio_cxt *cxt, const SV *sv)
+{
+  unsigned i = home(cxt, sv);
+
+  while (cxt->locks[i].sv)
+    i = (i + 1) & (cxt->locks_size - 1);
+  return &cxt->locks[i];
+}
+
+static void grow(aio_cxt *cxt)
+{
+  struct aio_lock *old = cxt->locks;
+  unsigned old_size = cxt->locks_size;
+
+  cxt->locks_size = old_size ? old_size * 2 : 16;
+  Newxz(cxt->locks, cxt->locks_size, struct aio_lock);
+  for (unsigned i = 0; i < old_size; i++)
+    if (old[i].sv)
+      *slot_for(cxt, old[i].sv) = old[i];
+  Safefree(old);
+}
+
+/* Takes a slot out and moves up those that were displaced by it. */
+static void drop_slot(aio_cxt *cxt, struct aio_lock *lock)
+{
+  unsigned mask = cxt->locks_size - 1;
+  unsigned hole = (unsigned)(lock - cxt->locks);
+
+  for (unsigned i = (hole + 1) & mask; cxt->locks[i].sv; i = (i + 1) & mask) {
+    unsigned h = home(cxt, cxt->locks[i].sv);
+
+    if (((i - h) & mask) >= ((i - hole) & mask)) {
+      cxt->locks[hole] = cxt->locks[i];
+      hole = i;
+    }
+  }
+  cxt->locks[hole].sv = NULL;
+  cxt->nlocks--;
+}
+
+/* Locks ---------------------------------------------------------------- */
+
+void aio_lock(pTHX_ SV *sv)
+{
+  dAIO;
+  struct aio_lock *lock = find(cxt, sv);
+
+  if (lock) {
+    lock->count++;
+    return;
+  }
+  if ((cxt->nlocks + 1) * 2 > cxt->locks_size)
+    grow(cxt);
+  cxt->nlocks++;
+  lock = slot_for(cxt, sv);
+  lock->sv = SvREFCNT_inc_simple_NN(sv);
+  lock->string = SvPVX(sv);
+  lock->count = 1;
+  lock->was_readonly = cBOOL(SvREADONLY(sv));
+  lock->len = SvIsCOW(sv) ? 0 : SvLEN(sv);
+  if (lock->len)
+    SvLEN_set(sv, 0);
+  SvREADONLY_on(sv);
+}
+
+char *aio_unlock(pTHX_ SV *sv)
+{
+  dAIO;
+  struct aio_lock *lock = find(cxt, sv), was;
+  bool intact;
+
+  if (!lock)
+    return NULL;
+  intact = SvTYPE(sv) >= SVt_PV && SvPVX(sv) == lock->string;
+  if (--lock->count)
+    return intact ? lock->string : NULL;
+  was = *lock;
+  drop_slot(cxt, lock);
+  if (!was.was_readonly)
+    SvREADONLY_off(sv);
+  if (was.len) {
+    if (intact)
+      SvLEN_set(sv, was.len);
+    else
+      Safefree(was.string);
+  }
+  if (SvREFCNT(sv) == 1)
+    sv_2mortal(sv); /* its destruction may run Perl code */
+  else
+    SvREFCNT_dec_NN(sv);
+  return intact ? was.string : NULL;
+}
+
+unsigned aio_locked(pTHX_ SV *sv)
+{
+  dAIO;
+  struct aio_lock *lock = find(cxt, sv);
+
+  return lock ? lock->count : 0;
+}
+
+void aio_clone_locks(pTHX_ const aio_cxt *parent)
+{
+#ifdef USE_ITHREADS
+  for (unsigned i = 0; i < parent->locks_size; i++) {
+    const struct aio_lock *lock = &parent->locks[i];
+    SV *copy = lock->sv && PL_ptr_table ? (SV *)ptr_table_fetch(PL_ptr_table, lock->sv) : NULL;
+
+    if (!copy)
+      continue;
+    if (lock->len && SvTYPE(copy) >= SVt_PV && SvPVX(copy) == lock->string) {
+      STRLEN cur = SvCUR(copy);
+      char *p;
+
+      Newx(p, cur + 1, char);
+      Copy(lock->string, p, cur, char);
+      p[cur] = 0;
+      SvPV_set(copy, p);
+      SvLEN_set(copy, cur + 1);
+    }
+    if (!lock->was_readonly)
+      SvREADONLY_off(copy);
+  }
+#else
+  PERL_UNUSED_CONTEXT;
+  PERL_UNUSED_VAR(parent);
+#endif
+}
+
+/* Targets: a scalar that a request fills, by way of a private one when it is
+ * magical (tied, an element that does not exist yet, substr...). ---------- */
+
+static int target_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *param)
+{
+  PERL_UNUSED_CONTEXT;
+  PERL_UNUSED_VAR(mg);
+  PERL_UNUSED_VAR(param);
+  return 0;
+}
+
+static MGVTBL target_vtbl = { NULL, NULL, NULL, NULL, NULL, NULL, target_dup, NULL };
+
+static bool is_indirect(const SV *sv)
+{
+  return SvMAGICAL(sv) || SvTYPE(sv) > SVt_PVMG;
+}
+
+/* Returns the scalar to fill; sv2 owns a reference to it. */
+static SV *private_scalar(pTHX_ aio_req *aio, SV *target)
+{
+  SV *sv = newSVpvs("");
+
+  sv_magicext(sv, target, PERL_MAGIC_ext, &target_vtbl, NULL, 0);
+  aio->sv2 = sv;
+  return sv;
+}
+
+static void check_modifiable(pTHX_ SV *sv, const char *func)
+{
+  if (SvREADONLY(sv)) /* perl's words: programs match on them */
+    aio_croak(aTHX_ func, "data: %s", "Modification of a read-only value attempted");
+}
+
+/* Makes a scalar a plain string of octets that owns its buffer. */
+static void make_octets(pTHX_ SV *sv, const char *func)
+{
+  STRLEN len;
+
+  if (!SvOK(sv))
+    sv_setpvs(sv, "");
+  if (isGV_with_GP(sv))
+    aio_croak(aTHX_ func, "data must be a string, not a glob");
+  (void)SvPV_force_nomg(sv, len);
+  if (SvUTF8(sv) && !sv_utf8_downgrade(sv, TRUE))
+    aio_croak(aTHX_ func, "data contains a wide character");
+  SvOOK_off(sv);
+  SvPOK_only(sv);
+}
+
+static void fail(aio_req *aio, int error)
+{
+  aio->r.flags |= EIO_FAILED;
+  aio->r.errorno = error;
+}
+
+/* Whether so much memory can be had; perl itself would exit. */
+static bool enough_memory(STRLEN size)
+{
+  void *p;
+
+  if (size < (STRLEN)1 << 26)
+    return TRUE;
+  if (size > (STRLEN)1 << (sizeof(STRLEN) * 8 - 2))
+    return FALSE;
+  p = malloc(size);
+  free(p);
+  return p != NULL;
+}
+
+void aio_buffer_read(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const char *func)
+{
+  int64_t len = aio_arg_int64(aTHX_ length), offs = aio_arg_int64(aTHX_ offset);
+  SV *sv = data;
+  STRLEN cur;
+
+  check_modifiable(aTHX_ data, func);
+  if (len < 0)
+    aio_croak(aTHX_ func, "length must not be negative");
+  if (is_indirect(data) && !aio_is_mapped(aTHX_ data)) {
+    STRLEN n;
+    const char *p;
+
+    sv = private_scalar(aTHX_ aio, data);
+    SvGETMAGIC(data);
+    if (SvOK(data)) {
+      p = aio_arg_octets(aTHX_ data, &n, func, "data");
+      sv_setpvn(sv, p, n);
+    }
+  } else {
+    if (!aio_is_mapped(aTHX_ sv))
+      make_octets(aTHX_ sv, func);
+    aio->sv2 = SvREFCNT_inc_simple_NN(sv);
+  }
+  cur = SvCUR(sv);
+  if (offs < 0)
+    offs += (int64_t)cur;
+  if (offs < 0 || offs > (int64_t)cur)
+    aio_croak(aTHX_ func, "dataoffset outside of data");
+  if (aio_is_mapped(aTHX_ sv)) {
+    if (len > (int64_t)cur - offs)
+      len = (int64_t)cur - offs;
+  } else if ((uint64_t)len > (uint64_t)1 << 62 || !enough_memory((STRLEN)(offs + len))) {
+    fail(aio, ENOMEM);
+    len = 0;
+  } else
+    (void)SvGROW(sv, (STRLEN)(offs + len) + 1);
+  aio_lock(aTHX_ sv);
+  aio->r.buf = SvPVX(sv) + offs;
+  aio->r.size = (uint64_t)len;
+}
+
+/* Whether the string of a scalar can be used where it is. */
+static bool is_plain(const SV *sv)
+{
+  return SvPOK(sv) && !SvUTF8(sv) && !SvROK(sv) && !is_indirect(sv) && !SvPADTMP(sv);
+}
+
+/* Locks a scalar, or a private copy of its string; returns which. */
+static SV *lock_string(pTHX_ aio_req *aio, SV *data, const char *func)
+{
+  SV *sv = data;
+
+  if (is_plain(data) || aio_is_mapped(aTHX_ data))
+    aio->sv2 = SvREFCNT_inc_simple_NN(sv);
+  else {
+    STRLEN len;
+    const char *p;
+
+    SvGETMAGIC(data);
+    p = aio_arg_octets(aTHX_ data, &len, func, "data");
+    aio->sv2 = sv = newSVpvn(p, len);
+  }
+  return sv;
+}
+
+static void lock_range(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const char *func)
+{
+  SV *sv = lock_string(aTHX_ aio, data, func);
+  STRLEN start, count;
+
+  aio_arg_range(aTHX_ offset, length, SvCUR(sv), &start, &count, func);
+  aio_lock(aTHX_ sv);
+  aio->r.buf = SvPVX(sv) + start;
+  aio->r.size = count;
+}
+
+void aio_buffer_write(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const char *func)
+{
+  SvGETMAGIC(length);
+  if (SvOK(length) && aio_arg_int64(aTHX_ length) < 0)
+    length = &PL_sv_undef; /* the rest */
+  lock_range(aTHX_ aio, data, length, offset, func);
+}
+
+void aio_buffer_region(pTHX_ aio_req *aio, SV *data, SV *offset, SV *length, const char *func)
+{
+  lock_range(aTHX_ aio, data, length, offset, func);
+}
+
+void aio_buffer_whole(pTHX_ aio_req *aio, SV *data, const char *func)
+{
+  check_modifiable(aTHX_ data, func);
+  aio->sv2 = SvREFCNT_inc_simple_NN(data);
+}
+
+/* The third argument of fcntl and ioctl, as perl's own take it: a number is
+ * passed as it is; a string is a buffer, made long enough for what the kernel
+ * may write. */
+void aio_buffer_ctl(pTHX_ aio_req *aio, SV *arg, const char *func)
+{
+  STRLEN need = 256, cur;
+  SV *sv = arg;
+
+  SvGETMAGIC(arg);
+  if (!SvOK(arg) || !SvPOK(arg)) {
+    aio->r.offs = SvOK(arg) ? aio_arg_int64(aTHX_ arg) : 0;
+    return;
+  }
+#ifdef IOCPARM_LEN
+  if (aio->r.op == EIO_IOCTL)
+    need = IOCPARM_LEN((unsigned)aio->r.arg1);
+#endif
+  if (SvREADONLY(arg) || is_indirect(arg)) {
+    STRLEN n;
+    const char *p = aio_arg_octets(aTHX_ arg, &n, func, "argument");
+
+    if (SvREADONLY(arg)) {
+      sv = newSVpvn(p, n);
+      aio->sv2 = sv;
+    } else {
+      sv = private_scalar(aTHX_ aio, arg);
+      sv_setpvn(sv, p, n);
+    }
+  } else {
+    make_octets(aTHX_ sv, func);
+    aio->sv2 = SvREFCNT_inc_simple_NN(sv);
+  }
+  cur = SvCUR(sv);
+  if (need < cur)
+    need = cur;
+  (void)SvGROW(sv, need + 1);
+  if (need > cur) {
+    Zero(SvPVX(sv) + cur, need + 1 - cur, char);
+    SvCUR_set(sv, need);
+  }
+  aio_lock(aTHX_ sv);
+  aio->r.buf = SvPVX(sv);
+  aio->r.size = need;
+}
+
+/* Results -------------------------------------------------------------- */
+
+static void set_length(pTHX_ SV *sv, STRLEN len)
+{
+  if (aio_is_mapped(aTHX_ sv))
+    return;
+  SvCUR_set(sv, len);
+  *SvEND(sv) = 0;
+  SvPOK_only(sv);
+}
+
+/* Hands the octets that a request has malloc'ed to a scalar. */
+static void take_data(pTHX_ SV *sv, eio_req *req)
+{
+  STRLEN len = (STRLEN)req->result;
+
+  if (SvREADONLY(sv))
+    return; /* made so in the meantime: nothing can be stored */
+#if defined(PERL_TRACK_MEMPOOL) || defined(MYMALLOC)
+  sv_setpvn_mg(sv, req->buf, len);
+#else
+  if (len < 256 || is_indirect(sv)) {
+    sv_setpvn_mg(sv, (char *)req->buf, len);
+    SvUTF8_off(sv);
+    return;
+  }
+  sv_usepvn_flags(sv, (char *)req->buf, len, SV_HAS_TRAILING_NUL | SV_SMAGIC);
+  SvUTF8_off(sv);
+  req->buf = NULL;
+#endif
+}
+
+/* Copies what a private scalar got into the one that was meant. */
+static void pass_on(pTHX_ SV *sv)
+{
+  MAGIC *mg = mg_findext(sv, PERL_MAGIC_ext, &target_vtbl);
+
+  if (mg && mg->mg_obj)
+    sv_setpvn_mg(mg->mg_obj, SvPVX(sv), SvCUR(sv));
+}
+
+void aio_buffer_settle(pTHX_ aio_req *aio, bool cancelled)
+{
+  eio_req *req = &aio->r;
+  enum eio_result_kind kind = eio_op_info((enum eio_op)req->op)->result;
+  SV *sv = aio->sv2;
+  char *string, *buf;
+
+  if (kind == EIO_R_DATA) {
+    if (!cancelled && req->result >= 0)
+      take_data(aTHX_ sv, req);
+    return;
+  }
+  if (!req->buf)
+    return; /* not locked (yet) */
+  string = aio_unlock(aTHX_ sv);
+  buf = req->buf;
+  req->buf = NULL; /* settled once */
+  if (!string || cancelled || (kind != EIO_R_COUNT && kind != EIO_R_ARG))
+    return;
+  if (kind == EIO_R_COUNT)
+    set_length(aTHX_ sv, (STRLEN)(buf - string) + (req->result > 0 ? (STRLEN)req->result : 0));
+  if (SvTYPE(sv) >= SVt_PVMG && SvMAGIC(sv))
+    pass_on(aTHX_ sv);
+}

@@ -1,0 +1,462 @@
+/* callback.c - the poll side: results become callbacks.
+ *
+ * Callbacks are called without an eval of our own: an exception goes straight
+ * to whoever called the poll function, and the savestack sees to it that the
+ * request is released and the poll left in good order. */
+#include "aio.h"
+
+#include <sys/stat.h>
+
+/* Not on the C stack: a coro that is destroyed inside a callback loses that
+ * before its savestack. */
+struct poll {
+  aio_cxt *cxt;
+  aio_req *current; /* being called back */
+  bool ended;
+};
+
+/* Perl's stat cache and $!, which a poll inside a callback must not change
+ * under that callback. */
+struct outer {
+  Stat_t statcache;
+  int laststatval, error;
+  U16 laststype;
+  GV *statgv;
+};
+
+static void save_outer(pTHX_ struct outer *outer)
+{
+  outer->statcache = PL_statcache;
+  outer->laststatval = PL_laststatval;
+  outer->laststype = PL_laststype;
+  outer->statgv = PL_statgv;
+  outer->error = errno;
+}
+
+static void restore_outer(pTHX_ const struct outer *outer)
+{
+  PL_statcache = outer->statcache;
+  PL_laststatval = outer->laststatval;
+  PL_laststype = outer->laststype;
+  PL_statgv = outer->statgv;
+  errno = outer->error;
+}
+
+static void release(pTHX_ aio_cxt *cxt, aio_req *aio)
+{
+  eio_release(cxt->eio, &aio->r);
+  aio_req_free(aTHX_ cxt, aio);
+}
+
+/* Leaves the poll, in good order or by an exception. In that case a member of a
+ * group is released by the next poll only, as releasing it may call a feeder. */
+static void leave_poll(pTHX_ void *data)
+{
+  struct poll *poll = data;
+  dSAVE_ERRNO;
+
+  if (poll->current && poll->current->r.group)
+    eio_unfinish(poll->cxt->eio, &poll->current->r);
+  else if (poll->current)
+    release(aTHX_ poll->cxt, poll->current);
+  if (!poll->ended)
+    eio_poll_end(poll->cxt->eio);
+  poll->cxt->depth--;
+  Safefree(poll);
+  RESTORE_ERRNO;
+}
+
+/* Gives the results to the request's group. */
+static void relay(pTHX_ aio_cxt *cxt, aio_req *aio)
+{
+  aio_req *group = AIO_REQ(aio->r.group);
+  SV **base = PL_stack_sp;
+  AV *av;
+  SSize_t n;
+
+  if (!group)
+    return;
+  aio_push_results(aTHX_ cxt, aio);
+  n = PL_stack_sp - base;
+  av = newAV();
+  for (SSize_t i = 1; i <= n; i++)
+    av_push(av, SvTEMP(base[i]) && SvREFCNT(base[i]) == 1 ? SvREFCNT_inc_simple_NN(base[i]) : newSVsv(base[i]));
+  PL_stack_sp = base;
+  SvREFCNT_dec(group->sv2);
+  group->sv2 = (SV *)av;
+  group->r.errorno = aio->r.errorno;
+}
+
+static void call_back(pTHX_ aio_cxt *cxt, aio_req *aio)
+{
+  SV *callback = AIO_CALLBACK(aio);
+
+  aio_settle(aTHX_ aio);
+  if (!callback || aio->r.flags & EIO_CANCELLED)
+    return;
+  if (callback == AIO_RELAY) {
+    relay(aTHX_ cxt, aio);
+    return;
+  }
+  PUSHMARK(PL_stack_sp);
+  aio_push_results(aTHX_ cxt, aio);
+  errno = aio->r.errorno;
+  call_sv(callback, G_VOID | G_DISCARD);
+}
+
+static uint64_t now(void)
+{
+  struct timespec ts;
+
+  clock_gettime(CLOCK_MONOTONIC, &ts);
+  return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* One round. Returns what eio_poll_end() says; counts requests. */
+static int poll_once(pTHX_ aio_cxt *cxt, unsigned *count)
+{
+  struct poll *poll;
+  struct outer outer;
+  bool nested = cxt->depth++ > 0;
+  uint64_t end = cxt->max_poll_time ? now() + cxt->max_poll_time : 0;
+  unsigned n = 0;
+  eio_req *req;
+  int left;
+
+  if (nested)
+    save_outer(aTHX_ &outer);
+  if (UNLIKELY(cxt->orphans))
+    aio_free_orphans(aTHX_ cxt);
+  Newxz(poll, 1, struct poll);
+  poll->cxt = cxt;
+  eio_poll_begin(cxt->eio);
+  ENTER;
+  SAVEDESTRUCTOR_X(leave_poll, poll);
+  {
+    dSP;
+
+    PUSHSTACKi(PERLSI_MAGIC);
+    while ((req = eio_next(cxt->eio))) {
+      poll->current = AIO_REQ(req);
+      ENTER;
+      SAVETMPS;
+      call_back(aTHX_ cxt, poll->current);
+      FREETMPS;
+      LEAVE;
+      poll->current = NULL;
+      release(aTHX_ cxt, AIO_REQ(req));
+      PERL_ASYNC_CHECK();
+      n++;
+      if ((cxt->max_poll_reqs && n >= cxt->max_poll_reqs) || (end && now() >= end))
+        break;
+    }
+    POPSTACK;
+  }
+  left = eio_poll_end(cxt->eio);
+  poll->ended = TRUE;
+  LEAVE;
+  if (nested)
+    restore_outer(aTHX_ &outer);
+  *count += n;
+  return left;
+}
+
+/* Waits for something to poll; signal handlers run meanwhile. The timeout is
+ * for a signal that comes just before the system call. */
+static void wait_for_some(pTHX_ aio_cxt *cxt)
+{
+  dSAVE_ERRNO;
+
+  while (eio_poll_wait(cxt->eio, 250) < 0) {
+    RESTORE_ERRNO;
+    PERL_ASYNC_CHECK();
+  }
+  RESTORE_ERRNO;
+}
+
+/* poll_cb: polls, and goes on while more is outstanding than allowed. */
+static int poll_some(pTHX_ aio_cxt *cxt, unsigned *count)
+{
+  int left = poll_once(aTHX_ cxt, count);
+
+  while (eio_nreqs(cxt->eio) > cxt->max_outstanding) {
+    wait_for_some(aTHX_ cxt);
+    left = poll_once(aTHX_ cxt, count);
+  }
+  return left;
+}
+
+XS_INTERNAL(xs_poll_cb)
+{
+  dXSARGS;
+  dAIO;
+  unsigned count = 0;
+  int left = poll_some(aTHX_ cxt, &count);
+
+  PERL_UNUSED_VAR(items);
+  XSprePUSH;
+  EXTEND(SP, 1);
+  mPUSHi(left);
+  XSRETURN(1);
+}
+
+XS_INTERNAL(xs_poll)
+{
+  dXSARGS;
+  dAIO;
+  unsigned count = 0;
+
+  PERL_UNUSED_VAR(items);
+  wait_for_some(aTHX_ cxt);
+  poll_some(aTHX_ cxt, &count);
+  XSprePUSH;
+  EXTEND(SP, 1);
+  mPUSHu(count);
+  XSRETURN(1);
+}
+
+XS_INTERNAL(xs_poll_wait)
+{
+  dXSARGS;
+  dAIO;
+
+  PERL_UNUSED_VAR(items);
+  wait_for_some(aTHX_ cxt);
+  XSRETURN_EMPTY;
+}
+
+XS_INTERNAL(xs_flush)
+{
+  dXSARGS;
+  dAIO;
+  unsigned count = 0;
+
+  PERL_UNUSED_VAR(items);
+  while (eio_nreqs(cxt->eio)) {
+    wait_for_some(aTHX_ cxt);
+    poll_once(aTHX_ cxt, &count);
+  }
+  XSRETURN_EMPTY;
+}
+
+/* What the END block does: everything that can still execute is waited for. */
+XS_INTERNAL(xs_end)
+{
+  dXSARGS;
+  dAIO;
+  unsigned count = 0;
+
+  PERL_UNUSED_VAR(items);
+  while (eio_nreqs(cxt->eio) && eio_parallel(cxt->eio)) {
+    wait_for_some(aTHX_ cxt);
+    poll_once(aTHX_ cxt, &count);
+  }
+  XSRETURN_EMPTY;
+}
+
+XS_INTERNAL(xs_poll_fileno)
+{
+  dXSARGS;
+  dAIO;
+
+  PERL_UNUSED_VAR(items);
+  XSprePUSH;
+  EXTEND(SP, 1);
+  mPUSHi(eio_poll_fd(cxt->eio));
+  XSRETURN(1);
+}
+
+XS_INTERNAL(xs_reinit)
+{
+  dXSARGS;
+  dAIO;
+
+  PERL_UNUSED_VAR(items);
+  eio_reset(cxt->eio);
+  cxt->orphans = TRUE; /* for those that are executed just now */
+  aio_free_orphans(aTHX_ cxt);
+  XSRETURN_EMPTY;
+}
+
+XS_INTERNAL(xs_on_next_submit)
+{
+  dXSARGS;
+  dAIO;
+  SV *old = cxt->on_next_submit;
+
+  if (items != 1)
+    croak_xs_usage(cv, "callback");
+  cxt->on_next_submit = SvREFCNT_inc((SV *)aio_arg_callback(aTHX_ ST(0), "_on_next_submit"));
+  SvREFCNT_dec(old);
+  XSRETURN_EMPTY;
+}
+
+/* Numbers to look at --------------------------------------------------- */
+
+enum { NREQS, NREADY, NPENDING, NTHREADS };
+
+XS_INTERNAL(xs_count)
+{
+  dXSARGS;
+  dAIO;
+  unsigned n = 0;
+
+  PERL_UNUSED_VAR(items);
+  switch (XSANY.any_i32) {
+  case NREQS: n = eio_nreqs(cxt->eio); break;
+  case NREADY: n = eio_nready(cxt->eio); break;
+  case NPENDING: n = eio_npending(cxt->eio); break;
+  default: n = eio_nthreads(cxt->eio); break;
+  }
+  XSprePUSH;
+  EXTEND(SP, 1);
+  mPUSHu(n);
+  XSRETURN(1);
+}
+
+/* _stats: the engine's counters, as a hash. */
+XS_INTERNAL(xs_stats)
+{
+  dXSARGS;
+  dAIO;
+  struct eio_stats stats;
+  HV *hv = newHV();
+
+  PERL_UNUSED_VAR(items);
+  eio_get_stats(cxt->eio, &stats);
+#define MEMBER(name) (void)hv_stores(hv, #name, newSVnv((NV)stats.name))
+  MEMBER(submitted);
+  MEMBER(inlined);
+  MEMBER(inline_declined);
+  MEMBER(executed);
+  MEMBER(ring);
+  MEMBER(ring_declined);
+  MEMBER(wakeups);
+  MEMBER(threads_started);
+#undef MEMBER
+  XSprePUSH;
+  EXTEND(SP, 1);
+  PUSHs(sv_2mortal(newRV_noinc((SV *)hv)));
+  XSRETURN(1);
+}
+
+/* Numbers to set ------------------------------------------------------- */
+
+enum { MIN_PARALLEL, MAX_PARALLEL, MAX_IDLE, IDLE_TIMEOUT, MAX_OUTSTANDING, MAX_POLL_REQS, MAX_POLL_TIME };
+
+static unsigned arg_unsigned(pTHX_ SV *sv)
+{
+  NV n = SvNV(sv);
+
+  return n >= UINT_MAX ? UINT_MAX : n >= 1 ? (unsigned)n : 0;
+}
+
+XS_INTERNAL(xs_set)
+{
+  dXSARGS;
+  dAIO;
+  SV *sv = items == 1 ? ST(0) : NULL;
+  NV seconds;
+
+  if (!sv)
+    croak_xs_usage(cv, "number");
+  switch (XSANY.any_i32) {
+  case MIN_PARALLEL: eio_set_min_parallel(cxt->eio, arg_unsigned(aTHX_ sv)); break;
+  case MAX_PARALLEL: eio_set_max_parallel(cxt->eio, arg_unsigned(aTHX_ sv)); break;
+  case MAX_IDLE: eio_set_max_idle(cxt->eio, arg_unsigned(aTHX_ sv)); break;
+  case IDLE_TIMEOUT: eio_set_idle_timeout(cxt->eio, SvNV(sv)); break;
+  case MAX_OUTSTANDING: cxt->max_outstanding = arg_unsigned(aTHX_ sv); break;
+  case MAX_POLL_REQS: cxt->max_poll_reqs = arg_unsigned(aTHX_ sv); break;
+  default:
+    seconds = SvNV(sv);
+    cxt->max_poll_time = seconds <= 0 ? 0 : seconds > 1e9 ? (uint64_t)1e18 : (uint64_t)(seconds * 1e9);
+    break;
+  }
+  XSRETURN_EMPTY;
+}
+
+/* engine [$name] */
+XS_INTERNAL(xs_engine)
+{
+  dXSARGS;
+  dAIO;
+  const char *why, *name;
+
+  if (items > 1)
+    croak_xs_usage(cv, "name = the one that is active");
+  if (items && SvOK(ST(0))) {
+    const char *wanted = SvPV_nolen_const(ST(0));
+
+    if (strNE(wanted, "sync") && strNE(wanted, "pool") && strNE(wanted, "uring"))
+      aio_croak(aTHX_ "engine", "name must be sync, pool or uring, not \"%s\"", wanted);
+    eio_set_engine(cxt->eio, wanted); /* a refusal is the reason below */
+  }
+  name = eio_engine(cxt->eio, &why);
+  XSprePUSH;
+  EXTEND(SP, 2);
+  mPUSHs(newSVpv(name, 0));
+  if (GIMME_V == G_LIST)
+    mPUSHs(newSVpv(why, 0));
+  PUTBACK;
+}
+
+/* Priorities ----------------------------------------------------------- */
+
+static int clamp(NV pri)
+{
+  return pri <= EIO_PRI_MIN ? EIO_PRI_MIN : pri >= EIO_PRI_MAX ? EIO_PRI_MAX : (int)pri;
+}
+
+enum { PRI, NICE };
+
+XS_INTERNAL(xs_pri)
+{
+  dXSARGS;
+  dAIO;
+  int old = cxt->next_pri;
+
+  if (items > 1)
+    croak_xs_usage(cv, "pri = 0");
+  if (XSANY.any_i32 == PRI) {
+    if (items && SvOK(ST(0)))
+      cxt->next_pri = clamp(SvNV(ST(0)));
+    XSprePUSH;
+    EXTEND(SP, 1);
+    mPUSHi(old);
+    XSRETURN(1);
+  }
+  if (items)
+    cxt->next_pri = clamp(old - (NV)(IV)SvNV(ST(0)));
+  XSRETURN_EMPTY;
+}
+
+void aio_boot_callback(pTHX)
+{
+  static const struct aio_xsub xsubs[] = {
+    { "poll_cb", xs_poll_cb, "", 0 },
+    { "poll", xs_poll, "", 0 },
+    { "poll_wait", xs_poll_wait, "", 0 },
+    { "poll_fileno", xs_poll_fileno, "", 0 },
+    { "flush", xs_flush, "", 0 },
+    { "reinit", xs_reinit, "", 0 },
+    { "_end", xs_end, "", 0 },
+    { "_on_next_submit", xs_on_next_submit, "$", 0 },
+    { "_stats", xs_stats, "", 0 },
+    { "engine", xs_engine, ";$", 0 },
+    { "aioreq_pri", xs_pri, ";$", PRI },
+    { "aioreq_nice", xs_pri, ";$", NICE },
+    { "nreqs", xs_count, "", NREQS },
+    { "nready", xs_count, "", NREADY },
+    { "npending", xs_count, "", NPENDING },
+    { "nthreads", xs_count, "", NTHREADS },
+    { "min_parallel", xs_set, "$", MIN_PARALLEL },
+    { "max_parallel", xs_set, "$", MAX_PARALLEL },
+    { "max_idle", xs_set, "$", MAX_IDLE },
+    { "idle_timeout", xs_set, "$", IDLE_TIMEOUT },
+    { "max_outstanding", xs_set, "$", MAX_OUTSTANDING },
+    { "max_poll_reqs", xs_set, "$", MAX_POLL_REQS },
+    { "max_poll_time", xs_set, "$", MAX_POLL_TIME },
+  };
+
+  aio_install(aTHX_ xsubs, C_ARRAY_LENGTH(xsubs));
+}

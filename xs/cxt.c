@@ -1,0 +1,222 @@
+/* cxt.c - one context per interpreter, and the memory of requests. */
+#include "aio.h"
+
+#define SLAB_SIZE 63
+
+struct aio_slab {
+  struct aio_slab *next;
+  aio_req reqs[SLAB_SIZE];
+};
+
+typedef struct {
+  aio_cxt *cxt;
+} my_cxt_t;
+
+#define MY_CXT_KEY "IO::AIO::_guts"
+START_MY_CXT
+
+char aio_relay;
+
+aio_cxt *aio_get_cxt(pTHX)
+{
+  dMY_CXT;
+
+  if (UNLIKELY(!MY_CXT.cxt->eio))
+    croak("IO::AIO cannot be used any more: perl is shutting down");
+  return MY_CXT.cxt;
+}
+
+/* Requests ------------------------------------------------------------- */
+
+static void more_requests(aio_cxt *cxt)
+{
+  struct aio_slab *slab;
+
+  Newx(slab, 1, struct aio_slab);
+  slab->next = cxt->slabs;
+  cxt->slabs = slab;
+  for (int i = SLAB_SIZE; i--; ) {
+    slab->reqs[i].r.next = (eio_req *)cxt->spare;
+    cxt->spare = &slab->reqs[i];
+  }
+}
+
+aio_req *aio_req_new(pTHX_ aio_cxt *cxt, enum eio_op op)
+{
+  aio_req *aio;
+
+  if (!cxt->spare)
+    more_requests(cxt);
+  aio = cxt->spare;
+  cxt->spare = AIO_REQ(aio->r.next);
+  eio_req_init(&aio->r, op);
+  aio->r.pri = (int8_t)cxt->next_pri;
+  aio->self = NULL;
+  aio->sv1 = aio->sv2 = NULL;
+  cxt->live++;
+  PERL_UNUSED_CONTEXT;
+  return aio;
+}
+
+/* Dropping scalars may run Perl code (DESTROY), so the struct is put back
+ * first, and what it owned is dropped from local copies. */
+void aio_req_free(pTHX_ aio_cxt *cxt, aio_req *aio)
+{
+  SV *cb = AIO_CALLBACK(aio) == AIO_RELAY ? NULL : AIO_CALLBACK(aio);
+  SV *sv1 = aio->sv1, *sv2 = aio->sv2;
+  eio_req *req = &aio->r;
+
+  if (aio->self)
+    aio_req_sever(aTHX_ aio);
+  free(req->path);
+  eio_wd_unref(req->wd);
+  if (aio_has_letter((enum eio_op)req->op, 'Q')) {
+    free(req->path2);
+    eio_wd_unref(req->wd2);
+  }
+  req->next = (eio_req *)cxt->spare;
+  cxt->spare = aio;
+  cxt->live--;
+  SvREFCNT_dec(cb);
+  SvREFCNT_dec(sv1);
+  SvREFCNT_dec(sv2);
+}
+
+void aio_submit(pTHX_ aio_cxt *cxt, aio_req *aio)
+{
+  SV *hook = cxt->on_next_submit;
+  dSAVE_ERRNO;
+
+  cxt->next_pri = 0;
+  eio_submit(cxt->eio, &aio->r);
+  RESTORE_ERRNO;
+  if (UNLIKELY(hook != NULL)) {
+    dSP;
+
+    cxt->on_next_submit = NULL;
+    sv_2mortal(hook);
+    PUSHMARK(SP);
+    call_sv(hook, G_VOID | G_DISCARD);
+  }
+}
+
+/* Fork ----------------------------------------------------------------- */
+
+void aio_free_orphans(pTHX_ aio_cxt *cxt)
+{
+  eio_req *req;
+
+  while ((req = eio_orphan(cxt->eio))) {
+    aio_settle(aTHX_ AIO_REQ(req));
+    eio_release(cxt->eio, req);
+    aio_req_free(aTHX_ cxt, AIO_REQ(req));
+  }
+}
+
+/* At the first safe point in the child. */
+static void orphans_hook(pTHX)
+{
+  dMY_CXT;
+  aio_cxt *cxt = MY_CXT.cxt;
+
+  PL_signalhook = cxt->signalhook;
+  aio_free_orphans(aTHX_ cxt);
+  PL_signalhook(aTHX);
+}
+
+/* In the fork handler nothing of perl can be called, so perl is asked to call
+ * us as if a signal had come. */
+static void forked(void *data)
+{
+  aio_cxt *cxt = data;
+  dTHXa(cxt->owner);
+
+  if (PL_signalhook != orphans_hook) {
+    cxt->signalhook = PL_signalhook;
+    PL_signalhook = orphans_hook;
+  }
+  PL_sig_pending = 1;
+}
+
+/* Contexts ------------------------------------------------------------- */
+
+static void shut_down(pTHX_ void *data)
+{
+  aio_cxt *cxt = data;
+
+  eio_reset(cxt->eio);
+  aio_free_orphans(aTHX_ cxt);
+  eio_destroy(cxt->eio);
+  cxt->eio = NULL;
+  SvREFCNT_dec(cxt->on_next_submit);
+  cxt->on_next_submit = NULL;
+  if (cxt->live)
+    return; /* a thread is still at one, and its object may point to it */
+  while (cxt->slabs) {
+    struct aio_slab *slab = cxt->slabs;
+
+    cxt->slabs = slab->next;
+    Safefree(slab);
+  }
+  cxt->spare = NULL;
+}
+
+static aio_cxt *new_cxt(pTHX)
+{
+  aio_cxt *cxt;
+  const char *engine = PerlEnv_getenv("IO_AIO_ENGINE");
+
+  Newxz(cxt, 1, aio_cxt);
+  cxt->eio = eio_create();
+  if (!cxt->eio) {
+    Safefree(cxt);
+    croak("IO::AIO: cannot create a context: %s", Strerror(errno));
+  }
+  cxt->owner = aTHX;
+  cxt->max_outstanding = UINT_MAX;
+  cxt->req_stash = gv_stashpvs("IO::AIO::REQ", GV_ADD);
+  cxt->grp_stash = gv_stashpvs("IO::AIO::GRP", GV_ADD);
+  cxt->wd_stash = gv_stashpvs("IO::AIO::WD", GV_ADD);
+  eio_on_fork(cxt->eio, forked, cxt);
+  if (engine && *engine)
+    eio_set_engine(cxt->eio, engine); /* a refusal shows in IO::AIO::engine */
+  call_atexit(shut_down, cxt);
+  return cxt;
+}
+
+/* A new thread starts with a context of its own; request objects that it has
+ * been given are inert. */
+XS_INTERNAL(xs_clone)
+{
+  dXSARGS;
+  aio_cxt *parent;
+
+  PERL_UNUSED_VAR(items);
+  {
+    MY_CXT_CLONE;
+    parent = MY_CXT.cxt;
+    MY_CXT.cxt = new_cxt(aTHX);
+  }
+  aio_clone_locks(aTHX_ parent);
+  XSRETURN_EMPTY;
+}
+
+void aio_install(pTHX_ const struct aio_xsub *table, size_t n)
+{
+  for (size_t i = 0; i < n; i++) {
+    const char *name = strstr(table[i].name, "::") ? table[i].name
+      : Perl_form(aTHX_ "IO::AIO::%s", table[i].name);
+    CV *cv = newXS_flags(name, table[i].xsub, __FILE__, table[i].proto, 0);
+
+    XSANY.any_i32 = table[i].ix;
+  }
+}
+
+void aio_boot_cxt(pTHX)
+{
+  static const struct aio_xsub xsubs[] = { { "CLONE", xs_clone, NULL, 0 } };
+
+  MY_CXT_INIT;
+  MY_CXT.cxt = new_cxt(aTHX);
+  aio_install(aTHX_ xsubs, C_ARRAY_LENGTH(xsubs));
+}

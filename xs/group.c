@@ -1,0 +1,221 @@
+/* group.c - class IO::AIO::GRP, and the two ways to make a group. */
+#include "aio.h"
+
+XS_INTERNAL(xs_group)
+{
+  dXSARGS;
+  dAIO;
+  CV *callback;
+  aio_req *aio;
+  SV *object;
+
+  if (items > 1)
+    aio_croak(aTHX_ "aio_group", "takes a callback only");
+  callback = items ? aio_arg_callback(aTHX_ ST(0), "aio_group") : NULL;
+  aio = aio_req_new(aTHX_ cxt, EIO_GROUP);
+  aio->r.data = SvREFCNT_inc((SV *)callback);
+  object = sv_2mortal(aio_req_object(aTHX_ cxt, aio));
+  aio_submit(aTHX_ cxt, aio);
+  XSprePUSH;
+  XPUSHs(object);
+  XSRETURN(1);
+}
+
+/* _whole $req, $pri, $callback: a group of that priority with one member,
+ * whose results become the group's. */
+XS_INTERNAL(xs_whole)
+{
+  dXSARGS;
+  dAIO;
+  aio_req *member, *group;
+  CV *callback;
+  SV *object;
+
+  if (items != 3)
+    croak_xs_usage(cv, "req, pri, callback");
+  member = aio_req_of(aTHX_ ST(0), FALSE, "aio_group");
+  callback = aio_arg_callback(aTHX_ ST(2), "aio_group");
+  if (!member || AIO_CALLBACK(member))
+    croak_xs_usage(cv, "new req without callback, pri, callback");
+  group = aio_req_new(aTHX_ cxt, EIO_GROUP);
+  group->r.pri = (int8_t)SvIV(ST(1));
+  group->r.data = SvREFCNT_inc((SV *)callback);
+  object = sv_2mortal(aio_req_object(aTHX_ cxt, group));
+  aio_submit(aTHX_ cxt, group);
+  member->r.data = AIO_RELAY;
+  eio_group_add(cxt->eio, &group->r, &member->r);
+  ST(0) = object;
+  XSRETURN(1);
+}
+
+/* _callback $callback, $function: croaks unless it can be called back. */
+XS_INTERNAL(xs_callback)
+{
+  dXSARGS;
+
+  if (items != 1)
+    croak_xs_usage(cv, "callback");
+  aio_arg_callback(aTHX_ ST(0), "aio_group");
+  XSRETURN(1);
+}
+
+/* The group of a method call; croaks when it is done. */
+static aio_req *live_group(pTHX_ SV *sv, const char *func)
+{
+  aio_req *aio = aio_req_of(aTHX_ sv, TRUE, func);
+
+  if (!aio || aio->r.state == EIO_FINISHED)
+    aio_croak(aTHX_ func, "the group has already finished");
+  return aio;
+}
+
+XS_INTERNAL(xs_add)
+{
+  dXSARGS;
+  dAIO;
+  aio_req *group;
+
+  if (items < 1)
+    croak_xs_usage(cv, "grp, ...");
+  group = live_group(aTHX_ ST(0), "add");
+  for (int i = 1; i < items; i++)
+    aio_req_of(aTHX_ ST(i), FALSE, "add");
+  for (int i = 1; i < items; i++) {
+    aio_req *req = aio_req_of(aTHX_ ST(i), FALSE, "add");
+
+    if (req && eio_group_add(cxt->eio, &group->r, &req->r) < 0)
+      aio_croak(aTHX_ "add", "a group cannot contain itself");
+  }
+  for (int i = 1; i < items; i++)
+    ST(i - 1) = ST(i);
+  XSRETURN(items - 1);
+}
+
+XS_INTERNAL(xs_cancel_subs)
+{
+  dXSARGS;
+  dAIO;
+  aio_req *group;
+
+  if (items != 1)
+    croak_xs_usage(cv, "grp");
+  group = aio_req_of(aTHX_ ST(0), TRUE, "cancel_subs");
+  if (group && group->r.state != EIO_FINISHED) {
+    SV *feeder = group->sv1;
+
+    group->sv1 = NULL;
+    eio_group_cancel_members(cxt->eio, &group->r);
+    SvREFCNT_dec(feeder);
+  }
+  XSRETURN_EMPTY;
+}
+
+XS_INTERNAL(xs_result)
+{
+  dXSARGS;
+  int saved = errno;
+  aio_req *group;
+  SV *old;
+  AV *av;
+
+  if (items < 1)
+    croak_xs_usage(cv, "grp, ...");
+  group = live_group(aTHX_ ST(0), "result");
+  av = newAV();
+  for (int i = 1; i < items; i++)
+    av_push(av, newSVsv(ST(i)));
+  old = group->sv2;
+  group->sv2 = (SV *)av;
+  group->r.errorno = saved;
+  SvREFCNT_dec(old);
+  XSRETURN_EMPTY;
+}
+
+XS_INTERNAL(xs_errno)
+{
+  dXSARGS;
+  int saved = errno;
+  aio_req *group;
+
+  if (items < 1 || items > 2)
+    croak_xs_usage(cv, "grp, errno = $!");
+  group = live_group(aTHX_ ST(0), "errno");
+  group->r.errorno = items > 1 ? (int)SvIV(ST(1)) : saved;
+  XSRETURN_EMPTY;
+}
+
+/* Calls the feeder. An exception ends the feeding, with a warning: it happens
+ * in the middle of a poll, or of the call that has set it. */
+static void feed(eio_req *req)
+{
+  dTHX;
+  dSP;
+  aio_req *group = AIO_REQ(req);
+  SV *feeder = group->sv1;
+  dAIO;
+
+  if (!feeder) {
+    req->feed = NULL;
+    return;
+  }
+  ENTER;
+  SAVETMPS;
+  save_scalar(PL_errgv);
+  sv_2mortal(SvREFCNT_inc_simple_NN(feeder));
+  PUSHMARK(SP);
+  XPUSHs(sv_2mortal(aio_req_object(aTHX_ cxt, group)));
+  PUTBACK;
+  call_sv(feeder, G_VOID | G_DISCARD | G_EVAL);
+  if (SvTRUE(ERRSV)) {
+    req->feed = NULL;
+    warn("IO::AIO: feeder died: %" SVf, SVfARG(ERRSV));
+  }
+  FREETMPS;
+  LEAVE;
+}
+
+XS_INTERNAL(xs_feed)
+{
+  dXSARGS;
+  dAIO;
+  aio_req *group;
+  SV *old, *feeder;
+
+  if (items != 2)
+    croak_xs_usage(cv, "grp, callback");
+  group = live_group(aTHX_ ST(0), "feed");
+  feeder = SvREFCNT_inc((SV *)aio_arg_callback(aTHX_ ST(1), "feed"));
+  old = group->sv1;
+  group->sv1 = feeder;
+  eio_group_feed(cxt->eio, &group->r, feeder ? feed : NULL);
+  SvREFCNT_dec(old);
+  XSRETURN_EMPTY;
+}
+
+XS_INTERNAL(xs_limit)
+{
+  dXSARGS;
+  dAIO;
+
+  if (items != 2)
+    croak_xs_usage(cv, "grp, limit");
+  eio_group_limit(cxt->eio, &live_group(aTHX_ ST(0), "limit")->r, (int)SvIV(ST(1)));
+  XSRETURN_EMPTY;
+}
+
+void aio_boot_group(pTHX)
+{
+  static const struct aio_xsub xsubs[] = {
+    { "aio_group", xs_group, ";$", 0 },
+    { "_whole", xs_whole, "$$$", 0 },
+    { "_callback", xs_callback, "$", 0 },
+    { "IO::AIO::GRP::add", xs_add, NULL, 0 },
+    { "IO::AIO::GRP::cancel_subs", xs_cancel_subs, NULL, 0 },
+    { "IO::AIO::GRP::result", xs_result, NULL, 0 },
+    { "IO::AIO::GRP::errno", xs_errno, NULL, 0 },
+    { "IO::AIO::GRP::feed", xs_feed, NULL, 0 },
+    { "IO::AIO::GRP::limit", xs_limit, NULL, 0 },
+  };
+
+  aio_install(aTHX_ xsubs, C_ARRAY_LENGTH(xsubs));
+}

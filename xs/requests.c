@@ -1,0 +1,333 @@
+/* requests.c - one XSUB for all requests: a row of eio_ops.def says what the
+ * arguments are and where they go. */
+#include "aio.h"
+
+#include <math.h>
+
+/* What the XSUB has to know of a row, worked out once. */
+struct row {
+  const char *letters;  /* without the ";" */
+  char func[32];        /* "aio_read" */
+  char proto[16];
+  unsigned char nargs;  /* without the callback */
+  unsigned char min;
+};
+
+static struct row rows[EIO_OP_COUNT];
+
+bool aio_has_letter(enum eio_op op, int letter)
+{
+  return strchr(eio_op_info(op)->args, letter) != NULL;
+}
+
+/* Conversions ---------------------------------------------------------- */
+
+static void fail(aio_req *aio, int error)
+{
+  if (!(aio->r.flags & EIO_FAILED)) {
+    aio->r.flags |= EIO_FAILED;
+    aio->r.errorno = error;
+  }
+}
+
+static void keep_handle(aio_req *aio, SV *io)
+{
+  SV **slot = aio->sv1 ? &aio->sv2 : &aio->sv1;
+
+  *slot = SvREFCNT_inc_simple_NN(io);
+}
+
+static int handle(pTHX_ aio_req *aio, SV *sv, int mode, const char *func, const char *arg)
+{
+  int fd = aio_arg_fd(aTHX_ sv, mode, func, arg);
+  IO *io = aio_arg_io(aTHX_ sv);
+
+  if (io)
+    keep_handle(aio, (SV *)io);
+  return fd;
+}
+
+static char *copy_octets(pTHX_ const char *p, STRLEN len)
+{
+  char *copy = malloc(len + 1);
+
+  if (!copy)
+    croak_memory_wrap();
+  memcpy(copy, p, len);
+  copy[len] = 0;
+  PERL_UNUSED_CONTEXT;
+  return copy;
+}
+
+/* A name: octets without NUL. */
+static char *name(pTHX_ aio_req *aio, SV *sv, const char *func, const char *arg)
+{
+  STRLEN len = 0;
+  const char *p = "";
+
+  if (SvROK(sv) && !SvAMAGIC(sv))
+    aio_croak(aTHX_ func, "%s must be a string, a working directory, or [working directory, string]", arg);
+  if (SvOK(sv) || isGV_with_GP(sv))
+    p = aio_arg_octets(aTHX_ sv, &len, func, arg);
+  if (memchr(p, 0, len)) {
+    fail(aio, ENOENT); /* no such name can exist */
+    len = 0;
+  }
+  return copy_octets(aTHX_ p, len);
+}
+
+/* A string, a working directory, or [working directory, string]. */
+static char *path(pTHX_ aio_req *aio, SV *sv, eio_wd **wd, const char *func, const char *arg)
+{
+  bool valid;
+  AV *av;
+  SV **elements[2];
+
+  SvGETMAGIC(sv);
+  if (LIKELY(!SvROK(sv)))
+    return name(aTHX_ aio, sv, func, arg);
+  if (aio_is_wd(aTHX_ sv, wd, &valid)) {
+    if (!valid)
+      fail(aio, ENOENT);
+    eio_wd_ref(*wd);
+    return copy_octets(aTHX_ ".", 1);
+  }
+  av = (AV *)SvRV(sv);
+  if (SvTYPE(av) != SVt_PVAV || SvOBJECT(av))
+    return name(aTHX_ aio, sv, func, arg);
+  if (av_len(av) != 1)
+    aio_croak(aTHX_ func, "%s must be a string, a working directory, or [working directory, string]", arg);
+  elements[0] = av_fetch(av, 0, 0);
+  elements[1] = av_fetch(av, 1, 0);
+  if (elements[0])
+    SvGETMAGIC(*elements[0]);
+  if (!elements[0] || !SvOK(*elements[0]))
+    fail(aio, ENOENT);
+  else if (!aio_is_wd(aTHX_ *elements[0], wd, &valid))
+    aio_croak(aTHX_ func, "%s: the first element must be undef or an IO::AIO::WD object", arg);
+  else if (!valid)
+    fail(aio, ENOENT);
+  eio_wd_ref(*wd);
+  if (!elements[1])
+    return copy_octets(aTHX_ "", 0);
+  SvGETMAGIC(*elements[1]);
+  return name(aTHX_ aio, *elements[1], func, arg);
+}
+
+/* The text of a symbolic link; no working directory applies to it. */
+static char *text(pTHX_ aio_req *aio, SV *sv, const char *func)
+{
+  eio_wd *wd = NULL;
+  char *p = path(aTHX_ aio, sv, &wd, func, "srcpath");
+
+  eio_wd_unref(wd);
+  return p;
+}
+
+static void handle_or_path(pTHX_ aio_req *aio, SV *sv, const char *func)
+{
+  IO *io;
+
+  SvGETMAGIC(sv);
+  io = aio_arg_io(aTHX_ sv);
+  if (!io) {
+    aio->r.path = path(aTHX_ aio, sv, &aio->r.wd, func, "fh_or_path");
+    return;
+  }
+  keep_handle(aio, (SV *)io);
+  aio->r.fd = aio_io_fd(aTHX_ io, AIO_READ);
+  if (aio->r.fd < 0)
+    fail(aio, EBADF);
+}
+
+/* Both undef: now. One undef: the epoch, as documented. */
+static void times_of(pTHX_ aio_req *aio, SV *atime, SV *mtime)
+{
+  eio_req *req = &aio->r;
+
+  SvGETMAGIC(atime);
+  SvGETMAGIC(mtime);
+  if (!SvOK(atime) && !SvOK(mtime))
+    req->nv1 = req->nv2 = NAN;
+  else {
+    req->nv1 = SvOK(atime) ? SvNV_nomg(atime) : 0;
+    req->nv2 = SvOK(mtime) ? SvNV_nomg(mtime) : 0;
+    if (isnan(req->nv1) || isnan(req->nv2))
+      fail(aio, EINVAL);
+  }
+}
+
+static int32_t int_or(pTHX_ SV *sv, int32_t undef)
+{
+  SvGETMAGIC(sv);
+  return SvOK(sv) ? (int32_t)(uint32_t)aio_arg_int64(aTHX_ sv) : undef;
+}
+
+/* Converts argument n of a row. */
+static void convert(pTHX_ aio_req *aio, const struct row *row, SV **args, int n)
+{
+  eio_req *req = &aio->r;
+  const char *func = row->func;
+  SV *sv = args[n];
+
+  switch (row->letters[n]) {
+  case 'F': req->fd = handle(aTHX_ aio, sv, AIO_READ, func, "fh"); break;
+  case 'W': req->fd = handle(aTHX_ aio, sv, AIO_WRITE, func, row->letters[1] == 'R' ? "out_fh" : "fh"); break;
+  case 'R': req->arg1 = handle(aTHX_ aio, sv, AIO_READ, func, "in_fh"); break;
+  case 'E': handle_or_path(aTHX_ aio, sv, func); break;
+  case 'P': req->path = path(aTHX_ aio, sv, &req->wd, func, row->letters[1] == 'Q' ? "srcpath" : "pathname"); break;
+  case 'Q': req->path2 = path(aTHX_ aio, sv, &req->wd2, func, "dstpath"); break;
+  case 'S': req->path = text(aTHX_ aio, sv, func); break;
+  case 'o':
+    SvGETMAGIC(sv);
+    req->offs = SvOK(sv) ? aio_arg_int64(aTHX_ sv) : -1;
+    if (req->offs < 0 && SvOK(sv))
+      fail(aio, EINVAL);
+    break;
+  case 'O': case 'd': req->offs = aio_arg_int64(aTHX_ sv); break;
+  case 'z': req->size = (uint64_t)aio_arg_int64(aTHX_ sv); break;
+  case 'n':
+    SvGETMAGIC(sv);
+    req->size = SvOK(sv) ? (uint64_t)aio_arg_int64(aTHX_ sv) : ~(uint64_t)0;
+    break;
+  case 'i': req->arg1 = (int32_t)(uint32_t)aio_arg_int64(aTHX_ sv); break;
+  case 'm': req->arg2 = (int32_t)aio_arg_int64(aTHX_ sv); break;
+  case 'c': case 'g': req->arg2 = int_or(aTHX_ sv, -1); break;
+  case 'u': req->arg1 = int_or(aTHX_ sv, -1); break;
+  case 't': req->nv1 = SvNV(sv); break;
+  case 'T': times_of(aTHX_ aio, args[n - 1], sv); break;
+  case 'B': aio_buffer_read(aTHX_ aio, sv, args[n - 1], args[n + 1], func); break;
+  case 'D': aio_buffer_write(aTHX_ aio, sv, args[n - 1], args[n + 1], func); break;
+  case 'Y':
+    if (n && row->letters[n - 1] == 'x') {
+      int64_t size = aio_arg_int64(aTHX_ args[n - 1]);
+
+      if (size < 0)
+        aio_croak(aTHX_ func, "length must not be negative");
+      req->size = (uint64_t)size;
+    }
+    aio_buffer_whole(aTHX_ aio, sv, func);
+    break;
+  case 'M': aio_buffer_region(aTHX_ aio, sv, args[n + 1], args[n + 2], func); break;
+  case 'A': aio_buffer_ctl(aTHX_ aio, sv, func); break;
+  default: break; /* x, a: read with their neighbours */
+  }
+}
+
+/* The XSUB ------------------------------------------------------------- */
+
+/* Drops a request whose arguments turned out bad. */
+static void drop(pTHX_ void *data)
+{
+  aio_req *aio = data;
+  dAIO;
+
+  if (cxt->complete == aio)
+    return;
+  aio->r.flags |= EIO_CANCELLED;
+  aio_settle(aTHX_ aio);
+  aio_req_free(aTHX_ cxt, aio);
+}
+
+static void usage(pTHX_ const struct row *row)
+{
+  aio_croak(aTHX_ row->func, "takes %d to %d arguments and a callback", row->min, row->nargs);
+}
+
+/* Values of arguments that were left out. */
+static SV *default_arg(pTHX_ enum eio_op op, int n, SV *number)
+{
+  if (op == EIO_MSYNC && n == 3)
+    sv_setiv(number, 4); /* MS_SYNC */
+  else if (eio_op_info(op)->args[n + 1] != 'x')
+    sv_setiv(number, 0);
+  else
+    return &PL_sv_undef;
+  PERL_UNUSED_CONTEXT;
+  return number;
+}
+
+XS_INTERNAL(xs_request)
+{
+  dXSARGS;
+  dAIO;
+  enum eio_op op = (enum eio_op)XSANY.any_i32;
+  const struct row *row = &rows[op];
+  SV *copies[8], **args = &ST(0);
+  CV *callback = NULL;
+  aio_req *aio;
+
+  if (items < row->min || items > row->nargs + 1)
+    usage(aTHX_ row);
+  if (items > row->nargs)
+    callback = aio_arg_callback(aTHX_ ST(row->nargs), row->func);
+  if (UNLIKELY(items < row->nargs)) {
+    SV *number = sv_newmortal();
+
+    for (int n = 0; n < row->nargs; n++)
+      copies[n] = n < items ? ST(n) : default_arg(aTHX_ op, n, number);
+    args = copies;
+  }
+  aio = aio_req_new(aTHX_ cxt, op);
+  ENTER;
+  SAVEDESTRUCTOR_X(drop, aio);
+  for (int n = 0; n < row->nargs; n++) {
+    convert(aTHX_ aio, row, args, n);
+    if (args != copies)
+      args = &ST(0); /* magic may have moved the stack */
+  }
+  cxt->complete = aio;
+  LEAVE;
+  cxt->complete = NULL;
+  aio->r.data = SvREFCNT_inc((SV *)callback);
+  if (GIMME_V == G_VOID) {
+    aio_submit(aTHX_ cxt, aio);
+    XSRETURN_EMPTY;
+  }
+  {
+    SV *object = sv_2mortal(aio_req_object(aTHX_ cxt, aio));
+
+    aio_submit(aTHX_ cxt, aio);
+    ST(0) = object;
+    XSRETURN(1);
+  }
+}
+
+static void prepare_row(enum eio_op op)
+{
+  const struct eio_op_info *info = eio_op_info(op);
+  struct row *row = &rows[op];
+  const char *optional = strchr(info->args, ';');
+  char *p = row->proto;
+
+  static char letters[EIO_OP_COUNT][8];
+  int n = 0;
+
+  row->min = (unsigned char)(optional ? optional - info->args : (long)strlen(info->args));
+  for (const char *a = info->args; *a; a++)
+    if (*a != ';')
+      letters[op][n++] = *a;
+  letters[op][n] = 0;
+  row->letters = letters[op];
+  row->nargs = (unsigned char)n;
+  for (int i = 0; i <= n; i++) {
+    if (i == row->min)
+      *p++ = ';';
+    *p++ = '$';
+  }
+  *p = 0;
+  my_snprintf(row->func, sizeof row->func, "aio_%s", info->name + (info->name[0] == '_'));
+}
+
+void aio_boot_requests(pTHX)
+{
+  for (int op = EIO_GROUP + 1; op < EIO_OP_COUNT; op++) {
+    const char *sub = eio_op_info((enum eio_op)op)->name;
+    CV *cv;
+
+    prepare_row((enum eio_op)op);
+    cv = newXS_flags(Perl_form(aTHX_ "IO::AIO::%s%s", sub[0] == '_' ? "" : "aio_", sub),
+                     xs_request, __FILE__, rows[op].proto, 0);
+    XSANY.any_i32 = op;
+  }
+}

@@ -1,0 +1,266 @@
+/* result.c - what a finished request leaves, as Perl values. */
+#include "aio.h"
+
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+/* Handles -------------------------------------------------------------- */
+
+/* Opens a PerlIO handle on a descriptor with the default layers, whatever the
+ * "open" pragma says where the program is just now. */
+static PerlIO *open_layers(pTHX_ int fd, const char *mode)
+{
+  COP *cop = PL_curcop;
+  PerlIO *fp;
+
+  if (CopHINTS_get(cop) & HINT_LEXICAL_IO_IN || CopHINTS_get(cop) & HINT_LEXICAL_IO_OUT)
+    PL_curcop = &PL_compiling;
+  fp = PerlIO_fdopen(fd, mode);
+  PL_curcop = cop;
+  return fp;
+}
+
+SV *aio_new_fh(pTHX_ int fd, int flags, bool perl_cloexec)
+{
+  int access = flags & O_ACCMODE;
+  bool append = cBOOL(flags & O_APPEND);
+  const char *mode = access == O_RDWR ? (append ? "a+" : "r+")
+    : access == O_WRONLY ? (append ? "a" : "w") : "r";
+  char name[16];
+  PerlIO *fp;
+  GV *gv;
+  IO *io;
+
+  if (perl_cloexec && fd <= PL_maxsysfd && !(flags & O_CLOEXEC))
+    fcntl(fd, F_SETFD, 0);
+  fp = open_layers(aTHX_ fd, mode);
+  if (!fp) {
+    dSAVE_ERRNO;
+
+    close(fd);
+    RESTORE_ERRNO;
+    return NULL;
+  }
+  gv = MUTABLE_GV(newSV(0));
+  gv_init_pvn(gv, gv_stashpvs("IO::AIO", GV_ADD), name, my_snprintf(name, sizeof name, "fd#%d", fd), 0);
+  io = GvIOn(gv);
+  IoIFP(io) = fp;
+  if (access != O_RDONLY)
+    IoOFP(io) = fp;
+  IoTYPE(io) = access == O_RDWR ? IoTYPE_RDWR : access == O_RDONLY ? IoTYPE_RDONLY
+    : append ? IoTYPE_APPEND : IoTYPE_WRONLY;
+  return sv_2mortal((SV *)gv);
+}
+
+/* Directories ---------------------------------------------------------- */
+
+static SV *entry_name(pTHX_ const struct eio_dents *dents, const struct eio_dent *d)
+{
+  return newSVpvn(eio_dent_name(dents, d), d->namelen);
+}
+
+/* [$name, $type, $inode]; the types are shared. */
+static SV *entry_details(pTHX_ const struct eio_dents *dents, const struct eio_dent *d, SV **types)
+{
+  AV *av = newAV();
+  SV **type = &types[d->type & 15];
+
+  if (!*type) {
+    *type = newSVuv(d->type);
+    SvREADONLY_on(*type);
+  }
+  av_extend(av, 2);
+  AvARRAY(av)[0] = entry_name(aTHX_ dents, d);
+  AvARRAY(av)[1] = SvREFCNT_inc_simple_NN(*type);
+  AvARRAY(av)[2] = sizeof(UV) >= 8 ? newSVuv((UV)d->inode) : newSVnv((NV)d->inode);
+  AvFILLp(av) = 2;
+  return newRV_noinc((SV *)av);
+}
+
+static SV *entries(pTHX_ const struct eio_dents *dents, uint32_t from, uint32_t to, bool details)
+{
+  AV *av = newAV();
+  SV *types[16] = { NULL };
+
+  if (to > from) {
+    av_extend(av, (SSize_t)(to - from) - 1);
+    for (uint32_t i = from; i < to; i++)
+      AvARRAY(av)[i - from] = details ? entry_details(aTHX_ dents, &dents->list[i], types)
+        : entry_name(aTHX_ dents, &dents->list[i]);
+    AvFILLp(av) = (SSize_t)(to - from) - 1;
+  }
+  for (int i = 0; i < 16; i++)
+    SvREFCNT_dec(types[i]);
+  return sv_2mortal(newRV_noinc((SV *)av));
+}
+
+/* Others --------------------------------------------------------------- */
+
+static SV *new_int64(pTHX_ int64_t n)
+{
+  return sv_2mortal(sizeof(IV) >= 8 || (n >= IV_MIN && n <= IV_MAX) ? newSViv((IV)n) : newSVnv((NV)n));
+}
+
+static SV *new_uint64(pTHX_ uint64_t n)
+{
+  return sizeof(UV) >= 8 ? newSVuv((UV)n) : newSVnv((NV)n);
+}
+
+static SV *statvfs_hash(pTHX_ const struct statvfs *st)
+{
+  HV *hv = newHV();
+
+#define MEMBER(name) (void)hv_stores(hv, #name, new_uint64(aTHX_ st->f_##name))
+  MEMBER(bsize);
+  MEMBER(frsize);
+  MEMBER(blocks);
+  MEMBER(bfree);
+  MEMBER(bavail);
+  MEMBER(files);
+  MEMBER(ffree);
+  MEMBER(favail);
+  MEMBER(fsid);
+  MEMBER(flag);
+  MEMBER(namemax);
+#undef MEMBER
+  return sv_2mortal(newRV_noinc((SV *)hv));
+}
+
+static SV *extents(pTHX_ const struct eio_extent *list, int64_t n)
+{
+  AV *av = newAV();
+
+  if (n > 0)
+    av_extend(av, (SSize_t)n - 1);
+  for (int64_t i = 0; i < n; i++) {
+    AV *extent = newAV();
+
+    av_extend(extent, 3);
+    av_push(extent, new_uint64(aTHX_ list[i].logical));
+    av_push(extent, new_uint64(aTHX_ list[i].physical));
+    av_push(extent, new_uint64(aTHX_ list[i].length));
+    av_push(extent, newSVuv(list[i].flags));
+    av_push(av, newRV_noinc((SV *)extent));
+  }
+  return sv_2mortal(newRV_noinc((SV *)av));
+}
+
+/* Perl's stat cache, as stat and lstat leave it. */
+static void fill_stat_cache(pTHX_ const eio_req *req)
+{
+  PL_laststype = req->op == EIO_LSTAT ? OP_LSTAT : OP_STAT;
+  PL_laststatval = req->result < 0 ? -1 : 0;
+  PL_statgv = NULL;
+  if (req->result >= 0 && req->buf)
+    memcpy(&PL_statcache, req->buf, sizeof PL_statcache);
+}
+
+static SV *take_fh(pTHX_ eio_req *req)
+{
+  SV *fh = NULL;
+
+  if (req->result >= 0) {
+    req->flags &= (uint8_t)~EIO_OWNS_FD;
+    fh = aio_new_fh(aTHX_ (int)req->result, req->arg1, TRUE);
+    if (!fh)
+      req->errorno = errno;
+  }
+  return fh ? fh : &PL_sv_undef;
+}
+
+static SV *take_wd(pTHX_ aio_cxt *cxt, eio_req *req)
+{
+  eio_wd *wd = req->buf;
+
+  if (req->result < 0 || !wd)
+    return &PL_sv_undef;
+  req->buf = NULL;
+  return sv_2mortal(aio_new_wd(aTHX_ cxt, wd));
+}
+
+static void push_group_results(pTHX_ const aio_req *aio)
+{
+  AV *av = (AV *)aio->sv2;
+  SSize_t n = av ? AvFILLp(av) + 1 : 0;
+  dSP;
+
+  EXTEND(SP, n);
+  for (SSize_t i = 0; i < n; i++)
+    PUSHs(AvARRAY(av)[i]);
+  PUTBACK;
+}
+
+void aio_settle(pTHX_ aio_req *aio)
+{
+  if (aio->sv2 && aio->r.op != EIO_GROUP && aio->r.op != EIO_SENDFILE)
+    aio_buffer_settle(aTHX_ aio, cBOOL(aio->r.flags & EIO_CANCELLED));
+}
+
+/* dents need EIO_FREE_BUF blocks laid out by the library. */
+void aio_push_results(pTHX_ aio_cxt *cxt, aio_req *aio)
+{
+  eio_req *req = &aio->r;
+  const struct eio_dents *dents = req->buf;
+  dSP;
+
+  EXTEND(SP, 2);
+  switch (eio_op_info((enum eio_op)req->op)->result) {
+  case EIO_R_NONE:
+    if (req->op == EIO_GROUP) {
+      push_group_results(aTHX_ aio);
+      return;
+    }
+    break;
+  case EIO_R_STAT:
+    fill_stat_cache(aTHX_ req);
+    PUSHs(new_int64(aTHX_ req->result));
+    break;
+  case EIO_R_FD:
+    PUTBACK;
+    {
+      SV *fh = take_fh(aTHX_ req);
+
+      SPAGAIN;
+      PUSHs(fh);
+    }
+    break;
+  case EIO_R_WD:
+    PUSHs(take_wd(aTHX_ cxt, req));
+    break;
+  case EIO_R_STATVFS:
+    PUSHs(req->result < 0 ? &PL_sv_undef : statvfs_hash(aTHX_ req->buf));
+    break;
+  case EIO_R_NAMES:
+    PUSHs(req->result < 0 ? &PL_sv_undef : entries(aTHX_ dents, 0, dents->count, FALSE));
+    break;
+  case EIO_R_DENTS:
+    PUSHs(req->result < 0 ? &PL_sv_undef
+          : entries(aTHX_ dents, 0, dents->count, cBOOL(req->arg1 & EIO_READDIR_DENTS)));
+    PUSHs(new_int64(aTHX_ req->arg1));
+    break;
+  case EIO_R_SCANDIR:
+    if (req->result >= 0) {
+      PUSHs(entries(aTHX_ dents, 0, dents->ndirs, FALSE));
+      PUSHs(entries(aTHX_ dents, dents->ndirs, dents->count, FALSE));
+    }
+    break;
+  case EIO_R_STRING:
+    if (req->result >= 0)
+      PUSHs(newSVpvn_flags(req->buf, (STRLEN)req->result, SVs_TEMP));
+    break;
+  case EIO_R_EXTENTS:
+    if (req->result >= 0)
+      PUSHs(req->buf ? extents(aTHX_ req->buf, req->result)
+            : req->arg2 ? extents(aTHX_ NULL, 0) : new_int64(aTHX_ req->result));
+    break;
+  case EIO_R_STATUS:
+  case EIO_R_COUNT:
+  case EIO_R_DATA:
+  case EIO_R_ARG:
+  case EIO_RESULT_KINDS:
+    PUSHs(new_int64(aTHX_ req->result));
+  }
+  PUTBACK;
+}
