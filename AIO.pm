@@ -29,33 +29,33 @@ sub _around {
 }
 
 sub aio_load($$;$) {
-    my $cb = _callback ($_[2]);
+    my $cb = _callback ($_[2], @_ - 2);
     _around (aioreq_pri (), _load ($_[0], $_[1]), $cb);
 }
 
 sub aio_pathsync($;$) {
-    my $cb = _callback ($_[1]);
+    my $cb = _callback ($_[1], @_ - 1);
     _around (aioreq_pri (), _pathsync ($_[0]), $cb);
 }
 
 sub aio_copy($$;$) {
-    my $cb = _callback ($_[2]);
+    my $cb = _callback ($_[2], @_ - 2);
     _around (aioreq_pri (), _copy ($_[0], $_[1]), $cb);
 }
 
 # The number of requests at a time is always within $maxreq: there is one.
 sub aio_scandir($$;$) {
-    my $cb = _callback ($_[2]);
+    my $cb = _callback ($_[2], @_ - 2);
     _around (aioreq_pri (), _scandir ($_[0]), $cb);
 }
 
 sub aio_rmtree($;$) {
-    my $cb = _callback ($_[1]);
+    my $cb = _callback ($_[1], @_ - 1);
     _around (aioreq_pri (), _rmtree ($_[0]), $cb);
 }
 
 sub aio_move($$;$) {
-    my $cb = _callback ($_[2]);
+    my $cb = _callback ($_[2], @_ - 2);
     # the caller may reuse [$wd, $path] before we need it again
     my ($src, $dst) = map { ref eq 'ARRAY' ? [@$_] : $_ } @_[0, 1];
     my $pri = aioreq_pri ();

@@ -255,20 +255,31 @@ static bool inline_none(eio_ctx *ctx, eio_req *req)
 }
 #endif
 
+/* An attempt of several system calls takes longer than to hand the request to
+ * a worker; it saves the hop there and back, which counts when little else is
+ * outstanding. With more in flight the workers hide the hop, and do the work
+ * on another processor. */
+#define FEW 3
+
 bool eio__inline(eio_ctx *ctx, eio_req *req)
 {
   int saved = errno;
   bool done = false;
 
-  switch (req->op) {
-  case EIO_NOP: req->result = 0; done = true; break;
-  case EIO_READ: done = inline_read(ctx, req); break;
-  case EIO_STAT: case EIO_LSTAT: done = inline_stat(ctx, req); break;
-  case EIO_OPEN: done = inline_open(ctx, req); break;
-  case EIO_CLOSE: done = inline_close(ctx, req); break;
-  case EIO_LOAD: case EIO_SLURP: done = inline_load(ctx, req); break;
-  default: break;
+  if (req->op == EIO_NOP) {
+    req->result = 0;
+    return true;
   }
+  if (req->op == EIO_READ)
+    done = inline_read(ctx, req);
+  else if (ctx->nreqs <= FEW)
+    switch (req->op) {
+    case EIO_STAT: case EIO_LSTAT: done = inline_stat(ctx, req); break;
+    case EIO_OPEN: done = inline_open(ctx, req); break;
+    case EIO_CLOSE: done = inline_close(ctx, req); break;
+    case EIO_LOAD: case EIO_SLURP: done = inline_load(ctx, req); break;
+    default: break;
+    }
   if (!done)
     req->result = -1;
   errno = saved;

@@ -333,7 +333,8 @@ eio_wd *eio_p_wd(int fd, const eio_wd *wd, const char *path)
 
 /* Absolute paths --------------------------------------------------------- */
 
-/* By realpath(3), which walks the path by name. */
+/* By realpath(3), which walks the path by name. Some keep two slashes at the
+ * start, which mean something to other systems. */
 static char *walk_path(const eio_wd *wd, const char *path)
 {
   struct at at;
@@ -343,6 +344,8 @@ static char *walk_path(const eio_wd *wd, const char *path)
     return NULL;
   result = realpath(at.path, NULL);
   at_end(&at, 0);
+  if (result && result[1] == '/')
+    memmove(result, result + 1, strlen(result));
   return result;
 }
 

@@ -48,7 +48,7 @@ typedef struct aio_cxt {
   SV *on_next_submit;
   unsigned depth;          /* nested polls */
   bool orphans;            /* a fork or reinit left requests to be freed */
-  despatch_signals_proc_t signalhook; /* the one that ours replaced */
+  SV *guard;               /* becomes a temporary in the child of a fork */
 } aio_cxt;
 
 /* cxt.c: contexts and the memory of requests. */
@@ -112,9 +112,8 @@ int64_t aio_arg_int64(pTHX_ SV *sv);
 const char *aio_arg_octets(pTHX_ SV *sv, STRLEN *len, const char *func, const char *arg);
 
 /* Offset and length within a string of `size` octets, the way of substr: a
- * negative offset counts from the end, undef length is the rest, a negative
- * length leaves so many off, both are clipped to the string. Croaks when the
- * offset lies outside. */
+ * negative offset counts from the end; an undef or negative length, or one that
+ * is too long, is the rest. Croaks when the offset lies outside. */
 void aio_arg_range(pTHX_ SV *offset, SV *length, STRLEN size, STRLEN *start, STRLEN *count,
                    const char *func);
 

@@ -111,9 +111,7 @@ void aio_arg_range(pTHX_ SV *offset, SV *length, STRLEN size, STRLEN *start, STR
   if (offs < 0 || offs > (int64_t)size)
     aio_croak(aTHX_ func, "offset outside of scalar");
   n = length && SvOK(length) ? aio_arg_int64(aTHX_ length) : (int64_t)size;
-  if (n < 0)
-    n = n + (int64_t)size - offs < 0 ? 0 : n + (int64_t)size - offs;
-  if (n > (int64_t)size - offs)
+  if (n < 0 || n > (int64_t)size - offs)
     n = (int64_t)size - offs;
   *start = (STRLEN)offs;
   *count = (STRLEN)n;

@@ -7,6 +7,8 @@
  * scalar's address (open addressing, linear probing). */
 #include "aio.h"
 
+#include <sys/ioctl.h>
+
 struct aio_lock {
   SV *sv;            /* NULL: free slot */
   char *string;
@@ -189,9 +191,19 @@ static SV *private_scalar(pTHX_ aio_req *aio, SV *target)
   return sv;
 }
 
+/* $1 and the like are not marked as read-only. */
+static bool is_match_variable(const SV *sv)
+{
+  const MAGIC *mg = SvMAGICAL(sv) ? mg_find(sv, PERL_MAGIC_sv) : NULL;
+
+  return mg && (!mg->mg_ptr || (*mg->mg_ptr && strchr("123456789&`'+", *mg->mg_ptr)));
+}
+
 static void check_modifiable(pTHX_ SV *sv, const char *func)
 {
-  if (SvREADONLY(sv)) /* perl's words: programs match on them */
+  if (isGV_with_GP(sv))
+    aio_croak(aTHX_ func, "data must be a string, not a glob");
+  if (SvREADONLY(sv) || is_match_variable(sv)) /* perl's words: programs match on them */
     aio_croak(aTHX_ func, "data: %s", "Modification of a read-only value attempted");
 }
 
@@ -202,8 +214,6 @@ static void make_octets(pTHX_ SV *sv, const char *func)
 
   if (!SvOK(sv))
     sv_setpvs(sv, "");
-  if (isGV_with_GP(sv))
-    aio_croak(aTHX_ func, "data must be a string, not a glob");
   (void)SvPV_force_nomg(sv, len);
   if (SvUTF8(sv) && !sv_utf8_downgrade(sv, TRUE))
     aio_croak(aTHX_ func, "data contains a wide character");
@@ -311,8 +321,6 @@ static void lock_range(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, con
 void aio_buffer_write(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const char *func)
 {
   SvGETMAGIC(length);
-  if (SvOK(length) && aio_arg_int64(aTHX_ length) < 0)
-    length = &PL_sv_undef; /* the rest */
   lock_range(aTHX_ aio, data, length, offset, func);
 }
 
@@ -336,25 +344,25 @@ void aio_buffer_ctl(pTHX_ aio_req *aio, SV *arg, const char *func)
   SV *sv = arg;
 
   SvGETMAGIC(arg);
-  if (!SvOK(arg) || !SvPOK(arg)) {
-    aio->r.offs = SvOK(arg) ? aio_arg_int64(aTHX_ arg) : 0;
+  if (SvNIOK(arg) && !SvPOK(arg)) {
+    aio->r.offs = aio_arg_int64(aTHX_ arg);
     return;
   }
-#ifdef IOCPARM_LEN
-  if (aio->r.op == EIO_IOCTL)
-    need = IOCPARM_LEN((unsigned)aio->r.arg1);
+#ifdef _IOC_SIZE
+  if (aio->r.op == EIO_IOCTL && _IOC_SIZE((unsigned)aio->r.arg1) > need)
+    need = _IOC_SIZE((unsigned)aio->r.arg1);
 #endif
-  if (SvREADONLY(arg) || is_indirect(arg)) {
-    STRLEN n;
-    const char *p = aio_arg_octets(aTHX_ arg, &n, func, "argument");
+  if (SvREADONLY(arg)) {
+    if (SvOK(arg))
+      check_modifiable(aTHX_ arg, func);
+    return; /* a literal undef is 0 */
+  }
+  if (is_indirect(arg)) {
+    STRLEN n = 0;
+    const char *p = SvOK(arg) ? aio_arg_octets(aTHX_ arg, &n, func, "argument") : "";
 
-    if (SvREADONLY(arg)) {
-      sv = newSVpvn(p, n);
-      aio->sv2 = sv;
-    } else {
-      sv = private_scalar(aTHX_ aio, arg);
-      sv_setpvn(sv, p, n);
-    }
+    sv = private_scalar(aTHX_ aio, arg);
+    sv_setpvn(sv, p, n);
   } else {
     make_octets(aTHX_ sv, func);
     aio->sv2 = SvREFCNT_inc_simple_NN(sv);

@@ -418,8 +418,8 @@ XS_INTERNAL(xs_pri)
   if (items > 1)
     croak_xs_usage(cv, "pri = 0");
   if (XSANY.any_i32 == PRI) {
-    if (items && SvOK(ST(0)))
-      cxt->next_pri = clamp(SvNV(ST(0)));
+    if (items)
+      cxt->next_pri = SvOK(ST(0)) ? clamp(SvNV(ST(0))) : 0;
     XSprePUSH;
     EXTEND(SP, 1);
     mPUSHi(old);

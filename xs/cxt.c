@@ -96,11 +96,13 @@ void aio_submit(pTHX_ aio_cxt *cxt, aio_req *aio)
     cxt->on_next_submit = NULL;
     sv_2mortal(hook);
     PUSHMARK(SP);
-    call_sv(hook, G_VOID | G_DISCARD);
+    call_sv(hook, G_VOID | G_DISCARD | G_EVAL | G_KEEPERR); /* the request is on its way */
   }
 }
 
 /* Fork ----------------------------------------------------------------- */
+
+static SV *new_guard(pTHX);
 
 void aio_free_orphans(pTHX_ aio_cxt *cxt)
 {
@@ -113,29 +115,44 @@ void aio_free_orphans(pTHX_ aio_cxt *cxt)
   }
 }
 
-/* At the first safe point in the child. */
-static void orphans_hook(pTHX)
+/* In the fork handler no Perl code may run, so what is to be done in the child
+ * waits for the end of the statement: that is when the temporary goes whose
+ * magic this is. */
+static int guard_free(pTHX_ SV *sv, MAGIC *mg)
 {
   dMY_CXT;
   aio_cxt *cxt = MY_CXT.cxt;
 
-  PL_signalhook = cxt->signalhook;
-  aio_free_orphans(aTHX_ cxt);
-  PL_signalhook(aTHX);
+  PERL_UNUSED_VAR(sv);
+  PERL_UNUSED_VAR(mg);
+  if (cxt->eio && !cxt->guard) {
+    aio_free_orphans(aTHX_ cxt);
+    cxt->guard = new_guard(aTHX);
+  }
+  return 0;
 }
 
-/* In the fork handler nothing of perl can be called, so perl is asked to call
- * us as if a signal had come. */
+static MGVTBL guard_vtbl = { NULL, NULL, NULL, NULL, guard_free, NULL, NULL, NULL };
+
+static SV *new_guard(pTHX)
+{
+  SV *sv = newSV_type(SVt_PVMG);
+
+  sv_magicext(sv, NULL, PERL_MAGIC_ext, &guard_vtbl, NULL, 0);
+  return sv;
+}
+
 static void forked(void *data)
 {
   aio_cxt *cxt = data;
   dTHXa(cxt->owner);
 
-  if (PL_signalhook != orphans_hook) {
-    cxt->signalhook = PL_signalhook;
-    PL_signalhook = orphans_hook;
+  if (cxt->guard) {
+    SV *guard = cxt->guard;
+
+    cxt->guard = NULL;
+    sv_2mortal(guard);
   }
-  PL_sig_pending = 1;
 }
 
 /* Contexts ------------------------------------------------------------- */
@@ -150,6 +167,7 @@ static void shut_down(pTHX_ void *data)
   cxt->eio = NULL;
   SvREFCNT_dec(cxt->on_next_submit);
   cxt->on_next_submit = NULL;
+  SvREFCNT_dec(cxt->guard);
   if (cxt->live)
     return; /* a thread is still at one, and its object may point to it */
   while (cxt->slabs) {
@@ -177,6 +195,7 @@ static aio_cxt *new_cxt(pTHX)
   cxt->req_stash = gv_stashpvs("IO::AIO::REQ", GV_ADD);
   cxt->grp_stash = gv_stashpvs("IO::AIO::GRP", GV_ADD);
   cxt->wd_stash = gv_stashpvs("IO::AIO::WD", GV_ADD);
+  cxt->guard = new_guard(aTHX);
   eio_on_fork(cxt->eio, forked, cxt);
   if (engine && *engine)
     eio_set_engine(cxt->eio, engine); /* a refusal shows in IO::AIO::engine */

@@ -48,13 +48,16 @@ XS_INTERNAL(xs_whole)
   XSRETURN(1);
 }
 
-/* _callback $callback, $function: croaks unless it can be called back. */
+/* _callback $callback, $surplus: croaks unless the callback can be called, and
+ * unless it is the one argument, at the most, beyond the others. */
 XS_INTERNAL(xs_callback)
 {
   dXSARGS;
 
-  if (items != 1)
-    croak_xs_usage(cv, "callback");
+  if (items != 2)
+    croak_xs_usage(cv, "callback, surplus");
+  if (SvIV(ST(1)) < 0 || SvIV(ST(1)) > 1)
+    aio_croak(aTHX_ "aio_group", "wrong number of arguments");
   aio_arg_callback(aTHX_ ST(0), "aio_group");
   XSRETURN(1);
 }
@@ -208,7 +211,7 @@ void aio_boot_group(pTHX)
   static const struct aio_xsub xsubs[] = {
     { "aio_group", xs_group, ";$", 0 },
     { "_whole", xs_whole, "$$$", 0 },
-    { "_callback", xs_callback, "$", 0 },
+    { "_callback", xs_callback, "$$", 0 },
     { "IO::AIO::GRP::add", xs_add, NULL, 0 },
     { "IO::AIO::GRP::cancel_subs", xs_cancel_subs, NULL, 0 },
     { "IO::AIO::GRP::result", xs_result, NULL, 0 },

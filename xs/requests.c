@@ -188,7 +188,7 @@ static void convert(pTHX_ aio_req *aio, const struct row *row, SV **args, int n)
   case 'z': req->size = (uint64_t)aio_arg_int64(aTHX_ sv); break;
   case 'n':
     SvGETMAGIC(sv);
-    req->size = SvOK(sv) ? (uint64_t)aio_arg_int64(aTHX_ sv) : ~(uint64_t)0;
+    req->size = SvOK(sv) && aio_arg_int64(aTHX_ sv) >= 0 ? (uint64_t)aio_arg_int64(aTHX_ sv) : ~(uint64_t)0;
     break;
   case 'i': req->arg1 = (int32_t)(uint32_t)aio_arg_int64(aTHX_ sv); break;
   case 'm': req->arg2 = (int32_t)aio_arg_int64(aTHX_ sv); break;

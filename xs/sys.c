@@ -2,51 +2,12 @@
  * descriptors, programs, file systems, limits, device numbers. */
 #include "sys.h"
 
-#include <fcntl.h>
-#include <limits.h>
-#include <sys/resource.h>
-#include <unistd.h>
-#if defined __linux__
-# include <sys/sysmacros.h>
-#endif
-
-/* Calls that not every system has -------------------------------------- */
-
 int aio_absent(int unused, ...)
 {
   PERL_UNUSED_VAR(unused);
   errno = ENOSYS;
   return -1;
 }
-
-#if EIO_HAVE_MOUNT
-# include <sys/mount.h>
-#else
-# define mount(...) AIO_ABSENT(__VA_ARGS__)
-# define umount(...) AIO_ABSENT(__VA_ARGS__)
-#endif
-#if !EIO_HAVE_MOUNT || !EIO_HAVE_UMOUNT2
-# define umount2(...) AIO_ABSENT(__VA_ARGS__)
-#endif
-#if !EIO_HAVE_FEXECVE
-# define fexecve(...) AIO_ABSENT(__VA_ARGS__)
-#endif
-#if !EIO_HAVE_POSIX_FADVISE
-# define posix_fadvise(...) (AIO_ABSENT(__VA_ARGS__), ENOSYS)
-#endif
-#if !EIO_HAVE_SPLICE
-# define splice(...) AIO_ABSENT(__VA_ARGS__)
-#endif
-#if !EIO_HAVE_TEE
-# define tee(...) AIO_ABSENT(__VA_ARGS__)
-#endif
-#if EIO_HAVE_PIPESIZE
-# define get_pipe_size(fd) fcntl(fd, F_GETPIPE_SZ)
-# define set_pipe_size(fd, size) fcntl(fd, F_SETPIPE_SZ, size)
-#else
-# define get_pipe_size(fd) AIO_ABSENT(fd)
-# define set_pipe_size(fd, size) AIO_ABSENT(fd, size)
-#endif
 
 /* Arguments and results ------------------------------------------------ */
 
@@ -55,6 +16,16 @@ int aio_sys_int(pTHX_ SV *sv)
   int64_t n = aio_arg_int64(aTHX_ sv);
 
   return n < INT_MIN || n > (int64_t)UINT_MAX ? -1 : (int)(unsigned)n;
+}
+
+int aio_sys_option(pTHX_ SV *sv)
+{
+  return SvOK(sv) ? aio_sys_int(aTHX_ sv) : 0;
+}
+
+SV *aio_sys_read(pTHX_ SV *sv)
+{
+  return SvGMAGICAL(sv) ? sv_mortalcopy(sv) : sv;
 }
 
 static SV *copy_octets(pTHX_ SV *sv, const char *func, const char *arg)
@@ -99,7 +70,6 @@ static char **string_list(pTHX_ SV *sv, const char *func, const char *arg)
   SSize_t n;
   char **list;
 
-  SvGETMAGIC(sv);
   if (SvROK(sv) && SvAMAGIC(sv))
     sv = amagic_deref_call(sv, to_av_amg);
   if (!SvROK(sv) || SvTYPE(SvRV(sv)) != SVt_PVAV)
@@ -125,15 +95,15 @@ XS_INTERNAL(xs_fexecve)
 {
   dXSARGS;
   char **argv, **envp;
+  SV *env;
   int fd, result = -1;
 
   if (items < 2 || items > 3)
     croak_xs_usage(cv, "fh, argv, envp = undef");
   fd = aio_arg_fd(aTHX_ ST(0), AIO_READ, "fexecve", "fh");
-  argv = string_list(aTHX_ ST(1), "fexecve", "argv");
-  if (items > 2)
-    SvGETMAGIC(ST(2));
-  envp = items > 2 && SvOK(ST(2)) ? string_list(aTHX_ ST(2), "fexecve", "envp") : environ;
+  argv = string_list(aTHX_ AIO_SYS_ARG(1), "fexecve", "argv");
+  env = AIO_SYS_ARG(2);
+  envp = SvOK(env) ? string_list(aTHX_ env, "fexecve", "envp") : environ;
   if (argv && envp) {
     PERL_FLUSHALL_FOR_CHILD;
     result = fexecve(fd, argv, envp);
@@ -148,7 +118,7 @@ XS_INTERNAL(xs_mount)
 {
   dXSARGS;
   const char *special, *path, *fstype, *data = NULL;
-  unsigned long flags = 0;
+  SV *flags, *text;
   int result = -1;
 
   if (items < 3 || items > 5)
@@ -156,12 +126,12 @@ XS_INTERNAL(xs_mount)
   special = aio_sys_string(aTHX_ ST(0), EINVAL, "mount", "special");
   fstype = aio_sys_string(aTHX_ ST(2), EINVAL, "mount", "fstype");
   path = aio_sys_string(aTHX_ ST(1), ENOENT, "mount", "path");
-  if (items > 3 && SvOK(ST(3)))
-    flags = (unsigned long)aio_arg_int64(aTHX_ ST(3));
-  if (items > 4 && SvOK(ST(4)))
-    data = SvPVX(copy_octets(aTHX_ ST(4), "mount", "data")); /* may be binary */
+  flags = AIO_SYS_ARG(3);
+  text = AIO_SYS_ARG(4);
+  if (SvOK(text))
+    data = SvPVX(copy_octets(aTHX_ text, "mount", "data")); /* may be binary */
   if (special && path && fstype)
-    result = mount(special, path, fstype, flags, data);
+    result = mount(special, path, fstype, SvOK(flags) ? (unsigned long)aio_arg_int64(aTHX_ flags) : 0, data);
   ST(0) = aio_sys_result(aTHX_ result);
   XSRETURN(1);
 }
@@ -175,7 +145,7 @@ XS_INTERNAL(xs_umount)
   if (items < 1 || items > 2)
     croak_xs_usage(cv, "path, flags = 0");
   path = aio_sys_string(aTHX_ ST(0), ENOENT, "umount", "path");
-  flags = AIO_SYS_OPTION(1);
+  flags = aio_sys_option(aTHX_ AIO_SYS_ARG(1));
   if (path)
     result = flags ? umount2(path, flags) : umount(path);
   ST(0) = aio_sys_result(aTHX_ result);
@@ -295,7 +265,6 @@ XS_INTERNAL(xs_fadvise)
 /* An offset that may be undef: then NULL is passed on. */
 static int64_t *offset_or_null(pTHX_ SV *sv, int64_t *offset)
 {
-  SvGETMAGIC(sv);
   if (!SvOK(sv))
     return NULL;
   *offset = aio_arg_int64(aTHX_ sv);
@@ -320,9 +289,9 @@ XS_INTERNAL(xs_splice)
   if (items != 6)
     croak_xs_usage(cv, "r_fh, r_off, w_fh, w_off, length, flags");
   in = aio_arg_fd(aTHX_ ST(0), AIO_READ, "splice", "r_fh");
-  in_at = offset_or_null(aTHX_ ST(1), &in_offset);
+  in_at = offset_or_null(aTHX_ AIO_SYS_ARG(1), &in_offset);
   out = aio_arg_fd(aTHX_ ST(2), AIO_WRITE, "splice", "w_fh");
-  out_at = offset_or_null(aTHX_ ST(3), &out_offset);
+  out_at = offset_or_null(aTHX_ AIO_SYS_ARG(3), &out_offset);
   length = aio_arg_int64(aTHX_ ST(4));
   flags = aio_sys_int(aTHX_ ST(5));
   result = refuse_negative(length);
@@ -347,25 +316,6 @@ XS_INTERNAL(xs_tee)
   result = refuse_negative(length);
   if (result == 0)
     result = tee(in, out, (size_t)length, (unsigned)flags);
-  ST(0) = aio_sys_result(aTHX_ result);
-  XSRETURN(1);
-}
-
-XS_INTERNAL(xs_pipesize)
-{
-  dXSARGS;
-  int fd, result = 0;
-  int64_t size = -1;
-
-  if (items < 1 || items > 2)
-    croak_xs_usage(cv, "r_fh, new_size = -1");
-  fd = aio_arg_fd(aTHX_ ST(0), AIO_READ, "pipesize", "r_fh");
-  if (items > 1)
-    size = aio_arg_int64(aTHX_ ST(1));
-  if (size >= 0)
-    result = set_pipe_size(fd, size > INT_MAX ? INT_MAX : (int)size);
-  if (result >= 0)
-    result = get_pipe_size(fd);
   ST(0) = aio_sys_result(aTHX_ result);
   XSRETURN(1);
 }
@@ -411,7 +361,6 @@ void aio_boot_sys(pTHX)
     { "fadvise", xs_fadvise, "$$$$", 0 },
     { "splice", xs_splice, "$$$$$$", 0 },
     { "tee", xs_tee, "$$$$", 0 },
-    { "pipesize", xs_pipesize, "$;$", 0 },
     { "major", xs_major_minor, "$", MAJOR },
     { "minor", xs_major_minor, "$", MINOR },
     { "makedev", xs_makedev, "$$", 0 },

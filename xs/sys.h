@@ -1,21 +1,100 @@
-/* sys.h - what the files of the plain system calls (sys.c, sys_fd.c) share. */
+/* sys.h - what the files of the plain system calls (sys.c, sys_fd.c) share: the
+ * calls, whether the system has them or not, and their arguments. */
 #ifndef AIO_SYS_H
 #define AIO_SYS_H
 
 #include "aio.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
 
-/* Stands for a call that the system lacks; evaluates its arguments. */
+/* Calls ---------------------------------------------------------------- */
+
+/* Stands for a call that the system lacks: evaluates its arguments, and fails
+ * with ENOSYS. */
 int aio_absent(int unused, ...);
 #define AIO_ABSENT(...) aio_absent(0, __VA_ARGS__)
+
+#if defined __linux__
+# include <sys/sysmacros.h>
+#endif
+#if EIO_HAVE_MOUNT
+# include <sys/mount.h>
+#else
+# define mount(...) AIO_ABSENT(__VA_ARGS__)
+# define umount(...) AIO_ABSENT(__VA_ARGS__)
+#endif
+#if !EIO_HAVE_MOUNT || !EIO_HAVE_UMOUNT2
+# define umount2(...) AIO_ABSENT(__VA_ARGS__)
+#endif
+#if !EIO_HAVE_FEXECVE
+# define fexecve(...) AIO_ABSENT(__VA_ARGS__)
+#endif
+#if !EIO_HAVE_POSIX_FADVISE /* returns the error */
+# define posix_fadvise(...) (AIO_ABSENT(__VA_ARGS__), ENOSYS)
+#endif
+#if !EIO_HAVE_SPLICE
+# define splice(...) AIO_ABSENT(__VA_ARGS__)
+#endif
+#if !EIO_HAVE_TEE
+# define tee(...) AIO_ABSENT(__VA_ARGS__)
+#endif
+#if !EIO_HAVE_ACCEPT4
+# define accept4(...) AIO_ABSENT(__VA_ARGS__)
+#endif
+#if EIO_HAVE_EVENTFD
+# include <sys/eventfd.h>
+#else
+# define eventfd(...) AIO_ABSENT(__VA_ARGS__)
+#endif
+#if EIO_HAVE_MEMFD_CREATE
+# include <sys/mman.h>
+#else
+# define memfd_create(...) AIO_ABSENT(__VA_ARGS__)
+#endif
+#if EIO_HAVE_TIMERFD
+# include <sys/timerfd.h>
+#else
+# define timerfd_create(...) AIO_ABSENT(__VA_ARGS__)
+# define timerfd_settime(...) AIO_ABSENT(__VA_ARGS__)
+# define timerfd_gettime(...) AIO_ABSENT(__VA_ARGS__)
+#endif
+#if !EIO_HAVE_PIPE2
+# define pipe2(...) AIO_ABSENT(__VA_ARGS__)
+#endif
+#if EIO_HAVE_PIPESIZE
+# define get_pipe_size(fd) fcntl(fd, F_GETPIPE_SZ)
+# define set_pipe_size(fd, size) fcntl(fd, F_SETPIPE_SZ, size)
+#else
+# define get_pipe_size(fd) AIO_ABSENT(fd)
+# define set_pipe_size(fd, size) AIO_ABSENT(fd, size)
+#endif
+#if EIO_HAVE_PIDFD
+# include <sys/syscall.h>
+# define PIDFD_CALL(name, ...) (int)syscall(SYS_pidfd_##name, __VA_ARGS__)
+#else
+# define PIDFD_CALL(name, ...) AIO_ABSENT(__VA_ARGS__)
+#endif
+
+/* Arguments and results ------------------------------------------------ */
 
 /* A number for an `int` of a system call (flags, signals, processes). What no
  * int or unsigned can hold becomes -1, which every call refuses, instead of
  * some other number. */
 int aio_sys_int(pTHX_ SV *sv);
-/* The same for optional argument n of an XSUB: 0 when it is missing or undef. */
-#define AIO_SYS_OPTION(n) (items > (n) && SvOK(ST(n)) ? aio_sys_int(aTHX_ ST(n)) : 0)
+/* The same, and 0 for undef. */
+int aio_sys_option(pTHX_ SV *sv);
+
+/* Argument n of an XSUB, or undef when there are fewer. Tied scalars are read
+ * here, once. */
+#define AIO_SYS_ARG(n) (items > (n) ? aio_sys_read(aTHX_ ST(n)) : &PL_sv_undef)
+SV *aio_sys_read(pTHX_ SV *sv);
 
 /* Octets for a system call: a copy that lives as long as the temporaries, ends
  * in NUL, and is "" for undef. NULL with errno = `error` when there is a NUL

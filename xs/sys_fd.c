@@ -5,49 +5,22 @@
  * those for processes always are. */
 #include "sys.h"
 
-#include <fcntl.h>
-#include <math.h>
-#include <signal.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
+/* A handle for a new descriptor, NULL on failure. Perl decides about
+ * close-on-exec by itself when it gets to see a descriptor: that is undone. */
+static SV *new_handle(pTHX_ int fd, int mode)
+{
+  int fd_flags = fcntl(fd, F_GETFD);
+  SV *fh = aio_new_fh(aTHX_ fd, mode, FALSE);
 
-/* Calls that not every system has -------------------------------------- */
+  if (fh)
+    fcntl(fd, F_SETFD, fd_flags);
+  return fh;
+}
 
-#if !EIO_HAVE_ACCEPT4
-# define accept4(...) AIO_ABSENT(__VA_ARGS__)
-#endif
-#if EIO_HAVE_EVENTFD
-# include <sys/eventfd.h>
-#else
-# define eventfd(...) AIO_ABSENT(__VA_ARGS__)
-#endif
-#if EIO_HAVE_MEMFD_CREATE
-# include <sys/mman.h>
-#else
-# define memfd_create(...) AIO_ABSENT(__VA_ARGS__)
-#endif
-#if EIO_HAVE_TIMERFD
-# include <sys/timerfd.h>
-#else
-# define timerfd_create(...) AIO_ABSENT(__VA_ARGS__)
-# define timerfd_settime(...) AIO_ABSENT(__VA_ARGS__)
-# define timerfd_gettime(...) AIO_ABSENT(__VA_ARGS__)
-#endif
-#if !EIO_HAVE_PIPE2
-# define pipe2(...) AIO_ABSENT(__VA_ARGS__)
-#endif
-#if EIO_HAVE_PIDFD
-# include <sys/syscall.h>
-# define PIDFD_CALL(name, ...) (int)syscall(SYS_pidfd_##name, __VA_ARGS__)
-#else
-# define PIDFD_CALL(name, ...) AIO_ABSENT(__VA_ARGS__)
-#endif
-
-/* A handle for a new descriptor, or undef when there is none. */
+/* The same for what a system call returned; undef on failure. */
 static SV *handle_or_undef(pTHX_ int fd, int mode)
 {
-  SV *fh = fd < 0 ? NULL : aio_new_fh(aTHX_ fd, mode, FALSE);
+  SV *fh = fd < 0 ? NULL : new_handle(aTHX_ fd, mode);
 
   return fh ? fh : &PL_sv_undef;
 }
@@ -78,6 +51,7 @@ XS_INTERNAL(xs_accept4)
   int64_t max;
   int fd, flags;
   bool named;
+  SV *fh;
 
   if (items != 4)
     croak_xs_usage(cv, "r_fh, sockaddr, sockaddr_maxlen, flags");
@@ -91,13 +65,13 @@ XS_INTERNAL(xs_accept4)
   if (named)
     len = (socklen_t)max;
   fd = accept4(fd, named ? &name.addr : NULL, named ? &len : NULL, flags);
+  fh = handle_or_undef(aTHX_ fd, O_RDWR);
   if (fd >= 0 && named) {
-    SV *fh = handle_or_undef(aTHX_ fd, O_RDWR);
-
-    sv_setpvn_mg(ST(1), name.octets, (int64_t)len > max ? (STRLEN)max + 1 : (STRLEN)len);
-    ST(0) = fh;
-  } else
-    ST(0) = handle_or_undef(aTHX_ fd, O_RDWR);
+    sv_setpvn(ST(1), name.octets, (int64_t)len > max ? (STRLEN)max + 1 : (STRLEN)len);
+    SvUTF8_off(ST(1));
+    SvSETMAGIC(ST(1));
+  }
+  ST(0) = fh;
   XSRETURN(1);
 }
 
@@ -111,11 +85,11 @@ XS_INTERNAL(xs_pipe2)
 
   if (items > 1)
     croak_xs_usage(cv, "flags = 0");
-  flags = AIO_SYS_OPTION(0);
+  flags = aio_sys_option(aTHX_ AIO_SYS_ARG(0));
   if ((flags ? pipe2(fds, flags) : pipe(fds)) < 0)
     XSRETURN_EMPTY;
-  r = aio_new_fh(aTHX_ fds[0], O_RDONLY, FALSE);
-  w = aio_new_fh(aTHX_ fds[1], O_WRONLY, FALSE);
+  r = new_handle(aTHX_ fds[0], O_RDONLY);
+  w = new_handle(aTHX_ fds[1], O_WRONLY);
   if (!r || !w)
     XSRETURN_EMPTY;
   EXTEND(SP, 2);
@@ -124,19 +98,36 @@ XS_INTERNAL(xs_pipe2)
   XSRETURN(2);
 }
 
+XS_INTERNAL(xs_pipesize)
+{
+  dXSARGS;
+  int fd, result = 0;
+  int64_t size = -1;
+
+  if (items < 1 || items > 2)
+    croak_xs_usage(cv, "r_fh, new_size = -1");
+  fd = aio_arg_fd(aTHX_ ST(0), AIO_READ, "pipesize", "r_fh");
+  if (items > 1)
+    size = aio_arg_int64(aTHX_ ST(1));
+  if (size >= 0)
+    result = set_pipe_size(fd, size > INT_MAX ? INT_MAX : (int)size);
+  if (result >= 0)
+    result = get_pipe_size(fd);
+  ST(0) = aio_sys_result(aTHX_ result);
+  XSRETURN(1);
+}
+
 XS_INTERNAL(xs_eventfd)
 {
   dXSARGS;
-  unsigned initial = 0;
+  SV *initial;
   int flags;
 
   if (items > 2)
     croak_xs_usage(cv, "initval = 0, flags = 0");
-  if (items && SvOK(ST(0)))
-    initial = (unsigned)aio_arg_int64(aTHX_ ST(0));
-  flags = AIO_SYS_OPTION(1);
-  EXTEND(SP, 1);
-  ST(0) = handle_or_undef(aTHX_ eventfd(initial, flags), O_RDWR);
+  initial = AIO_SYS_ARG(0);
+  flags = aio_sys_option(aTHX_ AIO_SYS_ARG(1));
+  ST(0) = handle_or_undef(aTHX_ eventfd(SvOK(initial) ? (unsigned)aio_arg_int64(aTHX_ initial) : 0, flags), O_RDWR);
   XSRETURN(1);
 }
 
@@ -149,7 +140,7 @@ XS_INTERNAL(xs_memfd_create)
   if (items < 1 || items > 2)
     croak_xs_usage(cv, "pathname, flags = 0");
   name = aio_sys_string(aTHX_ ST(0), EINVAL, "memfd_create", "pathname");
-  flags = AIO_SYS_OPTION(1);
+  flags = aio_sys_option(aTHX_ AIO_SYS_ARG(1));
   ST(0) = handle_or_undef(aTHX_ name ? memfd_create(name, (unsigned)flags) : -1, O_RDWR);
   XSRETURN(1);
 }
@@ -164,7 +155,7 @@ XS_INTERNAL(xs_timerfd_create)
   if (items < 1 || items > 2)
     croak_xs_usage(cv, "clockid, flags = 0");
   clock = aio_sys_int(aTHX_ ST(0));
-  flags = AIO_SYS_OPTION(1);
+  flags = aio_sys_option(aTHX_ AIO_SYS_ARG(1));
   ST(0) = handle_or_undef(aTHX_ timerfd_create(clock, flags), O_RDWR);
   XSRETURN(1);
 }
@@ -238,7 +229,7 @@ XS_INTERNAL(xs_pidfd_open)
   if (items < 1 || items > 2)
     croak_xs_usage(cv, "pid, flags = 0");
   pid = aio_sys_int(aTHX_ ST(0));
-  flags = AIO_SYS_OPTION(1);
+  flags = aio_sys_option(aTHX_ AIO_SYS_ARG(1));
   ST(0) = handle_or_undef(aTHX_ PIDFD_CALL(open, pid, flags), O_RDWR);
   XSRETURN(1);
 }
@@ -266,21 +257,21 @@ XS_INTERNAL(xs_pidfd_send_signal)
 {
   dXSARGS;
   siginfo_t info, *given = NULL;
+  SV *wanted;
   int fd, sig, flags;
 
   if (items < 2 || items > 4)
     croak_xs_usage(cv, "pidfh, signal, siginfo = undef, flags = 0");
   fd = aio_arg_fd(aTHX_ ST(0), AIO_READ, "pidfd_send_signal", "pidfh");
   sig = aio_sys_int(aTHX_ ST(1));
-  if (items > 2)
-    SvGETMAGIC(ST(2));
-  if (items > 2 && SvOK(ST(2))) {
-    if (!SvROK(ST(2)) || SvTYPE(SvRV(ST(2))) != SVt_PVHV)
+  wanted = AIO_SYS_ARG(2);
+  if (SvOK(wanted)) {
+    if (!SvROK(wanted) || SvTYPE(SvRV(wanted)) != SVt_PVHV)
       aio_croak(aTHX_ "pidfd_send_signal", "siginfo must be undef or a reference to a hash");
-    fill_siginfo(aTHX_ &info, (HV *)SvRV(ST(2)), sig);
+    fill_siginfo(aTHX_ &info, (HV *)SvRV(wanted), sig);
     given = &info;
   }
-  flags = AIO_SYS_OPTION(3);
+  flags = aio_sys_option(aTHX_ AIO_SYS_ARG(3));
   ST(0) = aio_sys_result(aTHX_ PIDFD_CALL(send_signal, fd, sig, given, flags));
   XSRETURN(1);
 }
@@ -294,10 +285,10 @@ XS_INTERNAL(xs_pidfd_getfd)
     croak_xs_usage(cv, "pidfh, targetfd, flags = 0");
   pidfd = aio_arg_fd(aTHX_ ST(0), AIO_READ, "pidfd_getfd", "pidfh");
   target = aio_sys_int(aTHX_ ST(1));
-  flags = AIO_SYS_OPTION(2);
+  flags = aio_sys_option(aTHX_ AIO_SYS_ARG(2));
   fd = PIDFD_CALL(getfd, pidfd, target, flags);
-  if (fd >= 0)
-    mode = fcntl(fd, F_GETFL);
+  if (fd >= 0) /* not to append: that would move the file position, which is shared */
+    mode = fcntl(fd, F_GETFL) & O_ACCMODE;
   ST(0) = handle_or_undef(aTHX_ fd, mode);
   XSRETURN(1);
 }
@@ -309,6 +300,7 @@ void aio_boot_sys_fd(pTHX)
   static const struct aio_xsub xsubs[] = {
     { "accept4", xs_accept4, "$$$$", 0 },
     { "pipe2", xs_pipe2, ";$", 0 },
+    { "pipesize", xs_pipesize, "$;$", 0 },
     { "eventfd", xs_eventfd, ";$$", 0 },
     { "memfd_create", xs_memfd_create, "$;$", 0 },
     { "timerfd_create", xs_timerfd_create, "$;$", 0 },

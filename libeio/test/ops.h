@@ -15,6 +15,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Sanitizers bring an allocator of their own, and lock no memory. */
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+# define SANITIZED 1
+#elif defined __has_feature
+# if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#  define SANITIZED 1
+# endif
+#endif
+#ifndef SANITIZED
+# define SANITIZED 0
+#endif
+
 /* Requests ---------------------------------------------------------------- */
 
 TAP_UNUSED static eio_req request(enum eio_op op)
@@ -123,12 +135,15 @@ static inline int scratch_remove(const char *path, const struct stat *st, int ty
   return remove(path), 0;
 }
 
-/* The test changes into a new directory, below DIR if not NULL. */
-TAP_UNUSED static void scratch_begin_in(const char *dir)
+/* The test changes into a new directory: below TMPDIR if that is set; else one
+ * in memory may be had, for tests with thousands of files. */
+static inline void scratch_make(bool in_memory)
 {
-  const char *tmp = dir ? dir : getenv("TMPDIR");
+  const char *tmp = getenv("TMPDIR");
 
   tap_begin();
+  if (!tmp && in_memory && access("/dev/shm", W_OK) == 0)
+    tmp = "/dev/shm";
   umask(022);
   snprintf(scratch_path, sizeof scratch_path, "%s/eio-test-XXXXXX", tmp ? tmp : "/tmp");
   if (!mkdtemp(scratch_path) || chdir(scratch_path) < 0
@@ -139,7 +154,12 @@ TAP_UNUSED static void scratch_begin_in(const char *dir)
 
 TAP_UNUSED static void scratch_begin(void)
 {
-  scratch_begin_in(NULL);
+  scratch_make(false);
+}
+
+TAP_UNUSED static void scratch_begin_in_memory(void)
+{
+  scratch_make(true);
 }
 
 /* Removes it, and checks that no descriptor was left open, but for `kept`
@@ -223,7 +243,7 @@ TAP_UNUSED static void in_child(void (*checks)(void))
     fflush(stdout);
     results[0] = tap_count;
     results[1] = tap_failed;
-    _exit(write(pipe_fds[1], results, sizeof results) != sizeof results);
+    exit(write(pipe_fds[1], results, sizeof results) != sizeof results);
   }
   close(pipe_fds[1]);
   if (waitpid(pid, &status, 0) < 0 || status

@@ -237,7 +237,7 @@ static void test_scandir(void)
 
 int main(void)
 {
-  scratch_begin();
+  scratch_begin_in_memory();
   chmod(".", 0755);
   mkdir("closed", 0700);
   mkdir("dir", 0755);

@@ -228,7 +228,7 @@ static void test_moved(void)
 
 int main(void)
 {
-  scratch_begin();
+  scratch_begin_in_memory();
   test_simple();
   test_refused();
   prepare_denied();

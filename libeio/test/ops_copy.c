@@ -1,0 +1,315 @@
+/* ops_copy.c - _copy: data, holes, attributes, and what failures leave */
+#include "ops.h"
+
+#include <sys/mount.h>
+#include <sys/mman.h>
+
+static eio_req copying(const char *from, const char *to)
+{
+  return on_paths(EIO_COPY, NULL, from, NULL, to);
+}
+
+static bool same_data(const char *one, const char *two)
+{
+  int a = open_for_test(one, O_RDONLY), b = open_for_test(two, O_RDONLY);
+  size_t size = (size_t)stat_of(one).st_size;
+  bool same = stat_of(two).st_size == (off_t)size;
+
+  if (same && size) {
+    char *map_a = mmap(NULL, size, PROT_READ, MAP_SHARED, a, 0);
+    char *map_b = mmap(NULL, size, PROT_READ, MAP_SHARED, b, 0);
+
+    same = map_a != MAP_FAILED && map_b != MAP_FAILED && !memcmp(map_a, map_b, size);
+    munmap(map_a, size);
+    munmap(map_b, size);
+  }
+  close(a);
+  close(b);
+  return same;
+}
+
+static void make_file(const char *path, size_t size)
+{
+  unsigned char *data = malloc(size);
+  uint32_t x = 1;
+
+  for (size_t i = 0; i < size; i++) {
+    x = x * 1664525 + 1013904223;
+    data[i] = (unsigned char)(x >> 24);
+  }
+  put_data(path, data, size);
+  free(data);
+}
+
+static void test_data(void)
+{
+  static const size_t sizes[] = { 0, 1, 4096, 65536, 65537, 1000000, 20000000 };
+  eio_wd *wd = eio_wd_open(NULL, "dir");
+
+  for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    make_file("src", sizes[i]);
+    unlink("dst");
+    is_int(just(copying("src", "dst")), 0, "copy of %zu octets", sizes[i]);
+    ok(same_data("src", "dst"), "has the same data");
+  }
+  put("src", "short");
+  is_int(just(copying("src", "dst")), 0, "copy over something longer");
+  is_str(get("dst"), "short", "replaces it");
+  is_int(just(on_paths(EIO_COPY, NULL, "src", wd, "copied")), 0, "copy into a wd");
+  is_int(just(on_paths(EIO_COPY, wd, "copied", NULL, "dst2")), 0, "copy out of a wd");
+  is_str(get("dst2"), "short", "work");
+  symlink("target", "to-target");
+  is_int(just(copying("src", "to-target")), 0, "copy to a dangling link");
+  is_str(get("target"), "short", "makes what it leads to");
+  ok(S_ISLNK(stat_of("to-target").st_mode), "and leaves it alone");
+  eio_wd_unref(wd);
+}
+
+static void test_attributes(void)
+{
+  static const int modes[] = { 0644, 0400, 04755, 02711, 01777, 0 };
+  struct timespec times[2] = { { 1000000000, 123456789 }, { -5, 987654321 } };
+  struct stat from, to;
+  int wrong_mode = 0, wrong_time = 0, wrong_owner = 0;
+
+  for (int i = 0; i < 6; i++) {
+    put("src", "attributes");
+    if (geteuid() == 0 && chown("src", 12, 34) < 0)
+      bail_out("chown");
+    chmod("src", (mode_t)modes[i]);
+    utimensat(AT_FDCWD, "src", times, 0);
+    if (i & 1)
+      unlink("dst");
+    if (geteuid() == 0 || modes[i] & 0400) {
+      from = stat_of("src");
+      is_int(just(copying("src", "dst")), 0, "copy of a file with mode 0%o", (unsigned)modes[i]);
+    } else {
+      skip(1, "not root");
+      continue;
+    }
+    to = stat_of("dst");
+    wrong_mode += (to.st_mode & 07777) != (mode_t)modes[i];
+    wrong_owner += to.st_uid != from.st_uid || to.st_gid != from.st_gid;
+#if EIO_HAVE_FUTIMENS && EIO_HAVE_ST_TIM
+    wrong_time += from.st_atim.tv_sec != to.st_atim.tv_sec || from.st_atim.tv_nsec != to.st_atim.tv_nsec
+                  || from.st_mtim.tv_nsec != to.st_mtim.tv_nsec;
+#endif
+    wrong_time += from.st_mtime != to.st_mtime;
+    unlink("src");
+  }
+  is_int(wrong_mode, 0, "it has the mode");
+  is_int(wrong_owner, 0, "and the owner");
+  is_int(wrong_time, 0, "and the times");
+  unlink("dst");
+}
+
+/* Others' programs must not become ours with their privileges. */
+static void test_foreign(void)
+{
+  struct stat st;
+
+  drop_root();
+  is_int(just(copying("suid", "shared/dst")), 0, "copy of another's setuid program");
+  st = stat_of("shared/dst");
+  is_int(st.st_uid, geteuid(), "belongs to us");
+  is_int(st.st_mode & 07777, 0755, "and is not setuid");
+  unlink("shared/dst");
+  fails(copying("secret", "shared/dst"), EACCES, "copy of what may not be read");
+  ok(!exists("shared/dst"), "makes nothing");
+  fails(copying("suid", "foreign"), EACCES, "copy over what may not be written");
+  fails(copying("suid", "dir/dst"), EACCES, "copy to where nothing may be created");
+}
+
+/* A target that is there already is closed to readers while data arrive. */
+static void *look(void *arg)
+{
+  struct stat st;
+
+  (void)arg;
+  while (lstat("dst", &st) == 0)
+    if (st.st_size > 0 && (st.st_mode & 07777) != 0600)
+      return st.st_mode & 0444 ? (void *)(intptr_t)1 : NULL;
+  return NULL;
+}
+
+static void test_secret(void)
+{
+  pthread_t thread;
+  void *seen;
+
+  make_file("src", 8000000);
+  chmod("src", 0600);
+  put("dst", "");
+  chmod("dst", 0666);
+  pthread_create(&thread, NULL, look, NULL);
+  is_int(just(copying("src", "dst")), 0, "copy of a secret file over a public one");
+  unlink("dst");
+  pthread_join(thread, &seen);
+  ok(!seen, "never shows data to others");
+}
+
+static int64_t blocks(const char *path)
+{
+  return (int64_t)stat_of(path).st_blocks * 512;
+}
+
+static void test_holes(void)
+{
+  int fd = open_for_test("sparse", O_RDWR | O_CREAT);
+  off_t end = (off_t)5 << 30;
+
+  if (ftruncate(fd, end) < 0 || pwrite(fd, "begin", 5, 0) != 5 || pwrite(fd, "middle", 6, end / 2) != 6)
+    bail_out("cannot write");
+  close(fd);
+  if (blocks("sparse") > 1 << 20) {
+    skip(9, "files here have no holes");
+    return;
+  }
+  unlink("dst");
+  is_int(just(copying("sparse", "dst")), 0, "copy of 5 GiB of holes");
+  is_int(stat_of("dst").st_size, end, "has the size");
+  ok(blocks("dst") < 1 << 20, "and the holes");
+  fd = open_for_test("dst", O_RDWR);
+  for (int i = 0; i < 2; i++) {
+    char buf[8] = { 0 };
+
+    is_int(pread(fd, buf, 6 - (size_t)!i, i * (end / 2)), 6 - !i, "data are in their place");
+    is_str(buf, i ? "middle" : "begin", "and right");
+  }
+  close(fd);
+  if (truncate("sparse", 0) < 0 || truncate("sparse", 100000000) < 0)
+    bail_out("truncate");
+  is_int(just(copying("sparse", "dst")), 0, "copy of nothing but a hole");
+  ok(stat_of("dst").st_size == 100000000 && blocks("dst") < 1 << 20, "is one");
+  unlink("sparse");
+  unlink("dst");
+}
+
+static void test_sizeless(void)
+{
+  char *big = calloc(1, 300000);
+  pid_t pid;
+
+  is_int(just(copying("/proc/sys/kernel/ostype", "dst")), 0, "copy from /proc");
+  is_str(get("dst"), "Linux\n", "has what is there");
+  is_int(just(copying("/dev/null", "dst")), 0, "copy of an empty device");
+  is_int(stat_of("dst").st_size, 0, "is empty");
+
+  if (mkfifo("fifo", 0640) < 0 || (pid = fork()) < 0)
+    bail_out("no writer");
+  if (pid == 0) {
+    int fd = open("fifo", O_WRONLY);
+
+    _exit(write(fd, big, 300000) != 300000);
+  }
+  is_int(just(copying("fifo", "dst")), 0, "copy of a pipe");
+  is_int(stat_of("dst").st_size, 300000, "has all that was written");
+  ok(S_ISREG(stat_of("dst").st_mode), "into a file");
+  waitpid(pid, NULL, 0);
+
+  put("src", "to nowhere");
+  chmod("src", 0600);
+  is_int(just(copying("src", "/dev/null")), 0, "copy to a device");
+  ok(S_ISCHR(stat_of("/dev/null").st_mode) && stat_of("/dev/null").st_mode & 0022, "leaves that as it is");
+  free(big);
+}
+
+static void test_refused(void)
+{
+  eio_req req;
+
+  put("src", "source");
+  put("dst", "target");
+  fails(copying("missing", "new"), ENOENT, "copy of nothing");
+  fails(copying("dir", "new"), EISDIR, "copy of a directory");
+  fails(copying("", "new"), ENOENT, "copy of an empty path");
+  ok(!exists("new"), "make nothing");
+  fails(copying("missing", "dst"), ENOENT, "copy of nothing over something");
+  fails(copying("dir", "dst"), EISDIR, "copy of a directory over something");
+  is_str(get("dst"), "target", "leave that as it is");
+  fails(copying("src", "dir"), EISDIR, "copy over a directory");
+  fails(copying("src", "missing/dst"), ENOENT, "copy into nothing");
+  fails(copying("src", ""), ENOENT, "copy to an empty path");
+  fails(copying("src", "src"), EINVAL, "copy to itself");
+  symlink("src", "to-src");
+  fails(copying("src", "to-src"), EINVAL, "copy to itself by a link");
+  link("src", "src-too");
+  fails(copying("src-too", "src"), EINVAL, "copy to itself by another name");
+  is_str(get("src"), "source", "leave it as it is");
+
+  req = copying("src", "dst");
+  req.flags |= EIO_CANCELLED;
+  fails(req, ECANCELED, "copy that is cancelled");
+  ok(!exists("dst"), "removes the target");
+  mkdir("target-dir", 0755);
+  put("target-dir/f", "target");
+  symlink("target-dir/f", "to-f");
+  req = copying("src", "to-f");
+  req.flags |= EIO_CANCELLED;
+  fails(req, ECANCELED, "copy that is cancelled, to a link");
+  is_int(stat_of("target-dir/f").st_size, 0, "empties what it leads to");
+  is_int(stat_of("target-dir/f").st_mode & 07777, 0644, "which has its mode again");
+}
+
+/* Files cannot grow beyond a limit: the data do not all arrive. */
+static void test_no_space(void)
+{
+  struct rlimit limit = { 100000, 100000 };
+
+  signal(SIGXFSZ, SIG_IGN);
+  setrlimit(RLIMIT_FSIZE, &limit);
+  unlink("dst");
+  fails(copying("big", "dst"), EFBIG, "copy of too large a file");
+  ok(!exists("dst"), "removes the target");
+  put("dst", "old");
+  fails(copying("big", "dst"), EFBIG, "copy of too large a file over another");
+  ok(!exists("dst"), "removes the target");
+  put("dst", "old");
+  is_int(just(copying("src", "dst")), 0, "copy of a small one");
+  fails(copying("/proc/self/maps", "/dev/full"), ENOSPC, "copy to a full device");
+  ok(exists("/dev/full"), "which is left alone");
+}
+
+static void test_tiny(void)
+{
+  mkdir("tiny", 0755);
+  if (geteuid() != 0 || mount("tmpfs", "tiny", "tmpfs", 0, "size=64k") < 0) {
+    skip(4, "nothing can be mounted");
+    return;
+  }
+  fails(copying("big", "tiny/dst"), ENOSPC, "copy to a full file system");
+  ok(!exists("tiny/dst"), "removes the target");
+  put("src", "small");
+  is_int(just(copying("src", "tiny/dst")), 0, "copy across file systems");
+  is_str(get("tiny/dst"), "small", "has the data");
+  if (umount("tiny") < 0)
+    bail_out("umount");
+}
+
+int main(void)
+{
+  scratch_begin();
+  chmod(".", 0755);
+  mkdir("dir", 0755);
+  make_file("big", 2000000);
+  put("suid", "program");
+  chmod("suid", 04755);
+  put("secret", "");
+  chmod("secret", 0600);
+  put("foreign", "");
+  mkdir("shared", 0777);
+  chmod("shared", 0777);
+  test_data();
+  test_attributes();
+  if (geteuid() == 0)
+    in_child(test_foreign);
+  else
+    skip(7, "not root");
+  test_secret();
+  test_holes();
+  test_sizeless();
+  test_refused();
+  in_child(test_no_space);
+  test_tiny();
+  return scratch_end(0);
+}

@@ -1,0 +1,346 @@
+/* ops_refused.c - system calls that the kernel refuses, or lets fail: what is
+ * done instead, and what is left behind. A seccomp filter in a child plays the
+ * kernel. */
+#include "ops.h"
+
+#if defined __linux__ && defined __has_include
+# if __has_include(<linux/seccomp.h>)
+#  define SECCOMP 1
+# endif
+#endif
+
+#ifndef SECCOMP
+
+int main(void)
+{
+  return tap_skip_all("needs seccomp");
+}
+
+#else
+
+# include <linux/filter.h>
+# include <linux/seccomp.h>
+# include <sched.h>
+# include <stddef.h>
+# include <sys/mman.h>
+# include <sys/mount.h>
+# include <sys/prctl.h>
+# include <sys/syscall.h>
+
+/* From now on this process's calls of that number fail with that error. False
+ * when that cannot be had. */
+static bool refuse(long number, int error)
+{
+  struct sock_filter filter[] = {
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)number, 0, 1),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog program = { sizeof filter / sizeof *filter, filter };
+
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+         && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+/* The calls that C libraries use: 32-bit systems have wider ones. */
+# ifdef SYS_sendfile64
+#  define CALL_sendfile SYS_sendfile64
+# else
+#  define CALL_sendfile SYS_sendfile
+# endif
+# ifdef SYS_ftruncate64
+#  define CALL_ftruncate SYS_ftruncate64
+# else
+#  define CALL_ftruncate SYS_ftruncate
+# endif
+# ifdef SYS_fchown32
+#  define CALL_fchown SYS_fchown32
+# else
+#  define CALL_fchown SYS_fchown
+# endif
+# ifdef SYS__llseek
+#  define CALL_lseek SYS__llseek
+# else
+#  define CALL_lseek SYS_lseek
+# endif
+
+static eio_req copying(const char *from, const char *to)
+{
+  return on_paths(EIO_COPY, NULL, from, NULL, to);
+}
+
+static void copies_well(const char *how)
+{
+  struct stat from, to;
+
+  unlink("dst");
+  is_int(just(copying("big", "dst")), 0, "copy %s", how);
+  from = stat_of("big");
+  to = stat_of("dst");
+  is_int(to.st_size, from.st_size, "has the size");
+  is_int(system("cmp -s big dst"), 0, "and the data");
+  unlink("dst");
+  is_int(just(copying("sparse", "dst")), 0, "copy of holes %s", how);
+  is_int(stat_of("dst").st_size, stat_of("sparse").st_size, "has the size");
+  is_int(system("cmp -s sparse dst"), 0, "and the data");
+}
+
+static void without_copy_range(void)
+{
+  if (EIO_HAVE_COPY_FILE_RANGE)
+    refuse(SYS_copy_file_range, EXDEV);
+  copies_well("without copy_file_range");
+}
+
+static void without_sendfile(void)
+{
+  if (EIO_HAVE_COPY_FILE_RANGE)
+    refuse(SYS_copy_file_range, ENOSYS);
+  refuse(CALL_sendfile, EINVAL);
+  copies_well("by read and write");
+}
+
+static void without_seek(void)
+{
+  refuse(CALL_lseek, EINVAL);
+  copies_well("without seeking holes");
+}
+
+static void with_range_failing(void)
+{
+  refuse(SYS_copy_file_range, EIO);
+  put("dst", "old");
+  fails(copying("big", "dst"), EIO, "copy that fails in the kernel");
+  ok(!exists("dst"), "removes the target");
+}
+
+static void with_write_failing(void)
+{
+  if (EIO_HAVE_COPY_FILE_RANGE)
+    refuse(SYS_copy_file_range, ENOSYS);
+  refuse(CALL_sendfile, EINVAL);
+  refuse(SYS_pwrite64, ENOSPC);
+  fails(copying("big", "dst"), ENOSPC, "copy that fails to write");
+  ok(!exists("dst"), "removes the target");
+}
+
+static void with_read_failing(void)
+{
+  refuse(SYS_copy_file_range, ENOSYS);
+  refuse(CALL_sendfile, EINVAL);
+  refuse(SYS_pread64, EIO);
+  fails(copying("big", "dst"), EIO, "copy that fails to read");
+  ok(!exists("dst"), "removes the target");
+}
+
+static void with_truncate_failing(void)
+{
+  refuse(CALL_ftruncate, EPERM);
+  put("dst", "old");
+  chmod("dst", 0640);
+  fails(copying("big", "dst"), EPERM, "copy over what cannot be truncated");
+  is_str(get("dst"), "old", "leaves that alone");
+  is_int(stat_of("dst").st_mode & 07777, 0640, "with its mode");
+}
+
+static void with_attributes_failing(void)
+{
+  refuse(SYS_utimensat, EPERM);
+  refuse(CALL_fchown, EPERM);
+  is_int(just(copying("suid", "dst")), 0, "copy whose owner cannot be set succeeds");
+  is_int(stat_of("dst").st_mode & 07777, geteuid() ? 06755 : 0755, "without privileges");
+}
+
+static void with_mode_failing(void)
+{
+  refuse(SYS_fchmod, EPERM);
+  is_int(just(copying("suid", "dst")), 0, "copy whose mode cannot be set succeeds");
+  is_int(stat_of("dst").st_mode & 07777, 0200, "and remains closed");
+}
+
+static void with_close_failing(void)
+{
+  refuse(SYS_close, ENOSPC);
+  fails(copying("big", "dst"), ENOSPC, "copy that fails when it is closed");
+  ok(!exists("dst"), "removes the target");
+}
+
+static int error_now;
+
+static void sendfile_refused(void)
+{
+  eio_req req = on_fd(EIO_SENDFILE, open_for_test("out", O_WRONLY | O_CREAT | O_TRUNC));
+
+  req.arg1 = open_for_test("big", O_RDONLY);
+  req.size = 300000;
+  refuse(CALL_sendfile, error_now);
+  is_int(just(req), 300000, "sendfile refused with %s is emulated", strerror(error_now));
+  is_int(system("head -c 300000 big | cmp -s - out"), 0, "by a real copy");
+}
+
+static void sendfile_failing(void)
+{
+  eio_req req = on_fd(EIO_SENDFILE, open_for_test("out", O_WRONLY | O_CREAT | O_TRUNC));
+
+  req.arg1 = open_for_test("big", O_RDONLY);
+  req.size = 300000;
+  refuse(CALL_sendfile, error_now);
+  fails(req, error_now, "sendfile that fails with %s fails", strerror(error_now));
+}
+
+static void without_readahead(void)
+{
+  int fd = open_for_test("big", O_RDONLY);
+
+  refuse(SYS_readahead, ENOSYS);
+  is_int(just(on_data(EIO_READAHEAD, fd, 5, NULL, 500000)), 0, "readahead without readahead");
+  is_int(lseek(fd, 0, SEEK_CUR), 0, "leaves the position alone");
+  fails(on_data(EIO_READAHEAD, -1, 0, NULL, 5), EBADF, "readahead of nothing");
+}
+
+static void without_sync_file_range(void)
+{
+  int fd = open_for_test("big", O_RDWR);
+
+  if (EIO_HAVE_SYNC_FILE_RANGE)
+    refuse(SYS_sync_file_range, ENOSYS);
+  refuse(SYS_syncfs, ENOSYS);
+  is_int(just(on_fd(EIO_SYNC_FILE_RANGE, fd)), 0, "sync_file_range without it");
+  fails(on_fd(EIO_SYNCFS, fd), ENOSYS, "syncfs without it");
+  refuse(SYS_fdatasync, EIO);
+  refuse(SYS_fsync, EIO);
+  fails(on_fd(EIO_SYNC_FILE_RANGE, fd), EIO, "its substitute may fail");
+  fails(on_path(EIO_PATHSYNC, NULL, "big"), EIO, "pathsync may fail");
+}
+
+static void without_populate(void)
+{
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  char *map = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  eio_req req = on_data(EIO_MTOUCH, -1, 0, map + 1, 2 * page - 1);
+  unsigned char in_core[2] = { 0, 0 };
+
+  refuse(SYS_madvise, EINVAL);
+  req.arg1 = EIO_MT_MODIFY;
+  is_int(just(req), 0, "mtouch on an old kernel");
+  ok(mincore(map, 2 * page, in_core) == 0 && in_core[0] & in_core[1] & 1, "gets all pages");
+  req.arg1 = 0;
+  is_int(just(req), 0, "also for reading");
+}
+
+static void without_reading(void)
+{
+  refuse(SYS_getdents64, EIO);
+  fails(on_path(EIO_READDIR, NULL, "dir"), EIO, "readdir that fails in the middle");
+  fails(on_path(EIO_SCANDIR, NULL, "dir"), EIO, "scandir that fails in the middle");
+  fails(on_path(EIO_RMTREE, NULL, "dir"), ENOTEMPTY, "rmtree of what cannot be read");
+  refuse(SYS_read, EIO);
+  fails(on_path(EIO_LOAD, NULL, "big"), EIO, "load that cannot read");
+}
+
+static void without_pipe(void)
+{
+  int fd = open_for_test("big", O_RDONLY);
+
+  refuse(SYS_pipe2, EMFILE);
+# ifdef SYS_pipe
+  refuse(SYS_pipe, EMFILE);
+# endif
+  fails(on_fd(EIO_CLOSE, fd), EMFILE, "close without the pipe it needs");
+  is_int(fcntl(fd, F_GETFD), FD_CLOEXEC, "leaves the descriptor open");
+}
+
+static void without_renameat2(void)
+{
+  eio_req req = on_paths(EIO_RENAME2, NULL, "big", NULL, "big2");
+
+  if (EIO_HAVE_RENAMEAT2)
+    refuse(SYS_renameat2, ENOSYS);
+  req.arg1 = 1;
+  fails(req, ENOSYS, "rename2 with flags on an old kernel");
+  req.arg1 = 0;
+  is_int(just(req), 0, "works without flags");
+  rename("big2", "big");
+}
+
+/* Names are found without /proc, too. */
+static void without_proc(void)
+{
+  eio_req req = on_path(EIO_REALPATH, NULL, "link/../dir");
+  char want[5000];
+  eio_wd *wd;
+
+  if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0
+      || mount("none", "/proc", "tmpfs", 0, NULL) < 0) {
+    skip(4, "/proc cannot be hidden");
+    return;
+  }
+  snprintf(want, sizeof want, "%s/dir", scratch_path);
+  ok(run(&req) > 0, "realpath without /proc");
+  is_str(req.buf, want, "is right");
+  eio_req_finish(&req);
+  wd = eio_wd_open(NULL, "link");
+  is_str(wd ? eio_wd_path(wd) : NULL, want, "wd without /proc");
+  fails(on_path(EIO_REALPATH, NULL, "missing"), ENOENT, "realpath of nothing");
+  eio_wd_unref(wd);
+}
+
+static void try_filter(void)
+{
+  ok(refuse(SYS_getpriority, EIO), "calls can be refused");
+}
+
+int main(void)
+{
+  static const int refusals[] = { ENOSYS, EINVAL, ENOTSUP, EOPNOTSUPP, EAFNOSUPPORT, EPROTOTYPE, ENOTSOCK };
+  static const int failures[] = { EIO, ENOSPC, EAGAIN, EBADF, EPIPE };
+  static void (*const all[])(void) = {
+    without_copy_range, without_sendfile, without_seek, with_write_failing, with_read_failing,
+    with_truncate_failing, with_attributes_failing, with_mode_failing, with_close_failing,
+    without_readahead, without_sync_file_range, without_populate, without_reading, without_pipe,
+    without_renameat2, without_proc,
+  };
+  char *big = malloc(3000000);
+  int fd;
+
+  scratch_begin();
+  for (int i = 0; i < 3000000; i++)
+    big[i] = (char)(i * 2654435761u >> 20);
+  put_data("big", big, 3000000);
+  free(big);
+  fd = open_for_test("sparse", O_RDWR | O_CREAT);
+  if (pwrite(fd, "x", 1, 500000) != 1 || ftruncate(fd, 2000000) < 0)
+    bail_out("sparse");
+  close(fd);
+  put("suid", "program");
+  if (geteuid() == 0 && chown("suid", 12, 34) < 0)
+    bail_out("chown");
+  chmod("suid", 06755);
+  mkdir("dir", 0755);
+  put("dir/f", "");
+  symlink("dir", "link");
+
+  in_child(try_filter);
+  if (tap_failed)
+    bail_out("no seccomp");
+  if (EIO_HAVE_COPY_FILE_RANGE)
+    in_child(with_range_failing);
+  else
+    skip(2, "no copy_file_range()");
+  for (unsigned i = 0; i < sizeof all / sizeof *all; i++) {
+    unlink("dst");
+    in_child(all[i]);
+  }
+  for (unsigned i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+    error_now = refusals[i];
+    in_child(sendfile_refused);
+  }
+  for (unsigned i = 0; i < sizeof failures / sizeof *failures && EIO_HAVE_SENDFILE_LINUX; i++) {
+    error_now = failures[i];
+    in_child(sendfile_failing);
+  }
+  return scratch_end(0);
+}
+
+#endif
