@@ -1,0 +1,198 @@
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use AIOTest;
+use Test::More;
+use POSIX ();
+use IO::AIO;
+
+# The number of threads and what it depends on; the counters of requests.
+
+# Requests that stay in execution until $go->() empties their pipes: returns $go.
+sub block_workers {
+    my ($n, $cb) = @_;
+    my @r;
+    for (1 .. $n) {
+        pipe my $r, my $w or die "pipe: $!";
+        $w->blocking(0);
+        1 while syswrite $w, 'x' x 65536;
+        1 while syswrite $w, 'x';
+        $w->blocking(1);
+        open my $in, '<', $0 or die "$0: $!";
+        aio_sendfile $w, $in, 0, 1, $cb || sub { };
+        push @r, $r;
+    }
+    return sub {
+        for my $r (@r) { $r->blocking(0); 1 while sysread $r, my $buf, 65536 }
+    };
+}
+
+sub counters { join ' ', IO::AIO::nreqs(), IO::AIO::nready(), IO::AIO::npending() }
+
+# Reads the masks of blocked signals of all threads but the main one.
+sub blocked_signals {
+    my $main = "/proc/self/task/$$";
+    my @mask;
+    for my $task (grep $_ ne $main, glob '/proc/self/task/*') {
+        open my $fh, '<', "$task/status" or next;
+        my %status = map { /^(\w+):\s*(.*)/ ? ($1 => $2) : () } <$fh>;
+        push @mask, hex substr $status{SigBlk}, -8 unless $status{Name} =~ /^iou-/;
+    }
+    @mask;
+}
+
+each_engine {
+    my ($engine) = @_;
+    return if is_peer;    # it counts threads that end as requests
+
+    # counters
+    is(counters(), '0 0 0', 'an idle module');
+    hold;
+    aio_nop for 1 .. 5;
+    is(counters(), '5 5 0', 'five requests wait');
+    my $req = aio_nop;
+    $req->cancel;
+    is(IO::AIO::nreqs, 6, 'a cancelled one counts too');
+    aio_group;
+    is(IO::AIO::nreqs, 7, 'and a group');
+    release;
+    wait_for { !IO::AIO::nready };
+    wait_for { IO::AIO::npending >= 5 };
+    is(IO::AIO::nreqs, 7, 'they still count when they are done');
+    my @seen;
+    IO::AIO::flush;
+    is(counters(), '0 0 0', 'until they were called back');
+    aio_nop sub { push @seen, IO::AIO::nreqs };
+    IO::AIO::flush;
+    is("@seen", '0', 'in its callback a request does not count');
+
+    # max_parallel 0
+    hold;
+    @seen = ();
+    my $path = tmpdir . "/$engine";
+    aio_mkdir $path, 0755, sub { push @seen, @_ };
+    aio_nop sub { push @seen, 'nop' };
+    is(IO::AIO::nthreads, 0, 'with max_parallel 0 there is no thread');
+    is(IO::AIO::poll_cb, 0, 'nothing comes');
+    ok(!-e $path, 'nothing is done');
+    is(counters(), '2 2 0', 'the requests wait');
+    IO::AIO::max_parallel(3);
+    IO::AIO::flush;
+    is("@{[sort @seen]}", '0 nop', 'with another number they go on');
+    ok(-d $path, 'and are done');
+    reset_limits;
+    hold;
+    aio_nop sub { push @seen, 'again' };
+    IO::AIO::min_parallel(2);
+    IO::AIO::flush;
+    is($seen[-1], 'again', 'min_parallel makes them go on too');
+    reset_limits;
+    aio_nop sub { hold; push @seen, 'held' };
+    IO::AIO::flush;
+    aio_nop sub { push @seen, 'later' };
+    IO::AIO::poll_cb;
+    is($seen[-1], 'held', 'max_parallel 0 in a callback');
+    release;
+    IO::AIO::flush;
+    is($seen[-1], 'later', 'and back');
+    is_deeply([IO::AIO::max_parallel(8), IO::AIO::min_parallel(8), IO::AIO::max_idle(4), IO::AIO::idle_timeout(10)],
+        [], 'the limits return nothing');
+
+  SKIP: {
+        skip 'engine sync has no threads', 1 if $engine eq 'sync';
+
+        # on demand
+        IO::AIO::max_parallel(0);
+        reset_limits;
+        IO::AIO::min_parallel(8);
+        is(IO::AIO::nthreads, 0, 'min_parallel alone starts no thread');
+        my $go = block_workers(1);
+        wait_for { !IO::AIO::nready };
+        cmp_ok(IO::AIO::nthreads, '>=', 1, 'a request does');
+        cmp_ok(IO::AIO::nthreads, '<=', 8, 'never more than the limit');
+        is_deeply([counters(), IO::AIO::poll_cb], ['1 0 0', 0], 'a running request');
+        $go->();
+        IO::AIO::flush;
+
+        # how many run at once
+        IO::AIO::max_parallel(2);
+        $go = block_workers(5);
+        wait_for { IO::AIO::nready <= 3 };
+        is(IO::AIO::nready, 3, 'max_parallel 2: of five requests three wait');
+        is(IO::AIO::nthreads, 2, 'there are two threads');
+        IO::AIO::max_parallel(4);
+        wait_for { IO::AIO::nready <= 1 };
+        is(IO::AIO::nready, 1, 'raised to 4, only one');
+        IO::AIO::min_parallel(6);
+        wait_for { IO::AIO::nready <= 0 };
+        is(IO::AIO::nready, 0, 'min_parallel 6 raises max_parallel');
+        $go->();
+        IO::AIO::flush;
+        IO::AIO::max_parallel(1);
+        $go = block_workers(3);
+        wait_for { IO::AIO::nready <= 2 };
+        is(IO::AIO::nready . IO::AIO::nthreads, '21', 'max_parallel 1 goes before min_parallel');
+        $go->();
+        IO::AIO::flush;
+        IO::AIO::min_parallel(40);
+        $go = block_workers(40);
+        wait_for { !IO::AIO::nready };
+        is(IO::AIO::nthreads, 40, 'forty at once');
+        $go->();
+        IO::AIO::flush;
+        IO::AIO::max_parallel(3);
+        cmp_ok(IO::AIO::nthreads, '<=', 3, 'lowering it ends threads before it returns');
+
+        # it waits for workers that are busy
+        reset_limits;
+        my $called = 0;
+        $go = block_workers(2, sub { $called++ });
+        wait_for { !IO::AIO::nready };
+        my $parent = $$;
+        defined(my $pid = fork) or die "fork: $!";
+        unless ($pid) {
+            for (1 .. 20_000) {
+                open my $fh, '<', "/proc/$parent/stat" or last;
+                last if <$fh> =~ /\) S /;
+                select undef, undef, undef, 0.001;
+            }
+            $go->();
+            POSIX::_exit(0);
+        }
+        IO::AIO::max_parallel(0);
+        is(IO::AIO::nthreads, 0, 'max_parallel 0 waits for requests that run');
+        is($called, 0, 'and calls none of them back');
+        waitpid $pid, 0;
+        $go->();
+        reset_limits;
+        IO::AIO::flush;
+        is($called, 2, 'they are later');
+
+        # idle threads
+        IO::AIO::max_idle(2);
+        IO::AIO::idle_timeout(1);
+        $go = block_workers(6);
+        wait_for { !IO::AIO::nready };
+        is(IO::AIO::nthreads, 6, 'six busy threads');
+        $go->();
+        IO::AIO::flush;
+        wait_for { IO::AIO::nthreads <= 2 };
+        is(IO::AIO::nthreads, 2, 'those beyond max_idle end after idle_timeout');
+        run_req { aio_sync $_[0] };
+        cmp_ok(IO::AIO::nthreads, '<=', 3, 'and the others serve');
+
+        # signals
+        my @mask = blocked_signals();
+      SKIP: {
+            skip 'no /proc', 1 unless @mask;
+            my %signal = map { $_ => POSIX->can("SIG$_")->() } qw(INT TERM HUP USR1 ALRM CHLD PIPE);
+            for my $name (sort keys %signal) {
+                my $bit = 1 << ($signal{$name} - 1);
+                is((grep !($_ & $bit), @mask), 0, "threads block SIG$name");
+            }
+        }
+    }
+};
+
+done;

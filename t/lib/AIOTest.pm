@@ -1,0 +1,467 @@
+package AIOTest;
+
+# What the functional tests share: engines, a watchdog, files, one-request helpers, workers that are
+# held up on purpose, children, and the check that nothing is left when a test file ends.
+#
+#   use FindBin; use lib "$FindBin::Bin/lib"; use AIOTest;
+#
+#   each_engine {
+#       my ($engine) = @_;
+#       succeeds { aio_mkdir $path, 0755, $_[0] } "mkdir";
+#       fails_with { aio_mkdir $path, 0755, $_[0] } 'EEXIST', "mkdir again";
+#   };
+#   done;
+#
+# AIOTEST_ENGINE=pool,uring   restricts the engines
+# AIOTEST_PEER=1              runs on another installed IO::AIO, which has no engines, to compare
+#
+# SIGALRM belongs to the watchdog.
+
+use strict;
+use warnings;
+
+use B ();
+use Carp ();
+use Errno ();
+use Exporter 'import';
+use File::Temp ();
+use POSIX ();
+use Storable ();
+use Test::More;
+use IO::AIO;
+
+our @EXPORT = qw(
+    each_engine engine is_peer ours
+    tmpdir fresh_dir write_file read_file mode_of errno_name
+    run_req succeeds fails_with croaks
+    saturate hold release reset_limits wait_for poll_ready
+    in_child as_nobody run_perl
+    done
+);
+
+use constant LIMIT => 120;    # seconds that a test file may take
+
+my $is_peer = !!$ENV{AIOTEST_PEER};
+our $engine = '';    # the engine under test, empty outside of each_engine
+our $prefix = '';    # what test names begin with
+my %child;           # pids to take along when the watchdog bites
+
+sub is_peer() { $is_peer }
+sub engine()  { $engine }
+
+# ---- watchdog ----------------------------------------------------------------------------------
+
+# An unsafe signal handler, so that it gets through where the process hangs in C code; it does not
+# return, hence it does not matter what it interrupted.
+sub watchdog {
+    my ($seconds) = @_;
+    my $file = $0;
+    POSIX::sigaction(
+        POSIX::SIGALRM(),
+        POSIX::SigAction->new(
+            sub {
+                kill KILL => keys %child;
+                my $where = eval { Carp::longmess("") } || " at an unknown place\n";
+                syswrite STDERR, "\n# $file hung: ${prefix}no end after $seconds seconds$where";
+                POSIX::_exit(111);
+            }
+        )
+    );
+    alarm $seconds;
+}
+watchdog(LIMIT);
+
+# ---- test names begin with the engine ------------------------------------------------------------
+
+{
+    package AIOTest::Builder;
+    our @ISA = 'Test::Builder';
+
+    sub ok {
+        my ($self, $ok, $name) = @_;
+        @_ = ($self, $ok, $prefix . (defined $name ? $name : ''));
+        goto &Test::Builder::ok;
+    }
+}
+bless(Test::More->builder, 'AIOTest::Builder');
+
+# ---- engines -------------------------------------------------------------------------------------
+
+# Switches to an engine; returns the reason why not, or nothing.
+sub use_engine {
+    my ($name) = @_;
+    return if $is_peer;
+    my $ok = eval { IO::AIO::engine($name); 1 };
+    my $died = $@;
+    my ($active, $why) = IO::AIO::engine();
+    return if $ok && $active eq $name;
+    return $why || $died || "the engine in use is $active";
+}
+
+my @engines = $is_peer ? 'peer' : qw(sync pool uring);
+if (my $only = $ENV{AIOTEST_ENGINE}) {
+    my %only = map { $_ => 1 } split /,/, $only;
+    @engines = grep $only{$_}, @engines unless $is_peer;
+    die "AIOTEST_ENGINE=$only names no engine\n" unless @engines;
+}
+
+# Runs the block once for each engine, the engine's name as its argument. An engine that cannot be had is
+# a skip, a block that dies a failure. Afterwards all requests are done and the limits are the defaults.
+sub each_engine(&) {
+    my ($code) = @_;
+    IO::AIO::flush();
+    warm_up();
+    for my $name (@engines) {
+        if (my $why = use_engine($name)) {
+            $why =~ s/\s+\z//;
+            Test::More->builder->skip("$name: $why");
+            next;
+        }
+        local $engine = $name;
+        local $prefix = "$name: ";
+        my $ok = eval { $code->($name); 1 };
+        fail("block runs to its end") || diag($@) unless $ok;
+        release();
+        IO::AIO::flush();
+    }
+    use_engine('pool');
+}
+
+# Tests of what the other implementation is known to do worse: they are TODO there, or skipped if it would
+# not survive them (the reason then begins with "crash" or "hang").
+sub ours(&$) {
+    my ($code, $why) = @_;
+    return $code->() unless $is_peer;
+    if ($why =~ /^(?:crash|hang)/) {
+        Test::More->builder->skip("the peer: $why");
+        return;
+    }
+    local $main::TODO = "the peer: $why";
+    eval { $code->(); 1 } or fail("block runs to its end") || diag($@);
+}
+
+# ---- files ---------------------------------------------------------------------------------------
+
+my ($tmpdir, $fresh);
+
+# A directory of this test file's own, removed when it ends. Others may enter it: see as_nobody.
+sub tmpdir {
+    $tmpdir ||= do {
+        my $dir = File::Temp::tempdir('aiotest-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+        chmod 0755, $dir or die "$dir: $!";
+        $dir;
+    };
+}
+
+# A new empty directory below it.
+sub fresh_dir {
+    my $dir = tmpdir() . '/' . ++$fresh;
+    mkdir $dir, 0755 or die "$dir: $!";
+    $dir;
+}
+
+sub write_file {
+    my ($path, $data) = @_;
+    open my $fh, '>:raw', $path or die "$path: $!";
+    print $fh defined $data ? $data : '' or die "$path: $!";
+    close $fh or die "$path: $!";
+    $path;
+}
+
+sub read_file {
+    my ($path) = @_;
+    open my $fh, '<:raw', $path or die "$path: $!";
+    local $/;
+    my $data = <$fh>;
+    defined $data ? $data : '';
+}
+
+sub mode_of { my @st = lstat $_[0]; @st ? $st[2] & 07777 : undef }
+
+# "ENOENT" for 2, so that failures tell what happened.
+my %errno_name;
+$errno_name{ Errno->can($_)->() } ||= $_ for sort grep !/^(?:EWOULDBLOCK|EDEADLOCK|ENOTSUP)$/, keys %!;
+sub errno_name { my $n = $_[0] + 0; $n ? $errno_name{$n} || "errno $n" : 'no error' }
+
+# ---- single requests -----------------------------------------------------------------------------
+
+# Submits one request and waits for it. The block gets the callback to pass as its argument:
+#     my ($errno, @results) = run_req { aio_stat $path, $_[0] };
+sub run_req(&) {
+    my ($submit) = @_;
+    my ($calls, $errno, @args) = 0;
+    $submit->(sub { $errno = $! + 0; @args = @_; $calls++ });
+    IO::AIO::flush();
+    Carp::croak("the callback was called $calls times") unless $calls == 1;
+    return ($errno, @args);
+}
+
+# One test: a status of 0. Returns whether.
+sub succeeds(&;$) {
+    my ($submit, $name) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my ($errno, @args) = &run_req($submit);
+    my $ok = @args == 1 && defined $args[0] && $args[0] eq '0';
+    ok($ok, $name) or diag('got (' . show(@args) . '), ' . errno_name($errno));
+    $ok;
+}
+
+# One test: a status of -1 and this errno, given by name (or any of several: 'EPERM EACCES').
+sub fails_with(&$;$) {
+    my ($submit, $want, $name) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my ($errno, @args) = &run_req($submit);
+    my $got = errno_name($errno);
+    my $ok  = @args == 1 && defined $args[0] && $args[0] eq '-1' && grep { $_ eq $got } split ' ', $want;
+    ok($ok, defined $name ? $name : $want) or diag('got (' . show(@args) . "), $got, expected -1 and $want");
+    $ok;
+}
+
+sub show { join ', ', map { defined $_ ? qq("$_") : 'undef' } @_ }
+
+# One test: the block dies, with a message that names the function (or matches a pattern) and where the test
+# called it: a line of the block, or of a table of code, with the function's name.
+sub croaks(&$;$) {
+    my ($code, $want, $name) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my (undef, $file, $end) = caller;
+    my $begin = B::svref_2object($code)->START->line;
+    my $queued = IO::AIO::nreqs();
+    my $lived  = eval { $code->(); 1 };
+    my $error  = $@;
+    $@ = '';    # the peer would rethrow it
+    my $late = '';
+    if (IO::AIO::nreqs() > $queued) {    # that is wrong already; do not let it disturb other tests
+        eval { IO::AIO::flush(); 1 } or $is_peer or $late = "the poll after it died: $@";
+    }
+
+    my $re   = ref $want ? $want : $is_peer ? qr/./ : qr/\b\Q$want\E\b/;
+    my $line = $error =~ / at \Q$file\E line (\d+)\.?$/m ? $1 : 0;
+    my $call = ref $want ? qr/\baio_\w+|->|IO::AIO::/ : qr/\b\Q$want\E\b/;
+    my $here = $line && ($line >= $begin && $line <= $end || source_line($file, $line) =~ $call);
+    my $ok   = !$lived && $error =~ $re && $here && !$late;
+    ok($ok, defined $name ? $name : "$want croaks")
+        or diag($lived ? "it lived\n" : "died: $error", $late, "expected $re at line $begin");
+    $ok;
+}
+
+my @source = do { open my $fh, '<', $0; $fh ? <$fh> : () };
+
+sub source_line {
+    my ($file, $line) = @_;
+    $file eq $0 && defined $source[$line - 1] ? $source[$line - 1] : '';
+}
+
+# ---- requests that do not run yet ----------------------------------------------------------------
+
+my @blocker;    # [read end of a full pipe, write end, file] for each blocked worker
+
+# Occupies all workers: from here on requests queue until release. Each of the $n (default 1) requests that
+# block stays in execution, writing to a full pipe that this process does not empty. Returns their
+# number (they count in nreqs), or nothing on an engine that has no workers.
+sub saturate {
+    my ($n) = @_;
+    $n ||= 1;
+    return if $engine eq 'sync';
+    IO::AIO::max_parallel($n);
+    my $file = write_file(tmpdir() . '/saturate', 'x');
+    for (1 .. $n) {
+        pipe my $r, my $w or die "pipe: $!";
+        $w->blocking(0);
+        1 while syswrite $w, 'x' x 65536;
+        1 while syswrite $w, 'x';
+        $w->blocking(1);
+        open my $in, '<', $file or die "$file: $!";
+        my $was = IO::AIO::nready();
+        aioreq_pri(4);
+        aio_sendfile($w, $in, 0, 1, sub { });
+        push @blocker, [$r, $w, $in];
+        wait_for(sub { IO::AIO::nready() <= $was }) or die "the blocking request did not start";
+    }
+    $n;
+}
+
+# Nothing executes from here on until release, on any engine.
+sub hold { IO::AIO::max_parallel(0) }
+
+# Ends saturate and hold: the workers go on, the limits are the defaults again.
+sub release {
+    for (splice @blocker) {
+        my ($r) = @$_;
+        $r->blocking(0);
+        1 while sysread $r, my $buf, 65536;
+    }
+    reset_limits();
+}
+
+sub reset_limits {
+    IO::AIO::max_parallel(8);
+    IO::AIO::min_parallel(8);
+    IO::AIO::max_idle(4);
+    IO::AIO::idle_timeout(10);
+    IO::AIO::max_poll_reqs(0);
+    IO::AIO::max_poll_time(0);
+    IO::AIO::max_outstanding(2**31 - 1);
+}
+
+# Waits until a condition holds that another thread or process brings about; false if it never does.
+sub wait_for(&) {
+    my ($cond) = @_;
+    my $end = time + 20;
+    until ($cond->()) {
+        return 0 if time > $end;
+        select undef, undef, undef, 0.001;
+    }
+    1;
+}
+
+# Is poll_fileno readable, now or within some seconds?
+sub poll_ready {
+    my ($seconds) = @_;
+    vec(my $bits = '', IO::AIO::poll_fileno(), 1) = 1;
+    my $n = select $bits, undef, undef, $seconds || 0;
+    $n > 0;
+}
+
+# ---- children ------------------------------------------------------------------------------------
+
+# Runs the block in a forked child and returns its list, or dies as it did. The child has its own watchdog
+# and runs no END blocks.
+sub in_child(&) {
+    my ($code) = @_;
+    pipe my $r, my $w or die "pipe: $!";
+    defined(my $pid = fork) or die "fork: $!";
+    unless ($pid) {
+        watchdog(LIMIT / 2);
+        IO::AIO::reinit() if $is_peer;
+        my @list = eval { $code->() };
+        my $frozen = Storable::freeze([$@, @list]);
+        close $r;
+        print $w $frozen and close $w or POSIX::_exit(112);
+        POSIX::_exit(0);
+    }
+    $child{$pid} = 1;
+    close $w;
+    my $frozen = do { local $/; <$r> };
+    waitpid $pid, 0;
+    delete $child{$pid};
+    die "child ended with status $?" if $? || !defined $frozen;
+    my ($died, @list) = @{ Storable::thaw($frozen) };
+    die $died if $died;
+    wantarray ? @list : $list[-1];
+}
+
+# The same without any privilege: what root may do is of no use to test what is not allowed.
+sub as_nobody(&) {
+    my ($code) = @_;
+    return &in_child($code) if $>;
+    my ($uid, $gid) = (getpwnam 'nobody')[2, 3];
+    ($uid, $gid) = (65534, 65534) unless defined $gid;
+    in_child {
+        $) = "$gid $gid";
+        POSIX::setgid($gid) or die "setgid: $!";
+        POSIX::setuid($uid) or die "setuid: $!";
+        die "still privileged" if !$> || !$<;
+        $code->();
+    };
+}
+
+# Runs a program in a new perl that finds the same modules, on the engine under test.
+#     my ($status, $stdout, $stderr) = run_perl($program, @arguments);
+# AIOTEST_ULIMIT in the environment holds arguments for the shell's ulimit.
+sub run_perl {
+    my ($program, @args) = @_;
+    my ($out, $err) = map tmpdir() . "/run_perl.$_", qw(out err);
+    defined(my $pid = fork) or die "fork: $!";
+    unless ($pid) {
+        local $SIG{ALRM} = 'DEFAULT';
+        alarm LIMIT / 2;
+        $ENV{IO_AIO_ENGINE} = $engine if $engine && !$is_peer;
+        open STDIN,  '<', '/dev/null';
+        open STDOUT, '>', $out;
+        open STDERR, '>', $err;
+        my @limit = $ENV{AIOTEST_ULIMIT} ? ('/bin/sh', '-c', "ulimit $ENV{AIOTEST_ULIMIT}; exec \"\$@\"", 'sh') : ();
+        { no warnings 'exec'; exec @limit, $^X, (map "-I$_", grep !ref, @INC), '-e', $program, @args }
+        POSIX::_exit(113);
+    }
+    $child{$pid} = 1;
+    waitpid $pid, 0;
+    my $status = $?;
+    delete $child{$pid};
+    return ($status, read_file($out), read_file($err));
+}
+
+# ---- nothing is left -----------------------------------------------------------------------------
+
+my %start;    # what was there before the first test
+
+# Descriptors by what they refer to. Numbers do not matter: an engine may have opened its own again.
+sub descriptors {
+    opendir my $dir, '/proc/self/fd' or return;
+    my $own = fileno $dir;
+    my %fd;
+    for my $fd (grep /^\d+$/, readdir $dir) {
+        next if defined $own && $fd == $own;
+        my $what = readlink "/proc/self/fd/$fd";
+        next if !defined $what || $what =~ m{^/proc/\d+/fd$};
+        $what =~ s/^pipe:.*/pipe/;
+        $fd{$what}++;
+    }
+    \%fd;
+}
+
+# Threads of this process; the kernel's own helpers of a ring are not ours to count.
+sub threads {
+    my $n = 0;
+    for my $comm (glob '/proc/self/task/*/comm') {
+        open my $fh, '<', $comm or next;
+        $n++ unless <$fh> =~ /^iou-/;
+    }
+    $n;
+}
+
+sub baseline { %start = (descriptors => descriptors(), threads => threads()) }
+
+IO::AIO::poll_fileno();
+baseline();
+
+# What an engine opens once and keeps (a wakeup descriptor, a ring, the pipe behind aio_close) is opened before
+# counting begins.
+my $warm;
+sub warm_up {
+    return if $warm++;
+    for my $name (@engines) {
+        next if use_engine($name);
+        open my $fh, '<', '/dev/null' or die "/dev/null: $!";
+        aio_close($fh, sub { });
+        IO::AIO::flush();
+    }
+    IO::AIO::max_parallel(0);
+    wait_for(sub { threads() <= $start{threads} });
+    baseline();
+    reset_limits();
+}
+
+# The last statement of a test file.
+sub done() {
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    release();
+    is(IO::AIO::nreqs(), 0, 'no request is left at the end');
+    ours { is(IO::AIO::nready(), 0, 'none is ready') } 'counts threads that end as requests';
+    is(IO::AIO::npending(), 0, 'none is pending');
+    IO::AIO::flush();
+    IO::AIO::max_parallel(0);
+    is(IO::AIO::nthreads(), 0, 'no thread is left');
+
+  SKIP: {
+        skip 'no /proc/self/fd here', 2 unless $start{descriptors};
+        my ($was, $now) = ($start{descriptors}, descriptors());
+        my @more = map { "$_ (" . ($now->{$_} - ($was->{$_} || 0)) . ")" }
+            grep { $now->{$_} > ($was->{$_} || 0) } sort keys %$now;
+        is("@more", '', 'no descriptor is left');
+        ok(wait_for(sub { threads() <= $start{threads} }), 'the kernel has no more threads than before');
+    }
+    done_testing();
+}
+
+1;
