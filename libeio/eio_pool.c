@@ -255,12 +255,25 @@ static int start_thread(eio_ctx *ctx, struct worker *starter)
   return error ? -1 : 0;
 }
 
+/* Requests that need no system call are finished without giving up the lock. */
+static bool is_trivial(const eio_req *req)
+{
+  return req->op == EIO_NOP || req->flags & EIO_FAILED;
+}
+
 static void execute(eio_ctx *ctx, struct worker *w, eio_req *req)
 {
   bool start = false;
   struct worker *other;
 
   atomic_fetch_sub_explicit(&ctx->nready, 1, memory_order_relaxed);
+  if (is_trivial(req)) {
+    eio__state(ctx, req, EIO_RUNNING);
+    eio_execute(req);
+    ctx->stats.executed++;
+    eio__finished(ctx, req);
+    return;
+  }
   atomic_fetch_add_explicit(&ctx->nrunning, 1, memory_order_relaxed);
   eio__state(ctx, req, EIO_RUNNING);
   w->current = req;

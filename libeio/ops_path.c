@@ -1,7 +1,6 @@
 /* ops_path.c - names: making, changing, resolving, removing them. */
 #include "eio_plat.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,7 +67,7 @@ static int64_t leave_text(eio_req *req, char *text, size_t length)
 /* When the text fills the buffer there may be more. */
 int64_t eio_x_readlink(eio_req *req)
 {
-  char small[PATH_MAX], *buf = small, *text;
+  char small[256], *buf = small, *text;
   size_t size = sizeof small;
   ssize_t length;
 

@@ -1,24 +1,490 @@
-/* region.c - memory-mapped scalars. */
-#include "aio.h"
+/* region.c - memory mappings, and advice on, protection and locking of memory.
+ *
+ * A mapping is laid out within address space that was reserved for it, so that
+ * there is a page of ours behind it, as mapped.c wants. */
+#include "mapped.h"
 
-bool aio_is_mapped(pTHX_ SV *sv)
+#include <errno.h>
+#include <unistd.h>
+
+#ifndef MAP_ANONYMOUS
+# define MAP_ANONYMOUS MAP_ANON
+#endif
+#ifndef MAP_NORESERVE
+# define MAP_NORESERVE 0
+#endif
+#ifndef MAP_32BIT
+# define MAP_32BIT 0
+#endif
+#ifndef MAP_FIXED_NOREPLACE
+# define MAP_FIXED_NOREPLACE 0
+#endif
+
+/* No huge page is larger (but for some of IBM's), and all divide it. */
+#define HUGE ((size_t)1 << 30)
+/* Above it, no string could be that long, and sums could overflow. */
+#define LIMIT (~(size_t)0 >> 1)
+
+static size_t page_size(void)
 {
-  PERL_UNUSED_CONTEXT;
-  PERL_UNUSED_VAR(sv);
+  return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static size_t round_up(size_t size, size_t unit)
+{
+  return (size + unit - 1) & ~(unit - 1);
+}
+
+/* Arguments ---------------------------------------------------------------- */
+
+/* A number or undef that can be looked at as often as one likes. All arguments
+ * are made so before a mapping is looked at: tied and overloaded ones run Perl
+ * code, which may unmap it. */
+static SV *number(pTHX_ SV *sv)
+{
+  if (SvIOK(sv) && !SvGMAGICAL(sv))
+    return sv;
+  sv = sv_mortalcopy(sv);
+  if (SvOK(sv))
+    sv_setiv(sv, (IV)aio_arg_int64(aTHX_ sv));
+  return sv;
+}
+
+static int64_t integer(pTHX_ SV *sv)
+{
+  sv = number(aTHX_ sv);
+  return SvOK(sv) ? aio_arg_int64(aTHX_ sv) : 0;
+}
+
+#define INT_ARG(n, missing) (items > (n) ? integer(aTHX_ ST(n)) : (missing))
+
+static void check_idle(pTHX_ SV *sv, const char *func)
+{
+  if (aio_locked(aTHX_ sv))
+    aio_croak(aTHX_ func, "the scalar is in use by a request");
+}
+
+static void check_changeable(pTHX_ SV *sv, const char *func)
+{
+  check_idle(aTHX_ sv, func);
+  if (SvREADONLY(sv))
+    aio_croak(aTHX_ func, "scalar: %s", "Modification of a read-only value attempted");
+}
+
+/* Whether the value of a scalar lives elsewhere. */
+static bool is_delegate(const SV *sv)
+{
+  if (SvTYPE(sv) >= SVt_PVMG)
+    for (const MAGIC *mg = SvMAGIC(sv); mg; mg = mg->mg_moremagic)
+      switch (mg->mg_type) {
+      case PERL_MAGIC_backref:
+      case PERL_MAGIC_bm:
+      case PERL_MAGIC_collxfrm:
+      case PERL_MAGIC_ext:
+      case PERL_MAGIC_regex_global:
+      case PERL_MAGIC_taint:
+      case PERL_MAGIC_utf8:
+      case PERL_MAGIC_vstring:
+        break;
+      default:
+        return TRUE;
+      }
   return FALSE;
 }
 
-void aio_map_scalar(pTHX_ SV *sv, void *address, size_t size, size_t maplen, int prot)
+/* The scalar to be mapped: an element that does not exist yet comes to be. */
+static SV *map_target(pTHX_ SV *sv)
 {
-  PERL_UNUSED_VAR(sv);
-  PERL_UNUSED_VAR(address);
-  PERL_UNUSED_VAR(size);
-  PERL_UNUSED_VAR(maplen);
-  PERL_UNUSED_VAR(prot);
-  aio_croak(aTHX_ "mmap", "not there yet");
+  check_changeable(aTHX_ sv, "mmap");
+  if (SvTYPE(sv) == SVt_PVLV && LvTYPE(sv) == 'y') {
+    sv_setsv_mg(sv, &PL_sv_undef);
+    sv = LvTARG(sv);
+  }
+  if (!sv || SvTYPE(sv) > SVt_PVMG || isGV_with_GP(sv) || is_delegate(sv))
+    aio_croak(aTHX_ "mmap", "scalar must be an ordinary variable or element, not tied or magical");
+  return sv;
+}
+
+/* A part of a string, the way of all calls on regions: a negative offset counts
+ * from the end; a length that is missing, undef or negative is the rest. */
+struct region {
+  struct aio_map *map; /* or NULL: a string like any other */
+  char *start;         /* of a page */
+  size_t size;
+};
+
+static struct region region_of(pTHX_ SV *sv, SV *offset, SV *length, const char *func)
+{
+  struct region region = { NULL, NULL, 0 };
+  char *string = NULL;
+  STRLEN size = 0, start, count, before;
+
+  offset = number(aTHX_ offset);
+  length = number(aTHX_ length);
+  SvGETMAGIC(sv);
+  region.map = aio_map_of(aTHX_ sv);
+  if (region.map) {
+    string = region.map->address;
+    size = region.map->size;
+  } else if (SvOK(sv))
+    string = SvPV_nomg(sv, size);
+  if (SvOK(length) && aio_arg_int64(aTHX_ length) < 0)
+    length = &PL_sv_undef;
+  aio_arg_range(aTHX_ offset, length, size, &start, &count, func);
+  if (!count)
+    return region;
+  before = PTR2UV(string + start) & (page_size() - 1);
+  region.start = string + start - before;
+  region.size = count + before;
+  return region;
+}
+
+#define REGION(func) \
+  region_of(aTHX_ ST(0), items > 1 ? ST(1) : &PL_sv_undef, items > 2 ? ST(2) : &PL_sv_undef, func)
+
+/* Mappings ----------------------------------------------------------------- */
+
+static void unmap(char *address, size_t size)
+{
+  dSAVE_ERRNO;
+
+  if (size)
+    munmap(address, size);
+  RESTORE_ERRNO;
+}
+
+/* Reserves address space that begins at a multiple of `align`. NULL with errno
+ * on failure. */
+static char *reserve(size_t size, size_t align, int prot, int flags)
+{
+  size_t more = align - page_size(), before;
+  char *p = mmap(NULL, size + more, prot,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (flags & MAP_32BIT), -1, 0);
+
+  if (p == MAP_FAILED)
+    return NULL;
+  before = round_up(PTR2UV(p), align) - PTR2UV(p);
+  unmap(p, before);
+  unmap(p + before + size, more - before);
+  return p + before;
+}
+
+/* Maps into address space of its own, with a page behind; where the pages are
+ * of the system's own size that is the only one that is accessible. */
+static char *map_in_reserve(size_t size, size_t unit, size_t *total, int prot, int flags, int fd,
+                            off_t offset)
+{
+  bool huge = unit > page_size();
+  size_t last;
+  char *p;
+
+  *total = round_up(size, unit) + page_size();
+  last = *total - page_size();
+  p = reserve(*total, unit, huge ? PROT_READ | PROT_WRITE : PROT_NONE, flags);
+  if (!p)
+    return NULL;
+  flags = (flags & ~MAP_FIXED_NOREPLACE) | MAP_FIXED;
+  if (mmap(p, size, prot, flags, fd, offset) == MAP_FAILED
+      || (!huge && mprotect(p + last, page_size(), PROT_READ | PROT_WRITE) < 0)) {
+    unmap(p, *total);
+    return NULL;
+  }
+  return p;
+}
+
+/* As mmap; NULL on failure. Huge pages are asked for by a flag, or come from
+ * the file system: then EINVAL says that an address is no multiple of them. */
+static char *map_memory(size_t size, size_t *total, int prot, int flags, int fd, off_t offset)
+{
+  char *p;
+
+  if (size > LIMIT - 2 * HUGE) {
+    errno = ENOMEM;
+    return NULL;
+  }
+  p = map_in_reserve(size, page_size(), total, prot, flags, fd, offset);
+  if (!p && errno == EINVAL && size)
+    p = map_in_reserve(size, HUGE, total, prot, flags, fd, offset);
+  return p;
+}
+
+/* A string that can be written can be read. */
+static int usable_rights(int prot)
+{
+  return prot & PROT_WRITE ? prot | PROT_READ : prot;
+}
+
+XS_INTERNAL(xs_mmap)
+{
+  dXSARGS;
+  size_t size, total;
+  int prot, flags, fd = -1;
+  off_t offset;
+  char *p;
+  SV *sv, *fh;
+
+  if (items < 4 || items > 6)
+    croak_xs_usage(cv, "scalar, length, prot, flags, fh = undef, offset = 0");
+  size = (size_t)INT_ARG(1, 0);
+  prot = usable_rights((int)INT_ARG(2, 0));
+  flags = (int)INT_ARG(3, 0);
+  offset = (off_t)INT_ARG(5, 0);
+  fh = items > 4 ? ST(4) : &PL_sv_undef;
+  SvGETMAGIC(fh);
+  if (SvOK(fh) || isGV_with_GP(fh))
+    fd = aio_arg_fd(aTHX_ fh, AIO_READ, "mmap", "fh");
+  sv = map_target(aTHX_ ST(0));
+  p = map_memory(size, &total, prot, flags, fd, offset);
+  if (!p)
+    XSRETURN_NO;
+  aio_map_scalar(aTHX_ sv, p, size, total, prot);
+  XSRETURN_YES;
+}
+
+XS_INTERNAL(xs_munmap)
+{
+  dXSARGS;
+  SV *sv;
+
+  if (items != 1)
+    croak_xs_usage(cv, "scalar");
+  sv = ST(0);
+  if (aio_is_mapped(aTHX_ sv)) {
+    check_changeable(aTHX_ sv, "munmap");
+    aio_map_drop(aTHX_ sv);
+  }
+  XSRETURN_EMPTY;
+}
+
+/* Resizing ----------------------------------------------------------------- */
+
+/* A private page in place of the one at p. */
+static bool make_last_page(char *p)
+{
+  return mmap(p, page_size(), PROT_READ | PROT_WRITE,
+              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+}
+
+/* Nobody else may get at address space between two calls, so what is given up
+ * is what the last page of ours has replaced. */
+static bool shrink(struct aio_map *map, size_t used)
+{
+  size_t total = used + page_size();
+
+  if (!make_last_page(map->address + used))
+    return FALSE;
+  unmap(map->address + total, map->total - total);
+  map->total = total;
+  return TRUE;
+}
+
+/* Behind the string is our page, so it has to move. */
+static bool grow(struct aio_map *map, size_t used)
+{
+#if EIO_HAVE_MREMAP
+  size_t old_used = map->total - page_size(), total = used + page_size();
+  char *p = reserve(total, page_size(), PROT_NONE, 0);
+
+  if (!p)
+    return FALSE;
+  if (!make_last_page(p + used)
+      || mremap(map->address, old_used, used, MREMAP_MAYMOVE | MREMAP_FIXED, p) == MAP_FAILED) {
+    unmap(p, total);
+    return FALSE;
+  }
+  unmap(map->address + old_used, page_size());
+  map->address = p;
+  map->total = total;
+  return TRUE;
+#else
+  PERL_UNUSED_VAR(map);
+  PERL_UNUSED_VAR(used);
+  errno = ENOSYS;
+  return FALSE;
+#endif
+}
+
+#if EIO_HAVE_MREMAP
+# define MAYMOVE MREMAP_MAYMOVE
+#else
+# define MAYMOVE 1
+#endif
+
+static bool resize(struct aio_map *map, size_t size, int flags)
+{
+  size_t used = round_up(size, page_size()), old_used = round_up(map->size, page_size());
+  bool done;
+
+  if (!size || size > LIMIT || flags & ~MAYMOVE || map->total - old_used != page_size()) {
+    errno = EINVAL; /* the last: huge pages */
+    return FALSE;
+  }
+  if (used > old_used && !(flags & MAYMOVE)) {
+    errno = ENOMEM;
+    return FALSE;
+  }
+  done = used == old_used || (used < old_used ? shrink(map, used) : grow(map, used));
+  if (done)
+    map->size = size;
+  return done;
+}
+
+XS_INTERNAL(xs_mremap)
+{
+  dXSARGS;
+  struct aio_map *map;
+  char *before;
+  size_t size;
+  int flags;
+
+  if (items < 2 || items > 4)
+    croak_xs_usage(cv, "scalar, new_length, flags = MREMAP_MAYMOVE, new_address = 0");
+  size = (size_t)INT_ARG(1, 0);
+  flags = (int)INT_ARG(2, MAYMOVE);
+  map = aio_map_of(aTHX_ ST(0));
+  if (!EIO_HAVE_MREMAP) {
+    errno = ENOSYS;
+    XSRETURN_NO;
+  }
+  if (!map) {
+    errno = EINVAL;
+    XSRETURN_NO;
+  }
+  check_changeable(aTHX_ ST(0), "mremap");
+  before = map->address;
+  if (!resize(map, size, flags))
+    XSRETURN_NO;
+  aio_map_changed(aTHX_ map);
+  if (map->address != before)
+    XSRETURN_YES;
+  ST(0) = sv_2mortal(newSVpvs("0 but true"));
+  XSRETURN(1);
+}
+
+/* Advice, protection, locks ------------------------------------------------ */
+
+/* Only advice that posix_madvise knows: others throw contents away. */
+static int advise(const struct region *region, int advice)
+{
+#if EIO_HAVE_POSIX_MADVISE
+  switch (advice) {
+  case POSIX_MADV_NORMAL:
+  case POSIX_MADV_RANDOM:
+  case POSIX_MADV_SEQUENTIAL:
+  case POSIX_MADV_WILLNEED:
+  case POSIX_MADV_DONTNEED:
+    return region->size ? posix_madvise(region->start, region->size, advice) : 0;
+  default:
+    return EINVAL;
+  }
+#else
+  PERL_UNUSED_VAR(region);
+  PERL_UNUSED_VAR(advice);
+  return ENOSYS;
+#endif
+}
+
+XS_INTERNAL(xs_madvise)
+{
+  dXSARGS;
+  struct region region;
+  int advice;
+
+  if (items < 2 || items > 4)
+    croak_xs_usage(cv, "scalar, offset, length = undef, advice = 0");
+  advice = (int)INT_ARG(3, 0);
+  region = REGION("madvise");
+  XSRETURN_IV(advise(&region, advice));
+}
+
+/* What Perl may do from now on: it goes by the whole string, so that a part
+ * can only take rights away. A call that fails may have done half of it. */
+static void note_rights(pTHX_ const struct region *region, int prot, bool failed)
+{
+  struct aio_map *map = region->map;
+  bool whole = region->start == map->address
+    && round_up(region->size, page_size()) == round_up(map->size, page_size());
+
+  map->prot = whole && !failed ? prot : map->prot & prot;
+  aio_map_changed(aTHX_ map);
+}
+
+XS_INTERNAL(xs_mprotect)
+{
+  dXSARGS;
+  const int all = PROT_READ | PROT_WRITE;
+  struct region region;
+  int prot, result;
+
+  if (items < 2 || items > 4)
+    croak_xs_usage(cv, "scalar, offset, length = undef, protect = 0");
+  prot = usable_rights((int)INT_ARG(3, 0));
+  region = REGION("mprotect");
+  if (!region.size)
+    XSRETURN_IV(0);
+  if (!region.map && (prot & all) != all)
+    aio_croak(aTHX_ "mprotect", "the scalar is not memory-mapped: its pages hold other things as well");
+  if (region.map && region.map->prot & ~prot & all)
+    check_idle(aTHX_ ST(0), "mprotect");
+  result = mprotect(region.start, region.size, prot);
+  if (region.map && (result == 0 || errno != EINVAL)) {
+    dSAVE_ERRNO;
+
+    note_rights(aTHX_ &region, prot, result < 0);
+    RESTORE_ERRNO;
+  }
+  XSRETURN_IV(result);
+}
+
+#if !EIO_HAVE_MLOCK
+# define munlock(address, size) ((void)(address), (void)(size), errno = ENOSYS, -1)
+#endif
+#if !EIO_HAVE_MLOCKALL
+# define mlockall(flags) ((void)(flags), errno = ENOSYS, -1)
+# define munlockall() (errno = ENOSYS, -1)
+#endif
+
+XS_INTERNAL(xs_munlock)
+{
+  dXSARGS;
+  struct region region;
+
+  if (items < 1 || items > 3)
+    croak_xs_usage(cv, "scalar, offset = 0, length = undef");
+  region = REGION("munlock");
+  XSRETURN_IV(region.size ? munlock(region.start, region.size) : 0);
+}
+
+XS_INTERNAL(xs_mlockall)
+{
+  dXSARGS;
+
+  if (items != 1)
+    croak_xs_usage(cv, "flags");
+  XSRETURN_IV(mlockall((int)INT_ARG(0, 0)));
+}
+
+XS_INTERNAL(xs_munlockall)
+{
+  dXSARGS;
+
+  if (items)
+    croak_xs_usage(cv, "");
+  XSRETURN_IV(munlockall());
 }
 
 void aio_boot_region(pTHX)
 {
-  PERL_UNUSED_CONTEXT;
+  static const struct aio_xsub xsubs[] = {
+    { "mmap", xs_mmap, "$$$$;$$", 0 },
+    { "munmap", xs_munmap, "$", 0 },
+    { "mremap", xs_mremap, "$$;$$", 0 },
+    { "madvise", xs_madvise, "$$;$$", 0 },
+    { "mprotect", xs_mprotect, "$$;$$", 0 },
+    { "munlock", xs_munlock, "$;$$", 0 },
+    { "mlockall", xs_mlockall, "$;", 0 },
+    { "munlockall", xs_munlockall, "", 0 },
+  };
+
+  aio_install(aTHX_ xsubs, C_ARRAY_LENGTH(xsubs));
 }

@@ -2,6 +2,7 @@
 #include "ops.h"
 
 #include <sys/mman.h>
+#include <sys/time.h>
 
 static eio_req seeking(int fd, int64_t offs, int whence)
 {
@@ -233,6 +234,61 @@ static void test_slurp_sizeless(void)
   free(text);
 }
 
+/* Signals do not end a request. The handler counts its calls: the third lets
+ * what waits go on, the fifth lets it end. */
+static volatile sig_atomic_t ticks;
+static int pipe_fds[2], fifo_fd = -1;
+
+static void tick_pipe(int number)
+{
+  (void)number;
+  if (++ticks == 3)
+    ticks += write(pipe_fds[1], "piped", 5) != 5;
+}
+
+static void tick_fifo(int number)
+{
+  (void)number;
+  if (++ticks == 3)
+    fifo_fd = open("fifo", O_RDWR);
+  if (ticks == 4)
+    ticks -= write(fifo_fd, "named", 5) != 5;
+  if (ticks == 5)
+    close(fifo_fd);
+}
+
+static void every_10_ms(void (*handler)(int))
+{
+  struct itimerval on = { { 0, 10000 }, { 0, 10000 } }, off = { { 0, 0 }, { 60, 0 } };
+  struct sigaction action = { .sa_handler = handler ? handler : SIG_DFL };
+
+  ticks = 0;
+  sigaction(SIGALRM, &action, NULL);
+  setitimer(ITIMER_REAL, handler ? &on : &off, NULL);
+}
+
+static void test_interrupted(void)
+{
+  char buf[8] = { 0 };
+  eio_req req;
+
+  if (pipe(pipe_fds) < 0)
+    bail_out("pipe");
+  every_10_ms(tick_pipe);
+  is_int(just(on_data(EIO_READ, pipe_fds[0], -1, buf, 8)), 5, "read goes on after signals");
+  every_10_ms(NULL);
+  is_str(buf, "piped", "and reads what there is");
+  close(pipe_fds[0]);
+  close(pipe_fds[1]);
+
+  req = on_path(EIO_LOAD, NULL, "fifo");
+  every_10_ms(tick_fifo);
+  is_int(run(&req), 5, "open and read to the end go on after signals");
+  every_10_ms(NULL);
+  is_str(req.buf, "named", "and read what there is");
+  eio_req_finish(&req);
+}
+
 int main(void)
 {
   int fd;
@@ -249,5 +305,6 @@ int main(void)
   close(fd);
   test_slurp();
   test_slurp_sizeless();
+  test_interrupted();
   return scratch_end(0);
 }
