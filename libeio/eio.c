@@ -64,7 +64,7 @@ void eio__state(eio_ctx *ctx, eio_req *req, enum eio_state state)
 
 static void signal_locked(eio_ctx *ctx)
 {
-  if (ctx->polling || atomic_load_explicit(&ctx->signaled, memory_order_relaxed))
+  if (atomic_load(&ctx->polling) || atomic_load_explicit(&ctx->signaled, memory_order_relaxed))
     return;
   atomic_store_explicit(&ctx->signaled, true, memory_order_relaxed);
   ctx->stats.wakeups++;
@@ -75,9 +75,8 @@ void eio__finished(eio_ctx *ctx, eio_req *req)
 {
   eio__state(ctx, req, EIO_DONE);
   eio_queue_push(&ctx->finished, req);
-  atomic_fetch_add_explicit(&ctx->nfinished, 1, memory_order_relaxed);
-  if (ctx->finished.length == 1)
-    signal_locked(ctx);
+  atomic_fetch_add(&ctx->nfinished, 1);
+  signal_locked(ctx);
 }
 
 /* Puts a request in state DONE where the owner's next poll finds it: requests
@@ -157,6 +156,7 @@ static void cancel_one(eio_ctx *ctx, eio_req *req)
     return;
   }
   pthread_mutex_lock(&ctx->lock);
+  eio__take_incoming(ctx);
   was_ready = req->state == EIO_READY;
   if (was_ready) {
     eio_queue_remove(&ctx->ready, req);
@@ -319,14 +319,50 @@ int eio_poll_fd(const eio_ctx *ctx)
   return ctx->wake_fd[0];
 }
 
+static bool something_done(eio_ctx *ctx)
+{
+  return ctx->done.length || ctx->fresh.length || atomic_load(&ctx->nfinished)
+         || (ctx->ring && eio__ring_ready(ctx));
+}
+
+/* With more than one processor, a worker that is at a request now is likely to
+ * finish it in less time than it takes to sleep and be woken: so the owner
+ * looks a moment, and the worker need not wake it. When looking was in vain the
+ * next chances are skipped, twice as many each time. */
+#define LOOK_NS 20000
+
+static bool look_for_some(eio_ctx *ctx)
+{
+  bool found = false;
+  uint64_t end;
+
+  if (eio__pool_ncpus(ctx) < 2 || (ctx->look_skips && ctx->look_skips--))
+    return false;
+  atomic_store(&ctx->polling, true);
+  end = eio_p_now() + LOOK_NS;
+  do
+    for (int i = 0; i < 32 && !found; i++) {
+      found = something_done(ctx);
+      eio_p_relax();
+    }
+  while (!found && eio_p_now() < end);
+  atomic_store(&ctx->polling, false);
+  found = found || something_done(ctx); /* after polling: its signal was spared */
+  if (found)
+    ctx->look_misses = 0;
+  else {
+    ctx->look_misses += ctx->look_misses < 6;
+    ctx->look_skips = 1u << ctx->look_misses;
+  }
+  return found;
+}
+
 int eio_poll_wait(eio_ctx *ctx, int timeout)
 {
   struct pollfd pfd = { .fd = ctx->wake_fd[0], .events = POLLIN };
   int n;
 
-  if (!ctx->nreqs || ctx->done.length || ctx->fresh.length
-      || atomic_load_explicit(&ctx->nfinished, memory_order_relaxed)
-      || (ctx->ring && eio__ring_ready(ctx)))
+  if (!ctx->nreqs || something_done(ctx) || look_for_some(ctx))
     return 0;
   n = poll(&pfd, 1, timeout);
   if (n == 0)
@@ -370,6 +406,7 @@ static void run_ready(eio_ctx *ctx)
   eio_req *req;
 
   pthread_mutex_lock(&ctx->lock);
+  eio__take_incoming(ctx);
   while ((req = eio_queue_pop(&ctx->ready))) {
     atomic_fetch_sub_explicit(&ctx->nready, 1, memory_order_relaxed);
     eio__state(ctx, req, EIO_RUNNING);
@@ -463,6 +500,7 @@ static void orphan_queue(eio_ctx *ctx, struct eio_queue *q)
 /* Everything but what threads are executing; lock held. */
 static void orphan_all(eio_ctx *ctx)
 {
+  eio__take_incoming(ctx);
   orphan_queue(ctx, &ctx->ready);
   orphan_queue(ctx, &ctx->finished);
   orphan_queue(ctx, &ctx->done);
@@ -538,7 +576,7 @@ static void after_fork_child(void)
     eio__pool_after_fork(ctx);
     eio__ring_after_fork(ctx);
     orphan_all(ctx);
-    ctx->polling = false;
+    atomic_store(&ctx->polling, false);
     atomic_store(&ctx->signaled, false);
     eio__wake_reopen(ctx->wake_fd);
     if (ctx->fork_hook && ctx->orphans.length)

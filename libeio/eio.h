@@ -212,7 +212,8 @@ void eio_unfinish(eio_ctx *ctx, eio_req *req);
 
 /* Waits until something is done or nothing is outstanding, for at most
  * timeout milliseconds (-1: forever). Returns 0, or -1 with EINTR or
- * EAGAIN (time is up). */
+ * EAGAIN (time is up). Poll afterwards: the wakeup descriptor may not have been
+ * made readable for what this function has seen by itself. */
 int eio_poll_wait(eio_ctx *ctx, int timeout);
 
 unsigned eio_nreqs(const eio_ctx *ctx);    /* callback not yet begun */

@@ -110,13 +110,15 @@ struct eio_ctx {
   eio_ctx *next_ctx; /* list of contexts for fork handlers; its own lock */
 
   pthread_mutex_t lock;
+  _Atomic(eio_req *) incoming; /* submitted, last first; whoever holds the lock
+                              * moves them to `ready` (eio__take_incoming) */
   struct eio_queue ready;    /* (L) waiting for a worker */
   struct eio_queue finished; /* (L) executed by workers, not yet seen by poll */
   struct eio_queue orphans;  /* (L) dropped */
   atomic_bool signaled;      /* (L) the wakeup fd is readable; only the owner clears it */
-  bool polling;              /* (L) the owner will look at `finished` by itself */
+  atomic_bool polling;       /* the owner looks at nfinished by itself; (O) sets it */
   bool dead;                 /* (L) the last abandoned worker frees the context */
-  atomic_uint nready;        /* length of ready */
+  atomic_uint nready;        /* length of incoming and ready */
   atomic_uint nrunning;      /* requests that execute, by workers or the ring */
   atomic_uint nfinished;     /* length of finished */
 
@@ -125,6 +127,7 @@ struct eio_ctx {
   eio_req *current;          /* (O) FINISHED, not yet released; linked by next */
   pthread_t owner;           /* (O) whoever submitted last */
   unsigned nreqs;            /* (O) outstanding */
+  unsigned look_misses, look_skips; /* (O) see look_for_some() */
   unsigned depth;            /* (O) nested polls */
   uint32_t ids;              /* (O) */
 
@@ -156,10 +159,13 @@ void eio__finish_here(eio_ctx *ctx, eio_req *req);
 /* eio_pool.c; the functions without "locked" are for the owner, unlocked */
 int eio__pool_create(eio_ctx *ctx);
 void eio__pool_submit(eio_ctx *ctx, eio_req *req);
+/* Moves what was submitted to ctx->ready. Lock held. */
+void eio__take_incoming(eio_ctx *ctx);
 /* Adapts the threads to changed limits; waits for those above. */
 void eio__pool_limits(eio_ctx *ctx);
 void eio__pool_set_idle(eio_ctx *ctx, unsigned max_idle, double timeout);
 unsigned eio__pool_nthreads(const eio_ctx *ctx);
+unsigned eio__pool_ncpus(const eio_ctx *ctx);
 /* Wakes or starts a worker when requests wait and none is on its way. */
 void eio__pool_kick(eio_ctx *ctx);
 /* Forgets the threads: they exit when they have executed what they are at,

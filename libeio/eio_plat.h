@@ -45,6 +45,16 @@ uint64_t eio_p_now(void);
 /* How many processors this process may run on. */
 unsigned eio_p_ncpus(void);
 
+/* Tells the processor that it turns in a loop. */
+static inline void eio_p_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
 /* Paths (eio_plat.c) */
 
 int eio_p_open(const eio_wd *wd, const char *path, int flags, mode_t mode);

@@ -3,6 +3,11 @@
  * Everything in struct eio_pool and struct worker is guarded by the context's
  * lock. Workers hold it but while they execute, linger or sleep.
  *
+ * The owner submits without the lock: it pushes the request to ctx->incoming,
+ * then looks whether somebody has to be sent for. No request can be missed, as
+ * every worker announces that it parks (or stops lingering, or arrives) before
+ * it looks at nready for the last time. All of that is sequentially consistent.
+ *
  * Who is woken: at most one worker is on its way to the queue at a time; when
  * it takes a request and more are left it sends for the next. So a burst wakes
  * as many workers as it takes to keep the queue moving, and no more. Last
@@ -36,11 +41,12 @@ struct worker {
 struct eio_pool {
   struct worker *all;
   struct worker *parked;         /* a stack */
-  unsigned limit;
-  unsigned max_running;          /* max_parallel: threads and the ring together */
-  unsigned nthreads;
-  unsigned nparked;
-  unsigned coming;               /* woken or started, not yet at the queue */
+  /* These are written under the lock, and read by the owner without. */
+  atomic_uint limit;
+  atomic_uint max_running;       /* max_parallel: threads and the ring together */
+  atomic_uint nthreads;
+  atomic_uint nparked;
+  atomic_uint coming;            /* woken or started, not yet at the queue */
   atomic_bool lingering;         /* one worker watches nready */
   unsigned abandoned;            /* workers that still use the context */
   unsigned max_idle;
@@ -109,9 +115,7 @@ static void linger(eio_ctx *ctx)
     for (int i = 0; i < 32; i++) {
       if (atomic_load_explicit(&ctx->nready, memory_order_relaxed))
         goto out;
-#if defined(__x86_64__) || defined(__i386__)
-      __builtin_ia32_pause();
-#endif
+      eio_p_relax();
     }
   } while (eio_p_now() < end);
 out:
@@ -136,6 +140,10 @@ static bool park(eio_ctx *ctx, struct worker *w)
       return true;
     if (pool->nthreads > pool->limit)
       break;
+    if (atomic_load(&ctx->nready) && atomic_load(&ctx->nrunning) < pool->max_running) {
+      unpark(pool, w);
+      return true;
+    }
     if (pool->nparked <= pool->max_idle) {
       pthread_cond_wait(&w->cond, &ctx->lock);
       continue;
@@ -152,15 +160,25 @@ static bool park(eio_ctx *ctx, struct worker *w)
   return false;
 }
 
-/* Chooses who goes to the queue next, when nobody is on the way. Returns a
- * worker to signal, or NULL; *start asks for a new thread. */
+/* Whether requests wait that nobody is on the way for, though somebody could
+ * be. */
+static bool must_send(eio_ctx *ctx)
+{
+  struct eio_pool *pool = ctx->pool;
+
+  return atomic_load(&ctx->nready) && !pool->coming && !pool->lingering
+         && (pool->nparked || pool->nthreads < pool->limit) && pool->limit
+         && atomic_load(&ctx->nrunning) < pool->max_running;
+}
+
+/* Chooses who goes to the queue next. Returns a worker to signal, or NULL;
+ * *start asks for a new thread. */
 static struct worker *send_for(eio_ctx *ctx, bool *start)
 {
   struct eio_pool *pool = ctx->pool;
   struct worker *w = pool->parked;
 
-  if (!ctx->ready.length || atomic_load(&ctx->nrunning) >= pool->max_running || pool->coming || atomic_load(&pool->lingering)
-      || (!w && pool->nthreads >= pool->limit) || !pool->limit)
+  if (!must_send(ctx))
     return NULL;
   pool->coming++;
   if (w) {
@@ -331,6 +349,7 @@ static void *work(void *arg)
     if (w->abandoned || pool->nthreads > pool->limit)
       break;
     arrive(pool, w);
+    eio__take_incoming(ctx);
     if (atomic_load(&ctx->nrunning) < pool->max_running && (req = eio_queue_pop(&ctx->ready))) {
       execute(ctx, w, req);
       busy = true;
@@ -352,6 +371,7 @@ static void run_here(eio_ctx *ctx)
   eio_req *req;
 
   pthread_mutex_lock(&ctx->lock);
+  eio__take_incoming(ctx);
   while (!ctx->pool->nthreads && ctx->pool->limit && (req = eio_queue_pop(&ctx->ready))) {
     atomic_fetch_sub_explicit(&ctx->nready, 1, memory_order_relaxed);
     eio__state(ctx, req, EIO_RUNNING);
@@ -376,13 +396,40 @@ static void send_and_unlock(eio_ctx *ctx)
     run_here(ctx);
 }
 
+void eio__take_incoming(eio_ctx *ctx)
+{
+  eio_req *req = atomic_load_explicit(&ctx->incoming, memory_order_relaxed), *first = NULL;
+
+  if (!req)
+    return;
+  req = atomic_exchange(&ctx->incoming, NULL);
+  while (req) {
+    eio_req *next = req->next;
+
+    req->next = first;
+    first = req;
+    req = next;
+  }
+  while (first) {
+    req = first;
+    first = req->next;
+    eio_queue_push(&ctx->ready, req);
+  }
+}
+
 void eio__pool_submit(eio_ctx *ctx, eio_req *req)
 {
-  pthread_mutex_lock(&ctx->lock);
+  eio_req *head = atomic_load_explicit(&ctx->incoming, memory_order_relaxed);
+
   eio__state(ctx, req, EIO_READY);
-  eio_queue_push(&ctx->ready, req);
-  atomic_fetch_add_explicit(&ctx->nready, 1, memory_order_relaxed);
-  send_and_unlock(ctx);
+  atomic_fetch_add(&ctx->nready, 1);
+  do
+    req->next = head;
+  while (!atomic_compare_exchange_weak(&ctx->incoming, &head, req));
+  if (must_send(ctx)) {
+    pthread_mutex_lock(&ctx->lock);
+    send_and_unlock(ctx);
+  }
 }
 
 const struct eio_engine eio__engine_pool = { "pool", eio__pool_submit };
@@ -429,12 +476,12 @@ void eio__pool_set_idle(eio_ctx *ctx, unsigned max_idle, double timeout)
 
 unsigned eio__pool_nthreads(const eio_ctx *ctx)
 {
-  unsigned n;
+  return ctx->pool->nthreads;
+}
 
-  pthread_mutex_lock(&((eio_ctx *)ctx)->lock);
-  n = ctx->pool->nthreads;
-  pthread_mutex_unlock(&((eio_ctx *)ctx)->lock);
-  return n;
+unsigned eio__pool_ncpus(const eio_ctx *ctx)
+{
+  return ctx->pool->ncpus;
 }
 
 void eio__pool_abandon_locked(eio_ctx *ctx)

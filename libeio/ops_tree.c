@@ -296,10 +296,8 @@ static void take(struct tree *tree, const struct eio_dent *dent)
   }
   if (enter(tree, level->wd, name) == 0)
     return;
-  if (directory && (errno == ENOTDIR || errno == ELOOP)) /* somebody exchanged it */
+  if (eio_p_rmdir(level->wd, name) < 0 && errno == ENOTDIR) /* somebody exchanged it */
     eio_p_unlink(level->wd, name);
-  else
-    eio_p_rmdir(level->wd, name);
 }
 
 static int remove_contents(struct tree *tree)

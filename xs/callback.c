@@ -222,6 +222,8 @@ XS_INTERNAL(xs_poll_wait)
 
   PERL_UNUSED_VAR(items);
   wait_for_some(aTHX_ cxt);
+  eio_poll_begin(cxt->eio); /* nothing but: the descriptor is readable now */
+  eio_poll_end(cxt->eio);
   XSRETURN_EMPTY;
 }
 

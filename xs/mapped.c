@@ -359,7 +359,12 @@ bool aio_is_mapped(pTHX_ SV *sv)
   return aio_map_of(aTHX_ sv) != NULL;
 }
 
-void aio_map_changed(pTHX_ struct aio_map *map)
+void aio_map_detach(pTHX_ struct aio_map *map)
+{
+  empty(aTHX_ map->sv);
+}
+
+void aio_map_attach(pTHX_ struct aio_map *map)
 {
   SV *sv = map->sv;
 
@@ -395,6 +400,6 @@ void aio_map_scalar(pTHX_ SV *sv, void *address, size_t size, size_t total, int 
   show(sv, map);
   mg = sv_magicext(sv, sv, PERL_MAGIC_ext, &map_vtbl, (char *)(void *)map, 0);
   mg->mg_flags |= MGf_DUP | MGf_LOCAL;
-  aio_map_changed(aTHX_ map);
+  aio_map_attach(aTHX_ map);
   SvSETMAGIC(sv); /* pos and so on */
 }

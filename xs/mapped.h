@@ -19,9 +19,10 @@ struct aio_map {
  * whatever was done to it. */
 struct aio_map *aio_map_of(pTHX_ SV *sv);
 
-/* Gives the scalar the string again that its mapping says, after a change of
- * the mapping. */
-void aio_map_changed(pTHX_ struct aio_map *map);
+/* A change of the mapping: the first takes the string away from the scalar, and
+ * is needed before memory goes away; the second gives it the new string. */
+void aio_map_detach(pTHX_ struct aio_map *map);
+void aio_map_attach(pTHX_ struct aio_map *map);
 
 /* Unmaps: the scalar is undef and ordinary then. */
 void aio_map_drop(pTHX_ SV *sv);

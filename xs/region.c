@@ -336,6 +336,7 @@ XS_INTERNAL(xs_mremap)
   char *before;
   size_t size;
   int flags;
+  bool done;
 
   if (items < 2 || items > 4)
     croak_xs_usage(cv, "scalar, new_length, flags = MREMAP_MAYMOVE, new_address = 0");
@@ -352,9 +353,16 @@ XS_INTERNAL(xs_mremap)
   }
   check_changeable(aTHX_ ST(0), "mremap");
   before = map->address;
-  if (!resize(map, size, flags))
+  aio_map_detach(aTHX_ map);
+  done = resize(map, size, flags);
+  {
+    dSAVE_ERRNO;
+
+    aio_map_attach(aTHX_ map);
+    RESTORE_ERRNO;
+  }
+  if (!done)
     XSRETURN_NO;
-  aio_map_changed(aTHX_ map);
   if (map->address != before)
     XSRETURN_YES;
   ST(0) = sv_2mortal(newSVpvs("0 but true"));
@@ -406,7 +414,7 @@ static void note_rights(pTHX_ const struct region *region, int prot, bool failed
     && round_up(region->size, page_size()) == round_up(map->size, page_size());
 
   map->prot = whole && !failed ? prot : map->prot & prot;
-  aio_map_changed(aTHX_ map);
+  aio_map_attach(aTHX_ map);
 }
 
 XS_INTERNAL(xs_mprotect)

@@ -9,7 +9,7 @@
 
 /* Perl's stat cache -------------------------------------------------------- */
 
-enum { ATIME, MTIME, CTIME, BTIME, TIMES };
+enum { A_TIME, M_TIME, C_TIME, B_TIME, N_TIMES };
 
 /* Birth times and generations are not in any struct stat that we know. */
 static struct timespec stat_time(pTHX_ int which)
@@ -19,13 +19,13 @@ static struct timespec stat_time(pTHX_ int which)
 
   switch (which) {
 #if EIO_HAVE_ST_TIM
-  case ATIME: return st->st_atim;
-  case MTIME: return st->st_mtim;
-  case CTIME: return st->st_ctim;
+  case A_TIME: return st->st_atim;
+  case M_TIME: return st->st_mtim;
+  case C_TIME: return st->st_ctim;
 #else
-  case ATIME: none.tv_sec = st->st_atime; break;
-  case MTIME: none.tv_sec = st->st_mtime; break;
-  case CTIME: none.tv_sec = st->st_ctime; break;
+  case A_TIME: none.tv_sec = st->st_atime; break;
+  case M_TIME: none.tv_sec = st->st_mtime; break;
+  case C_TIME: none.tv_sec = st->st_ctime; break;
 #endif
   }
   return none;
@@ -80,13 +80,13 @@ XS_INTERNAL(xs_st_xtime)
   dXSI32;
 
   no_arguments(aTHX_ cv, items);
-  EXTEND(SP, TIMES);
-  for (int i = 0; i < TIMES; i++) {
+  EXTEND(SP, N_TIMES);
+  for (int i = 0; i < N_TIMES; i++) {
     struct timespec t = stat_time(aTHX_ i);
 
     ST(i) = sv_2mortal(ix ? newSViv((IV)t.tv_nsec) : new_seconds(aTHX_ t));
   }
-  XSRETURN(TIMES);
+  XSRETURN(N_TIMES);
 }
 
 /* Keeping it --------------------------------------------------------------- */
@@ -142,25 +142,226 @@ XS_INTERNAL(xs_stat_restore)
 
 /* statx -------------------------------------------------------------------- */
 
-#if EIO_HAVE_STATX
+#define STX_NUMBERS \
+  X(mask) X(blksize) X(attributes) X(attributes_mask) X(nlink) X(uid) X(gid) X(mode) X(ino) \
+  X(size) X(blocks) X(rdev_major) X(rdev_minor) X(dev_major) X(dev_minor)
+#define STX_TIMES X(atime) X(btime) X(ctime) X(mtime)
 
-/* The result of the last call that succeeded in this thread. */
-static _Thread_local struct statx stx;
+enum {
+#define X(name) STX_##name,
+  STX_NUMBERS STX_COUNT
+#undef X
+};
+enum {
+#define X(name) STX_##name,
+  STX_TIMES STX_TIMES_COUNT
+#undef X
+};
 
-/* A path: octets without NUL, or NULL. */
-static const char *octets(pTHX_ SV *sv, const char *what)
+/* The results of the last call that succeeded in this thread. */
+static _Thread_local struct {
+  uint64_t numbers[STX_COUNT];
+  struct { int64_t sec; uint32_t nsec; } times[STX_TIMES_COUNT];
+} stx;
+
+/* The string of a path, as a copy; NULL for a NUL inside. */
+static const char *name(pTHX_ SV *sv)
 {
   STRLEN len = 0;
   const char *p = "";
 
+  SvGETMAGIC(sv);
   if (SvROK(sv) && !SvAMAGIC(sv))
-    aio_croak(aTHX_ "statx", "%s must be a string, a working directory, or [working directory, string]", what);
+    aio_croak(aTHX_ "statx", "pathname must be a string, a working directory,"
+              " or [working directory, string]");
   if (SvOK(sv) || isGV_with_GP(sv))
-    p = aio_arg_octets(aTHX_ sv, &len, "statx", what);
-  return memchr(p, 0, len) ? NULL : savepvn(p, len);
+    p = aio_arg_octets(aTHX_ sv, &len, "statx", "pathname");
+  return memchr(p, 0, len) ? NULL : SvPVX(newSVpvn_flags(p, len, SVs_TEMP));
 }
+
+/* A path as requests take it. False with errno when there cannot be such a
+ * path. Nothing croaks once *wd is set, and its object is the caller's. */
+static bool place(pTHX_ SV *sv, eio_wd **wd, const char **path)
+{
+  bool valid = TRUE;
+  AV *av;
+  SV **element;
+
+  *wd = NULL;
+  *path = ".";
+  SvGETMAGIC(sv);
+  if (aio_is_wd(aTHX_ sv, wd, &valid))
+    ;
+  else if (SvROK(sv) && SvTYPE(SvRV(sv)) == SVt_PVAV && !SvOBJECT(SvRV(sv))) {
+    av = (AV *)SvRV(sv);
+    if (av_len(av) != 1)
+      aio_croak(aTHX_ "statx", "pathname must have two elements when it is an array");
+    element = av_fetch(av, 1, 0);
+    *path = name(aTHX_ element ? *element : &PL_sv_undef);
+    element = av_fetch(av, 0, 0);
+    if (element)
+      SvGETMAGIC(*element);
+    valid = FALSE;
+    if (element && SvOK(*element) && !aio_is_wd(aTHX_ *element, wd, &valid))
+      aio_croak(aTHX_ "statx", "pathname: the first element must be undef or an IO::AIO::WD object");
+  } else
+    *path = name(aTHX_ sv);
+  if (valid && *path)
+    return TRUE;
+  errno = ENOENT;
+  return FALSE;
+}
+
+#if EIO_HAVE_STATX
+
+/* A descriptor for a working directory, or -1. */
+static int open_wd(eio_wd *wd)
+{
+  eio_req req;
+  char here[] = ".";
+
+  eio_req_init(&req, EIO_OPEN);
+  req.wd = wd;
+  req.path = here;
+  req.arg1 = O_PATH | O_DIRECTORY | O_CLOEXEC;
+  eio_execute(&req);
+  req.flags &= (uint8_t)~EIO_OWNS_FD;
+  errno = req.errorno;
+  return (int)req.result;
+}
+
+static void keep(const struct statx *result)
+{
+#define X(name) stx.numbers[STX_##name] = result->stx_##name;
+  STX_NUMBERS
+#undef X
+#define X(name) \
+  stx.times[STX_##name].sec = result->stx_##name.tv_sec; \
+  stx.times[STX_##name].nsec = result->stx_##name.tv_nsec;
+  STX_TIMES
+#undef X
+}
+
+/* The kernel refuses the highest bit of a mask, which is no field. */
+static int get_statx(eio_wd *wd, const char *path, int flags, unsigned mask)
+{
+  struct statx result;
+  int fd = wd ? open_wd(wd) : AT_FDCWD, status;
+
+  if (wd && fd < 0)
+    return -1;
+  status = statx(fd, path, flags, mask & 0x7fffffffu, &result);
+  if (wd) {
+    int error = errno;
+
+    close(fd);
+    errno = error;
+  }
+  if (status == 0)
+    keep(&result);
+  return status;
+}
+
+#else
+
+static int get_statx(eio_wd *wd, const char *path, int flags, unsigned mask)
+{
+  (void)wd, (void)path, (void)flags, (void)mask;
+  errno = ENOSYS;
+  return -1;
+}
+
+#endif
 
 XS_INTERNAL(xs_statx)
 {
+  dXSARGS;
+  int flags, result = -1;
+  unsigned mask;
+  eio_wd *wd;
+  const char *path;
+
+  if (items != 3)
+    croak_xs_usage(cv, "pathname, flags, mask");
+  flags = SvOK(ST(1)) ? (int)aio_arg_int64(aTHX_ ST(1)) : 0;
+  mask = SvOK(ST(2)) ? (unsigned)aio_arg_int64(aTHX_ ST(2)) : 0;
+  if (place(aTHX_ ST(0), &wd, &path))
+    result = get_statx(wd, path, flags, mask);
+  XSRETURN_IV(result);
 }
-#endif
+
+XS_INTERNAL(xs_stx_number)
+{
+  dXSARGS;
+  dXSI32;
+  uint64_t n = stx.numbers[ix];
+
+  no_arguments(aTHX_ cv, items);
+  EXTEND(SP, 1);
+  ST(0) = sv_2mortal(sizeof(UV) >= 8 || n <= UV_MAX ? newSVuv((UV)n) : newSVnv((NV)n));
+  XSRETURN(1);
+}
+
+XS_INTERNAL(xs_stx_time)
+{
+  dXSARGS;
+  dXSI32;
+
+  no_arguments(aTHX_ cv, items);
+  EXTEND(SP, 1);
+  XSRETURN_NV((NV)stx.times[ix].sec + 1e-9 * stx.times[ix].nsec);
+}
+
+XS_INTERNAL(xs_stx_sec)
+{
+  dXSARGS;
+  dXSI32;
+  int64_t sec = stx.times[ix].sec;
+
+  no_arguments(aTHX_ cv, items);
+  EXTEND(SP, 1);
+  ST(0) = sv_2mortal(sec == (IV)sec ? newSViv((IV)sec) : newSVnv((NV)sec));
+  XSRETURN(1);
+}
+
+XS_INTERNAL(xs_stx_nsec)
+{
+  dXSARGS;
+  dXSI32;
+
+  no_arguments(aTHX_ cv, items);
+  EXTEND(SP, 1);
+  XSRETURN_IV((IV)stx.times[ix].nsec);
+}
+
+void aio_boot_stattime(pTHX)
+{
+  static const struct aio_xsub xsubs[] = {
+    { "st_atime", xs_st_time, "", A_TIME },
+    { "st_mtime", xs_st_time, "", M_TIME },
+    { "st_ctime", xs_st_time, "", C_TIME },
+    { "st_btime", xs_st_time, "", B_TIME },
+    { "st_xtime", xs_st_xtime, "", 0 },
+    { "st_atimensec", xs_st_nsec, "", A_TIME },
+    { "st_mtimensec", xs_st_nsec, "", M_TIME },
+    { "st_ctimensec", xs_st_nsec, "", C_TIME },
+    { "st_btimensec", xs_st_nsec, "", B_TIME },
+    { "st_xtimensec", xs_st_xtime, "", 1 },
+    { "st_btimesec", xs_st_none, "", 0 },
+    { "st_gen", xs_st_none, "", 0 },
+    { "_stat_save", xs_stat_save, "", 0 },
+    { "_stat_restore", xs_stat_restore, "$", 0 },
+    { "statx", xs_statx, "$$$", 0 },
+#define X(name) { "stx_" #name, xs_stx_number, "", STX_##name },
+    STX_NUMBERS
+#undef X
+#define X(name) \
+    { "stx_" #name, xs_stx_time, "", STX_##name }, \
+    { "stx_" #name "sec", xs_stx_sec, "", STX_##name }, \
+    { "stx_" #name "nsec", xs_stx_nsec, "", STX_##name },
+    STX_TIMES
+#undef X
+  };
+
+  aio_install(aTHX_ xsubs, C_ARRAY_LENGTH(xsubs));
+}

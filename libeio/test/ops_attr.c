@@ -287,7 +287,7 @@ static void test_fiemap(void)
   int wrong = 0;
 
   if (run(&req) == -1 && (req.errorno == ENOSYS || req.errorno == EOPNOTSUPP || req.errorno == ENOTTY)) {
-    skip(15, "no FIEMAP here");
+    skip(16, "no FIEMAP here");
     close(fd);
     return;
   }
@@ -303,6 +303,7 @@ static void test_fiemap(void)
   is_int(just(mapping(fd, 0, UINT64_MAX, 0, 2000)), 2000, "fiemap with a larger count");
   is_int(just(mapping(fd, 0, UINT64_MAX, 0, 1000000)), EXTENTS, "fiemap with too large a count");
   is_int(just(mapping(fd, 81920, 81920, 0, -1)), 10, "fiemap of a range");
+  is_int(just(mapping(fd, 81920, 81920 - 4096, 0, -1)), 10, "fiemap of a range that ends with an extent");
   is_int(just(mapping(fd, 81920, UINT64_MAX, 0, -1)), EXTENTS - 10, "fiemap from somewhere to the end");
   is_int(just(mapping(fd, INT64_C(1) << 40, 4096, 0, -1)), 0, "fiemap beyond the end");
   is_int(just(mapping(fd, 0, 81920, 0, 0)), 10, "fiemap counts within a range");

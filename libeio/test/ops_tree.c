@@ -129,6 +129,40 @@ static void test_few_descriptors(void)
     close(fds[--n]);
 }
 
+/* It leaves descriptors for others: few are in use at any time. */
+static atomic_bool stop;
+
+static void *watch(void *arg)
+{
+  intptr_t most = 0;
+
+  (void)arg;
+  while (!stop) {
+    int n = open_fds();
+
+    most = n > most ? n : most;
+  }
+  return (void *)most;
+}
+
+static void test_modest(void)
+{
+  pthread_t thread;
+  void *most;
+
+  mkdir("t", 0755);
+  if (chdir("t") < 0)
+    bail_out("chdir");
+  make_deep(EIO_HAVE_AT ? 3000 : 500);
+  if (chdir("..") < 0)
+    bail_out("chdir");
+  pthread_create(&thread, NULL, watch, NULL);
+  is_int(just(on_path(EIO_RMTREE, NULL, "t")), 0, "rmtree of a deep tree");
+  stop = true;
+  pthread_join(thread, &most);
+  ok((intptr_t)most < scratch_fds + 30, "uses few descriptors at a time");
+}
+
 static void test_wide(void)
 {
   char name[32];
@@ -144,8 +178,6 @@ static void test_wide(void)
 }
 
 /* Somebody exchanges directories for links to elsewhere, as fast as he can. */
-static atomic_bool stop;
-
 static void *exchange(void *arg)
 {
   (void)arg;
@@ -181,22 +213,38 @@ static void test_race(void)
   ok(!gone, "exchanged directories never lead elsewhere");
 }
 
-/* The tree is moved while rmtree is deep in it: it must not climb out of it at
- * the new place. A directory is moved from below it by hand: what is above is
- * found again by "..", or not at all. */
+/* A part of the tree is moved while rmtree is deep in it. It must not climb out
+ * at the new place, and take names there for those of the tree. Each level has
+ * its directory first, so that files go on the way up: when the first one is
+ * seen to be gone, there are hundreds of levels to go. */
+enum { LEVELS = 600, SEEN = 500, MOVED = 30 };
+
+static const char *level_path(char *buf, int level, const char *name)
+{
+  char *at = buf + sprintf(buf, "t");
+
+  while (level-- > 0)
+    at += sprintf(at, "/d");
+  sprintf(at, "%s", name);
+  return buf;
+}
+
 static void *move_away(void *arg)
 {
-  const char *deep = arg;
+  static char seen[4096], from[4096];
 
-  while (!stop)
-    if (rename(deep, "keep/moved") == 0)
-      break;
+  (void)arg;
+  level_path(seen, SEEN, "/f");
+  level_path(from, MOVED, "");
+  while (exists(seen))
+    ;
+  rename(from, "keep/moved");
   return NULL;
 }
 
 static void test_moved(void)
 {
-  static char path[1024];
+  static char path[4096];
   pthread_t thread;
   int damaged = 0, moved = 0;
 
@@ -204,25 +252,21 @@ static void test_moved(void)
     skip(1, "no *at calls, no protection");
     return;
   }
-  strcpy(path, "t");
-  for (int i = 0; i < 30; i++)
-    strcat(path, "/deep");
-  for (int round = 0; round < 20; round++) {
-    shell("rm -rf t keep; mkdir -p t keep/other; touch keep/f keep/other/f");
-    if (chdir("t") < 0)
-      bail_out("chdir");
-    make_deep(60);
-    if (chdir("..") < 0)
-      bail_out("chdir");
-    stop = false;
-    pthread_create(&thread, NULL, move_away, path);
+  for (int round = 0; round < 10; round++) {
+    shell("rm -rf t keep; mkdir -p t keep");
+    for (int i = 1; i <= LEVELS; i++)
+      if (mkdir(level_path(path, i, ""), 0755) < 0)
+        bail_out("level %d", i);
+    for (int i = 0; i <= LEVELS; i++)
+      put(level_path(path, i, "/f"), "");
+    put("keep/f", "");
+    pthread_create(&thread, NULL, move_away, NULL);
     just(on_path(EIO_RMTREE, NULL, "t"));
-    stop = true;
     pthread_join(thread, NULL);
-    damaged += !exists("keep/f") || !exists("keep/other/f");
+    damaged += !exists("keep/f");
     moved += exists("keep/moved");
   }
-  diag("moved in time: %d of 20", moved);
+  diag("moved in time: %d of 10", moved);
   is_int(damaged, 0, "a tree that is moved does not take its new surroundings with it");
 }
 
@@ -236,6 +280,7 @@ int main(void)
   shell("chmod -R u+rwx t t2 && rm -rf t t2");
   in_child(test_deep);
   in_child(test_few_descriptors);
+  test_modest();
   test_wide();
   test_race();
   test_moved();
