@@ -271,15 +271,9 @@ void eio_unfinish(eio_ctx *ctx, eio_req *req)
   eio_queue_unshift(&ctx->done, req);
 }
 
-int eio_poll_end(eio_ctx *ctx)
+/* Makes the descriptor tell the truth; returns whether something is left. */
+static bool settle_signal(eio_ctx *ctx, bool pending)
 {
-  bool pending;
-
-  if (!--ctx->depth)
-    eio_queue_append(&ctx->done, &ctx->fresh);
-  pending = ctx->done.length || ctx->fresh.length;
-  if (pending && atomic_load_explicit(&ctx->signaled, memory_order_relaxed))
-    return -1;
   pthread_mutex_lock(&ctx->lock);
   pending = pending || ctx->finished.length;
   if (pending)
@@ -294,7 +288,39 @@ int eio_poll_end(eio_ctx *ctx)
     }
   }
   pthread_mutex_unlock(&ctx->lock);
-  return pending ? -1 : 0;
+  return pending;
+}
+
+/* Leaves the poll; returns whether the owner's own queues have something. */
+static bool leave_poll(eio_ctx *ctx)
+{
+  if (!--ctx->depth)
+    eio_queue_append(&ctx->done, &ctx->fresh);
+  return ctx->done.length || ctx->fresh.length;
+}
+
+int eio_poll_end(eio_ctx *ctx)
+{
+  bool pending = leave_poll(ctx);
+
+  ctx->lazy = 0;
+  if (pending && atomic_load_explicit(&ctx->signaled, memory_order_relaxed))
+    return -1;
+  return settle_signal(ctx, pending) ? -1 : 0;
+}
+
+#define LAZY_AFTER 16
+
+int eio_poll_end_lazily(eio_ctx *ctx)
+{
+  bool pending = leave_poll(ctx);
+
+  if (ctx->lazy < LAZY_AFTER)
+    ctx->lazy++;
+  if ((pending || ctx->lazy >= LAZY_AFTER)
+      && atomic_load_explicit(&ctx->signaled, memory_order_relaxed))
+    return pending || atomic_load(&ctx->nfinished) ? -1 : 0;
+  return settle_signal(ctx, pending) ? -1 : 0;
 }
 
 int eio_poll(eio_ctx *ctx, unsigned max_reqs, uint64_t max_time)
@@ -363,6 +389,8 @@ int eio_poll_wait(eio_ctx *ctx, int timeout)
   int n;
 
   if (!ctx->nreqs || something_done(ctx) || look_for_some(ctx))
+    return 0;
+  if (ctx->lazy && settle_signal(ctx, false))
     return 0;
   n = poll(&pfd, 1, timeout);
   if (n == 0)

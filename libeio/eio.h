@@ -187,7 +187,7 @@ void eio_group_feed(eio_ctx *ctx, eio_req *group, void (*feed)(eio_req *));
 /* Poll side ------------------------------------------------------------ */
 
 /* The wakeup descriptor: readable while there is something for eio_poll() to
- * do. It keeps its number for the life of the context, also in the child of a
+ * do, and sometimes when not. It keeps its number for the life of the context, also in the child of a
  * fork. */
 int eio_poll_fd(const eio_ctx *ctx);
 
@@ -205,6 +205,12 @@ void eio_poll_begin(eio_ctx *ctx);
 eio_req *eio_next(eio_ctx *ctx);
 void eio_release(eio_ctx *ctx, eio_req *req);
 int eio_poll_end(eio_ctx *ctx);
+
+/* eio_poll_end() for an owner that does not wait by the descriptor: after some
+ * of these in a row the descriptor is left readable when nothing is left, which
+ * saves two system calls a round. eio_poll_end() and eio_poll_wait() put it
+ * right again, so it costs others one call of eio_poll() in vain. */
+int eio_poll_end_lazily(eio_ctx *ctx);
 
 /* Puts a request from eio_next() back, cancelled: the next poll has it first,
  * not to be called back again but to be released. */

@@ -129,6 +129,7 @@ struct eio_ctx {
   unsigned nreqs;            /* (O) outstanding */
   unsigned look_misses, look_skips; /* (O) see look_for_some() */
   unsigned depth;            /* (O) nested polls */
+  unsigned lazy;             /* (O) eio_poll_end_lazily() in a row */
   uint32_t ids;              /* (O) */
 
   unsigned min_parallel, max_parallel; /* (O) as set */

@@ -113,7 +113,7 @@ static uint64_t now(void)
 }
 
 /* One round. Returns what eio_poll_end() says; counts requests. */
-static int poll_once(pTHX_ aio_cxt *cxt, unsigned *count)
+static int poll_once(pTHX_ aio_cxt *cxt, unsigned *count, bool lazily)
 {
   struct poll *poll;
   struct outer outer;
@@ -152,7 +152,7 @@ static int poll_once(pTHX_ aio_cxt *cxt, unsigned *count)
     }
     POPSTACK;
   }
-  left = eio_poll_end(cxt->eio);
+  left = lazily ? eio_poll_end_lazily(cxt->eio) : eio_poll_end(cxt->eio);
   poll->ended = TRUE;
   LEAVE;
   if (nested)
@@ -175,13 +175,13 @@ static void wait_for_some(pTHX_ aio_cxt *cxt)
 }
 
 /* poll_cb: polls, and goes on while more is outstanding than allowed. */
-static int poll_some(pTHX_ aio_cxt *cxt, unsigned *count)
+static int poll_some(pTHX_ aio_cxt *cxt, unsigned *count, bool lazily)
 {
-  int left = poll_once(aTHX_ cxt, count);
+  int left = poll_once(aTHX_ cxt, count, lazily);
 
   while (eio_nreqs(cxt->eio) > cxt->max_outstanding) {
     wait_for_some(aTHX_ cxt);
-    left = poll_once(aTHX_ cxt, count);
+    left = poll_once(aTHX_ cxt, count, lazily);
   }
   return left;
 }
@@ -191,7 +191,7 @@ XS_INTERNAL(xs_poll_cb)
   dXSARGS;
   dAIO;
   unsigned count = 0;
-  int left = poll_some(aTHX_ cxt, &count);
+  int left = poll_some(aTHX_ cxt, &count, FALSE);
 
   PERL_UNUSED_VAR(items);
   XSprePUSH;
@@ -208,7 +208,7 @@ XS_INTERNAL(xs_poll)
 
   PERL_UNUSED_VAR(items);
   wait_for_some(aTHX_ cxt);
-  poll_some(aTHX_ cxt, &count);
+  poll_some(aTHX_ cxt, &count, TRUE);
   XSprePUSH;
   EXTEND(SP, 1);
   mPUSHu(count);
@@ -236,7 +236,7 @@ XS_INTERNAL(xs_flush)
   PERL_UNUSED_VAR(items);
   while (eio_nreqs(cxt->eio)) {
     wait_for_some(aTHX_ cxt);
-    poll_once(aTHX_ cxt, &count);
+    poll_once(aTHX_ cxt, &count, FALSE);
   }
   XSRETURN_EMPTY;
 }
@@ -251,7 +251,7 @@ XS_INTERNAL(xs_end)
   PERL_UNUSED_VAR(items);
   while (eio_nreqs(cxt->eio) && eio_parallel(cxt->eio)) {
     wait_for_some(aTHX_ cxt);
-    poll_once(aTHX_ cxt, &count);
+    poll_once(aTHX_ cxt, &count, FALSE);
   }
   XSRETURN_EMPTY;
 }
@@ -262,6 +262,8 @@ XS_INTERNAL(xs_poll_fileno)
   dAIO;
 
   PERL_UNUSED_VAR(items);
+  eio_poll_begin(cxt->eio); /* nothing but: the descriptor tells the truth now */
+  eio_poll_end(cxt->eio);
   XSprePUSH;
   EXTEND(SP, 1);
   mPUSHi(eio_poll_fd(cxt->eio));

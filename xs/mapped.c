@@ -213,6 +213,7 @@ static int map_get(pTHX_ SV *sv, MAGIC *mg)
     return 0;
   if (!is_intact(sv, map))
     restore(aTHX_ sv, map); /* from something that went past set() */
+  SvNIOK_off(sv); /* others write to the memory as well */
   if (map->prot & PROT_WRITE && keeps_length(aTHX_ sv, map->size))
     open_up(sv);
   else

@@ -74,13 +74,15 @@ static char **string_list(pTHX_ SV *sv, const char *func, const char *arg)
     sv = amagic_deref_call(sv, to_av_amg);
   if (!SvROK(sv) || SvTYPE(SvRV(sv)) != SVt_PVAV)
     aio_croak(aTHX_ func, "%s must be a reference to an array", arg);
-  av = (AV *)SvRV(sv);
+  av = (AV *)sv_2mortal(SvREFCNT_inc_simple_NN(SvRV(sv))); /* FETCH and the like may drop it */
   n = av_len(av) + 1;
   list = (char **)(void *)SvPVX(sv_2mortal(newSV(((size_t)n + 1) * sizeof *list)));
   for (SSize_t i = 0; i < n; i++) {
     SV **element = av_fetch(av, i, 0);
-    const char *p = element ? aio_sys_string(aTHX_ *element, EINVAL, func, arg) : "";
+    const char *p = "";
 
+    if (element)
+      p = aio_sys_string(aTHX_ sv_2mortal(SvREFCNT_inc_simple_NN(*element)), EINVAL, func, arg);
     if (!p)
       return NULL;
     list[i] = (char *)p;

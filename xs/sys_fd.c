@@ -234,23 +234,26 @@ XS_INTERNAL(xs_pidfd_open)
   XSRETURN(1);
 }
 
+/* A number of a hash, 0 when it is missing. */
+static IV member(pTHX_ HV *hv, const char *name)
+{
+  SV **value = hv_fetch(hv, name, (I32)strlen(name), 0);
+
+  return value ? SvIV(sv_2mortal(SvREFCNT_inc_simple_NN(*value))) : 0;
+}
+
 /* The siginfo that a hash describes; the kernel wants the signal in it, too. */
 static void fill_siginfo(pTHX_ siginfo_t *info, HV *hv, int sig)
 {
-  SV **member;
-
+  sv_2mortal(SvREFCNT_inc_simple_NN((SV *)hv)); /* FETCH and the like may drop it */
   Zero(info, 1, siginfo_t);
   info->si_signo = sig;
-  if ((member = hv_fetchs(hv, "code", 0)))
-    info->si_code = (int)SvIV(*member);
-  if ((member = hv_fetchs(hv, "pid", 0)))
-    info->si_pid = (pid_t)SvIV(*member);
-  if ((member = hv_fetchs(hv, "uid", 0)))
-    info->si_uid = (uid_t)SvUV(*member);
-  if ((member = hv_fetchs(hv, "value_ptr", 0)))
-    info->si_value.sival_ptr = INT2PTR(void *, SvIV(*member));
-  if ((member = hv_fetchs(hv, "value_int", 0)))
-    info->si_value.sival_int = (int)SvIV(*member);
+  info->si_code = (int)member(aTHX_ hv, "code");
+  info->si_pid = (pid_t)member(aTHX_ hv, "pid");
+  info->si_uid = (uid_t)member(aTHX_ hv, "uid");
+  info->si_value.sival_ptr = INT2PTR(void *, member(aTHX_ hv, "value_ptr"));
+  if (hv_exists(hv, "value_int", 9))
+    info->si_value.sival_int = (int)member(aTHX_ hv, "value_int");
 }
 
 XS_INTERNAL(xs_pidfd_send_signal)
