@@ -110,3 +110,2803 @@ END {
 }
 
 1;
+
+__END__
+
+=head1 NAME
+
+IO::AIO - file operations that do not make the program wait
+
+=head1 SYNOPSIS
+
+=for example begin synopsis
+
+    use IO::AIO;
+
+    # a whole file, read while the program does something else
+    my $text;
+    aio_load "data.txt", $text, sub {
+        $_[0] >= 0 or die "data.txt: $!";
+        print length $text, " bytes loaded\n";
+    };
+
+    # open, then read five bytes at offset 4
+    aio_open "data.txt", IO::AIO::O_RDONLY, 0, sub {
+        my $fh = shift or die "data.txt: $!";
+        my $word;
+        aio_read $fh, 4, 5, $word, 0, sub {
+            print "the word is <$word>\n";
+        };
+    };
+
+    # many requests, one callback when the last of them is done
+    my $group = aio_group sub { print "all seen\n" };
+    $group->add(aio_stat($_, sub { $_[0] and warn "stat: $!" })) for glob "*";
+
+    # a program with an event loop watches IO::AIO::poll_fileno instead
+    IO::AIO::flush;
+
+=for example end
+
+=head1 DESCRIPTION
+
+Reading a file, looking up a name or removing a tree takes as long as the disk
+or the network behind it needs, and perl's own functions stop the whole
+program for that time. The functions of this module start the operation,
+return at once, and call you back with the result. So a server goes on serving
+and a window goes on drawing. A script that has ten thousand files to look at
+can have the kernel work on many of them together.
+
+There are three kinds of functions:
+
+=over 4
+
+=item requests
+
+Named C<aio_...>, exported, asynchronous. See L</REQUESTS>.
+
+=item control
+
+How results come back, how many threads there may be, what is outstanding. See
+L</GETTING RESULTS>, L</WORKER THREADS> and L</STATISTICS>.
+
+=item system calls that perl has no name for
+
+C<mmap>, C<splice>, C<memfd_create>, C<statx> and more, synchronous. See
+L</OTHER FUNCTIONS>.
+
+=back
+
+Requests work on any descriptor. For sockets, pipes and terminals an event
+loop with non-blocking handles is the better tool, since a request that waits
+for a peer occupies a thread all the time.
+
+No part of this needs a perl with threads, and the module's own threads never
+run Perl code.
+
+=head2 How a request flows
+
+    your call                                      your poll
+    ---------                                      ---------
+    submit --> inline attempt ------------.
+       |       (data is cached)           |
+       |                                  v
+       |-----> ring ------------------> done --> wakeup --> poll --> callback
+       |       (engine "uring")         queue    descriptor
+       |                                  ^
+       '-----> ready queue --> worker ----'
+               (by priority)   thread
+
+=over 4
+
+=item 1. Submit
+
+The call checks and copies its arguments, and croaks if they make no sense. It
+returns a request object if somebody wants it.
+
+=item 2. Execute
+
+Where the kernel can tell that it would not have to wait (a read of data in
+its cache, say), the request is finished at once, inside the call. Otherwise
+the ring takes it, if you asked for that engine (L</ENGINES>), or it joins the
+ready queue, where the worker threads take the highest priority first and the
+oldest first within a priority.
+
+=item 3. Done
+
+A finished request joins the done queue. The descriptor of
+L</IO::AIO::poll_fileno> becomes readable when that queue is no longer empty.
+
+=item 4. Poll
+
+L</IO::AIO::poll_cb>, called by your event loop or by you, takes requests off
+the done queue and runs their callbacks. Callbacks run nowhere else: never
+inside the call that submits, and never in another thread, whatever way a
+request took.
+
+=back
+
+After its callback a request is finished. It owns nothing any more, and the
+methods of an object you kept do nothing or croak, as described under
+L</REQUEST OBJECTS>.
+
+=head1 OVERVIEW
+
+The callback is the last argument of every request and always optional. Square
+brackets mark other arguments that may be left out, with all that follow.
+
+=head2 Requests
+
+    aio_open $pathname, $flags, $mode, $callback->($fh)
+    aio_close $fh, $callback->($status)
+    aio_wd $pathname, $callback->($wd)
+
+    aio_read $fh, $offset, $length, $data, $dataoffset, $callback->($bytes)
+    aio_write $fh, $offset, $length, $data, $dataoffset, $callback->($bytes)
+    aio_seek $fh, $offset, $whence, $callback->($position)
+    aio_readahead $fh, $offset, $length, $callback->($status)
+    aio_sendfile $out_fh, $in_fh, $in_offset, $length, $callback->($bytes)
+
+    aio_stat $fh_or_path, $callback->($status)
+    aio_lstat $fh_or_path, $callback->($status)
+    aio_statvfs $fh_or_path, $callback->($hash)
+    aio_realpath $pathname, $callback->($path)
+    aio_readlink $pathname, $callback->($text)
+    aio_fiemap $fh, $start, $length, $flags, $count, $callback->($extents)
+
+    aio_chmod $fh_or_path, $mode, $callback->($status)
+    aio_chown $fh_or_path, $uid, $gid, $callback->($status)
+    aio_utime $fh_or_path, $atime, $mtime, $callback->($status)
+    aio_truncate $fh_or_path, $length, $callback->($status)
+    aio_allocate $fh, $mode, $offset, $length, $callback->($status)
+    aio_fcntl $fh, $command, $argument, $callback->($result)
+    aio_ioctl $fh, $command, $argument, $callback->($result)
+
+    aio_unlink $pathname, $callback->($status)
+    aio_link $old, $new, $callback->($status)
+    aio_symlink $text, $new, $callback->($status)
+    aio_rename $old, $new, $callback->($status)
+    aio_rename2 $old, $new[, $flags[, $callback->($status)]]
+    aio_mknod $pathname, $mode, $dev, $callback->($status)
+
+    aio_mkdir $pathname, $mode, $callback->($status)
+    aio_rmdir $pathname, $callback->($status)
+    aio_readdir $pathname, $callback->($names)
+    aio_readdirx $pathname, $flags, $callback->($entries, $flags)
+
+    aio_load $pathname, $data, $callback->($bytes)
+    aio_slurp $pathname, $offset, $length, $data, $callback->($bytes)
+    aio_copy $source, $target, $callback->($status)
+    aio_move $source, $target, $callback->($status)
+    aio_scandir $pathname, $maxreq, $callback->($dirs, $nondirs)
+    aio_rmtree $pathname, $callback->($status)
+
+    aio_sync $callback->($status)
+    aio_syncfs $fh, $callback->($status)
+    aio_fsync $fh, $callback->($status)
+    aio_fdatasync $fh, $callback->($status)
+    aio_sync_file_range $fh, $offset, $length, $flags, $callback->($status)
+    aio_pathsync $pathname, $callback->($status)
+
+    aio_msync $scalar[, $offset[, $length[, $flags[, $callback->($status)]]]]
+    aio_mtouch $scalar[, $offset[, $length[, $flags[, $callback->($status)]]]]
+    aio_mlock $scalar[, $offset[, $length[, $callback->($status)]]]
+    aio_mlockall $flags, $callback->($status)
+
+    aio_group $callback->(@result)
+    aio_nop $callback->()
+    IO::AIO::aio_busy $seconds, $callback->()
+
+    $previous = aioreq_pri [$priority]
+    aioreq_nice [$decrement]
+
+=head2 Objects
+
+    $old = $req->cb([$callback])
+    $req->cancel
+
+    @requests = $grp->add(@requests)
+    $grp->cancel_subs
+    $grp->result(@values)
+    $grp->errno([$errno])
+    $grp->feed($callback->($grp))
+    $grp->limit($number)
+
+=head2 Control
+
+    $fd = IO::AIO::poll_fileno
+    $left = IO::AIO::poll_cb
+    $handled = IO::AIO::poll
+    IO::AIO::poll_wait
+    IO::AIO::flush
+    IO::AIO::max_poll_reqs $number
+    IO::AIO::max_poll_time $seconds
+    IO::AIO::max_outstanding $number
+
+    IO::AIO::min_parallel $threads
+    IO::AIO::max_parallel $threads
+    IO::AIO::max_idle $threads
+    IO::AIO::idle_timeout $seconds
+
+    ($name, $reason) = IO::AIO::engine [$name]
+    $number = IO::AIO::nreqs
+    $number = IO::AIO::nready
+    $number = IO::AIO::npending
+    $number = IO::AIO::nthreads
+    IO::AIO::reinit
+    IO::AIO::_on_next_submit $code
+
+=head2 Stat extensions
+
+    $seconds = IO::AIO::st_atime
+    $seconds = IO::AIO::st_mtime
+    $seconds = IO::AIO::st_ctime
+    $seconds = IO::AIO::st_btime
+    ($atime, $mtime, $ctime, $btime) = IO::AIO::st_xtime
+    $nanoseconds = IO::AIO::st_atimensec
+    $nanoseconds = IO::AIO::st_mtimensec
+    $nanoseconds = IO::AIO::st_ctimensec
+    $nanoseconds = IO::AIO::st_btimensec
+    ($atime, $mtime, $ctime, $btime) = IO::AIO::st_xtimensec
+    $seconds = IO::AIO::st_btimesec
+    $number = IO::AIO::st_gen
+
+    $status = IO::AIO::statx $pathname, $flags, $mask
+    $value = IO::AIO::stx_...
+
+    $major = IO::AIO::major $dev
+    $minor = IO::AIO::minor $dev
+    $dev = IO::AIO::makedev $major, $minor
+
+=head2 Other functions
+
+    $true = IO::AIO::mmap $scalar, $length, $prot, $flags[, $fh[, $offset]]
+    IO::AIO::munmap $scalar
+    $true = IO::AIO::mremap $scalar, $new_length[, $flags[, $address]]
+    $errno = IO::AIO::madvise $scalar, $offset[, $length[, $advice]]
+    $status = IO::AIO::mprotect $scalar, $offset[, $length[, $prot]]
+    $status = IO::AIO::mlockall $flags
+    $status = IO::AIO::munlock $scalar[, $offset[, $length]]
+    $status = IO::AIO::munlockall
+
+    $bytes = IO::AIO::sendfile $out_fh, $in_fh, $in_offset, $length
+    $bytes = IO::AIO::splice $in_fh, $in_offset, $out_fh, $out_offset, $length, $flags
+    $bytes = IO::AIO::tee $in_fh, $out_fh, $length, $flags
+    $errno = IO::AIO::fadvise $fh, $offset, $length, $advice
+    $bytes = IO::AIO::pipesize $fh[, $bytes]
+    ($in_fh, $out_fh) = IO::AIO::pipe2 [$flags]
+    $fh = IO::AIO::accept4 $listen_fh, $sockaddr, $maxlen, $flags
+    $fh = IO::AIO::memfd_create $name[, $flags]
+    $fh = IO::AIO::eventfd [$value[, $flags]]
+    $fh = IO::AIO::timerfd_create $clock[, $flags]
+    ($interval, $value) = IO::AIO::timerfd_settime $fh, $flags, $interval, $value
+    ($interval, $value) = IO::AIO::timerfd_gettime $fh
+    $fh = IO::AIO::pidfd_open $pid[, $flags]
+    $fh = IO::AIO::pidfd_getfd $pidfd, $number[, $flags]
+    $status = IO::AIO::pidfd_send_signal $pidfd, $signal[, $info[, $flags]]
+    $status = IO::AIO::fexecve $fh, $argv[, $envp]
+    $status = IO::AIO::mount $source, $pathname, $type[, $flags[, $data]]
+    $status = IO::AIO::umount $pathname[, $flags]
+    $number = IO::AIO::get_fdlimit
+    $true = IO::AIO::min_fdlimit [$number]
+
+=head1 GENERAL RULES
+
+The examples below assume C<use strict; use warnings; use IO::AIO;>. Most
+leave the waiting to the end of the program, which waits by itself for what is
+outstanding.
+
+=head2 Callbacks and results
+
+The callback is a code reference, a glob, the name of a defined sub, or an
+object with C<&{}> overloaded. C<undef>, or nothing, means that nobody wants
+the result. Anything else croaks.
+
+Most requests pass one number: 0 or more for success, -1 for failure. Those
+that pass something better say so, and pass C<undef> or nothing for failure.
+After a failure C<$!> has the error, as it does after perl's own functions.
+After a success C<$!> means nothing, so look at the result first.
+
+    aio_unlink $path, sub {
+        my ($status) = @_;
+        $status == 0 or warn "$path: $!";
+    };
+
+A callback may submit requests, poll, change its arguments and keep them. If
+it dies, the exception comes out of the poll function that called it
+(L</Callbacks that die>).
+
+=head2 Handles
+
+An argument C<$fh> is a glob, a reference to one, a C<*STDIN{IO}>, an object
+such as IO::File makes, or a descriptor number. The request keeps a handle
+open until it is done, so it is safe to drop or to close yours. It cannot do
+so for a number.
+
+The call croaks for C<undef>, a closed handle, a handle without a descriptor
+(in memory, tied), a negative number, and text that is no number. A handle
+that was not opened for writing croaks with C<mode mismatch> where data would
+be written to it. A number that is not open gives C<EBADF> in the callback.
+
+Requests go to the descriptor directly, past perl's buffers and layers. Do not
+mix them with C<print>, C<E<lt>$fhE<gt>> or C<read> on the same handle; flush
+first.
+
+An argument C<$fh_or_path> is a handle, as above, or a path name. A plain
+number is a path name here. A closed handle gives C<EBADF> in the callback.
+
+=head2 Path names
+
+A path name is a string of octets, as C<readdir> and C<@ARGV> deliver it.
+Encode text first (L<Encode>). Strings that perl stores as UTF-8 internally
+are converted, and a character above 255 croaks. The name is copied at the
+call. C<undef>, an empty name and a name with a NUL octet inside give
+C<ENOENT>.
+
+A relative name is resolved when the request executes, which may be after a
+C<chdir> of another part of the program. Use absolute names, or a working
+directory object: wherever a path name is expected, C<[$wd, $pathname]> or
+just C<$wd> will do. See L</WORKING DIRECTORIES>.
+
+=head2 Offsets, lengths and data
+
+Offsets and lengths count octets. Files beyond 4 GiB work everywhere.
+
+Data scalars hold octets as well, and a string with a character above 255
+croaks.
+
+A scalar that a request reads into or writes from is in flight from the call
+until the callback begins. It is read-only during that time: an attempt to
+change it dies with C<Modification of a read-only value attempted>, and it
+cannot move or vanish, even if you drop all references to it. A cancelled
+request releases its scalar and leaves the content alone.
+
+=head2 Priorities
+
+Requests of higher priority execute first, and their results are handed out
+first. The range is -4 to 4, the default 0. L</aioreq_pri> sets the priority
+of the next request only.
+
+=head2 Names
+
+All C<aio_> requests but C<aio_busy>, and C<aioreq_pri> and C<aioreq_nice>,
+are exported by default. Most other functions can be imported by name or
+called with C<IO::AIO::> in front; constants are always written
+C<IO::AIO::O_RDONLY>. A constant or function that your system lacks is still
+defined: the constant is 0, and the function fails with C<ENOSYS>.
+
+=head1 REQUESTS
+
+Errors that the system call itself documents are not repeated here.
+
+=head2 Opening and closing
+
+=head3 aio_open
+
+    aio_open $pathname, $flags, $mode, $callback->($fh)
+
+Opens or creates a file; C<open(2)>. C<$flags> are constants such as
+C<IO::AIO::O_RDWR | IO::AIO::O_CREAT>, listed under L</Open flags>. C<$mode>
+has the permissions of a file that gets created, less the process's umask at
+the time of execution; give 0 otherwise. The callback gets a handle, or
+C<undef> after an error.
+
+The handle is an ordinary one: binary, buffered by perl, readable and writable
+as the flags say, and closed when the last reference to it goes away. It is
+close-on-exec if the flags have C<O_CLOEXEC> or the descriptor's number is
+above C<$^F>.
+
+=for example begin open
+
+    my $flags = IO::AIO::O_WRONLY | IO::AIO::O_CREAT | IO::AIO::O_APPEND;
+    aio_open "log.txt", $flags, 0666, sub {
+        my $fh = shift or die "log.txt: $!";
+        print $fh "started\n";
+        close $fh or die "log.txt: $!";
+    };
+
+=for example end
+
+=head3 aio_close
+
+    aio_close $fh, $callback->($status)
+
+Closes the file behind a handle; C<close(2)>. Use it where closing may take
+time or fail, on a network file system for instance. Locks are released. Data
+in perl's own buffer is not written: call C<< $fh->flush >> first.
+
+Perl would close the same number again when the handle goes away. So the
+number stays reserved, by the write end of a broken pipe, until perl closes
+the handle. Until then reading from it fails with C<EBADF>, and writing fails
+too.
+
+=head2 Reading and writing
+
+=head3 aio_read
+
+    aio_read $fh, $offset, $length, $data, $dataoffset, $callback->($bytes)
+
+=head3 aio_write
+
+    aio_write $fh, $offset, $length, $data, $dataoffset, $callback->($bytes)
+
+Transfers up to C<$length> octets between the file at C<$offset> and C<$data>
+at C<$dataoffset>; C<pread(2)> and C<pwrite(2)>. The callback gets the number
+of octets transferred, which may be less than asked for, 0 at the end of the
+file, or -1.
+
+=over 4
+
+=item $offset
+
+The position in the file. With C<undef> the handle's own position is used and
+moved (C<read(2)>, C<write(2)>). Other negative values give C<EINVAL>.
+
+=item $length
+
+For C<aio_write>, C<undef> stands for the rest of C<$data>, and more than the
+rest is cut to the rest.
+
+=item $dataoffset
+
+The position in C<$data>; negative values count from its end. A position
+outside the string croaks.
+
+=back
+
+After C<aio_read> the scalar is exactly C<$dataoffset> plus C<$bytes> octets
+long, or C<$dataoffset> after an error. It may be any scalar that can be
+assigned to, also an array element that does not exist yet. C<aio_write>
+writes the string as it was at the call.
+
+=for example begin readwrite
+
+    open my $fh, "+>", "numbers" or die $!;
+
+    aio_write $fh, 0, undef, "one two three", 0, sub {
+        $_[0] == 13 or die "write: $!";
+
+        my $word = "<>";
+        aio_read $fh, 4, 3, $word, 1, sub {     # over the ">"
+            $_[0] == 3 or die "read: $!";
+            print "$word>\n";
+        };
+    };
+
+=for example output
+
+prints
+
+    <two>
+
+=for example end
+
+=head3 aio_seek
+
+    aio_seek $fh, $offset, $whence, $callback->($position)
+
+Moves the handle's position; C<lseek(2)>. C<$whence> is one of C<SEEK_SET>,
+C<SEEK_CUR>, C<SEEK_END>, C<SEEK_DATA> or C<SEEK_HOLE>. The callback gets the
+new position, or -1. Perl's buffer is not told.
+
+=head3 aio_readahead
+
+    aio_readahead $fh, $offset, $length, $callback->($status)
+
+Brings a range of a file into the kernel's cache, so that reading it later
+does not wait; C<readahead(2)>. Reads and discards the range where the system
+has no such call. The callback gets 0 or -1.
+
+=head3 aio_sendfile
+
+    aio_sendfile $out_fh, $in_fh, $in_offset, $length, $callback->($bytes)
+
+Copies up to C<$length> octets of C<$in_fh>, from C<$in_offset> on, to the
+position of C<$out_fh>, which moves; the position of C<$in_fh> is neither used
+nor moved. C<sendfile(2)> where it can be used; other pairs of handles are
+served by reading and writing, so any two work.
+
+The callback gets the number of octets written, or -1. It may be less than
+C<$length>, so check. More may have been read than written: continue from
+C<$in_offset> plus the result. Requests to the same C<$out_fh> interfere with
+each other.
+
+If C<$out_fh> is a non-blocking socket, only the file side is waited for: a
+full socket ends the request early, or with C<EAGAIN>.
+
+=head2 Asking about files
+
+=head3 aio_stat
+
+    aio_stat $fh_or_path, $callback->($status)
+
+=head3 aio_lstat
+
+    aio_lstat $fh_or_path, $callback->($status)
+
+C<stat(2)>, C<lstat(2)> and C<fstat(2)>. The results are in C<_> while the
+callback runs, for C<stat _>, C<-s _> and the other file tests (C<-B> and
+C<-T> read the file and do not use C<_>). As in perl, C<lstat _> and C<-l _>
+need C<aio_lstat>. Without callback, C<_> is left alone.
+
+=for example begin stat
+
+    aio_stat "data.txt", sub {
+        $_[0] == 0 or die "data.txt: $!";
+        printf "%d bytes, mode %04o\n", -s _, (stat _)[2] & 07777;
+    };
+
+=for example end
+
+See L</STAT EXTENSIONS> for nanoseconds and for what C<statx> tells.
+
+=head3 aio_statvfs
+
+    aio_statvfs $fh_or_path, $callback->($hash)
+
+Tells about the file system that a file is on; C<statvfs(3)>. The callback
+gets a hash with the keys C<bsize>, C<frsize>, C<blocks>, C<bfree>, C<bavail>,
+C<files>, C<ffree>, C<favail>, C<fsid>, C<flag> and C<namemax>, or C<undef>.
+Sizes are counts of C<frsize> octets. C<flag> has bits from
+L</File system flags>.
+
+=for example begin statvfs
+
+    aio_statvfs ".", sub {
+        my $fs = shift or die "statvfs: $!";
+        printf "%.1f GB free\n", $fs->{bavail} * $fs->{frsize} / 1e9;
+    };
+
+=for example end
+
+=head3 aio_realpath
+
+    aio_realpath $pathname, $callback->($path)
+
+Makes a name absolute and free of symbolic links, C<.> and C<..>;
+C<realpath(3)>. Every part has to exist. The callback gets the name, or
+nothing.
+
+=head3 aio_readlink
+
+    aio_readlink $pathname, $callback->($text)
+
+Reads a symbolic link; C<readlink(2)>. The callback gets the text, however
+long, or nothing.
+
+=head3 aio_fiemap
+
+    aio_fiemap $fh, $start, $length, $flags, $count, $callback->($extents)
+
+Asks where the data of a file lies on disk; the C<FIEMAP> ioctl of Linux,
+C<ENOSYS> elsewhere. The range is C<$length> octets from C<$start> on, or with
+C<undef> the whole file. C<$flags> is 0 or C<FIEMAP_FLAG_SYNC> (write out
+first), C<FIEMAP_FLAG_XATTR> (map the attributes instead).
+
+C<$count> limits the number of extents; C<undef> means all of them. The
+callback gets an array of C<[$logical, $physical, $length, $flags]>, in
+octets, with bits from L</Extent flags>. If C<$count> is 0 it gets the number
+of extents instead. After an error it gets nothing; C<EBADR> means that the
+file system does not know one of the flags.
+
+=head2 Changing attributes
+
+=head3 aio_chmod
+
+    aio_chmod $fh_or_path, $mode, $callback->($status)
+
+Sets the permissions, such as C<0644>; C<chmod(2)>, C<fchmod(2)>.
+
+=head3 aio_chown
+
+    aio_chown $fh_or_path, $uid, $gid, $callback->($status)
+
+Sets owner and group by number; C<chown(2)>, C<fchown(2)>. C<undef> or -1
+leaves one as it is.
+
+=head3 aio_utime
+
+    aio_utime $fh_or_path, $atime, $mtime, $callback->($status)
+
+Sets the times of access and modification, in seconds since 1970, with
+fractions down to what the file system stores; C<utimensat(2)>,
+C<futimens(3)>. If both are C<undef>, they become now. A single C<undef>
+counts as 0.
+
+=head3 aio_truncate
+
+    aio_truncate $fh_or_path, $length, $callback->($status)
+
+Cuts or extends a file to C<$length> octets; C<truncate(2)>, C<ftruncate(2)>.
+
+=head3 aio_allocate
+
+    aio_allocate $fh, $mode, $offset, $length, $callback->($status)
+
+Reserves or releases disk space in a range; C<fallocate(2)>. C<$mode> is 0 to
+reserve, C<FALLOC_FL_KEEP_SIZE> to reserve beyond the end without growing the
+file, C<FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE> to give space back, or
+another combination from L</Allocation modes>. Nothing is emulated: what the
+file system cannot do fails, with C<EOPNOTSUPP> or C<ENOSYS>.
+
+=head3 aio_fcntl
+
+    aio_fcntl $fh, $command, $argument, $callback->($result)
+
+=head3 aio_ioctl
+
+    aio_ioctl $fh, $command, $argument, $callback->($result)
+
+C<fcntl(2)> and C<ioctl(2)>, for those commands that work on files, such as
+C<FS_IOC_GETFLAGS>, C<FICLONE> or C<FIFREEZE>. C<$argument> is a number or,
+for commands that fill in a structure, a scalar with the packed octets, which
+is extended where the command needs more room. The callback gets what the call
+returned, -1 for an error.
+
+Commands that wait for another process, C<F_SETLKW> for instance, occupy a
+worker until it comes. If all of them wait like that, nothing else executes.
+
+=for example begin ioctl needs FS_IOC_GETFLAGS
+
+    open my $fh, "<", "data.txt" or die $!;
+
+    my $flags = pack "L!", 0;
+    aio_ioctl $fh, IO::AIO::FS_IOC_GETFLAGS, $flags, sub {
+        $_[0] < 0 and return print "not kept here: $!\n";
+        print "immutable\n" if IO::AIO::FS_IMMUTABLE_FL & unpack "L", $flags;
+    };
+
+=for example end
+
+=head2 Directory entries
+
+=head3 aio_unlink
+
+    aio_unlink $pathname, $callback->($status)
+
+Removes a file, or any entry but a directory; C<unlink(2)>.
+
+=head3 aio_link
+
+    aio_link $old, $new, $callback->($status)
+
+Gives the file C<$old> the second name C<$new>; C<link(2)>.
+
+=head3 aio_symlink
+
+    aio_symlink $text, $new, $callback->($status)
+
+Makes the symbolic link C<$new> that leads to C<$text>; C<symlink(2)>.
+C<$text> is stored as it is: a relative one is relative to the directory of
+the link, and no working directory object applies to it.
+
+=head3 aio_rename
+
+    aio_rename $old, $new, $callback->($status)
+
+Renames or moves within a file system, replacing C<$new>; C<rename(2)>. See
+L</aio_move> for moves across file systems. C<[$wd, "."]> as C<$old> renames
+the directory itself.
+
+=head3 aio_rename2
+
+    aio_rename2 $old, $new[, $flags[, $callback->($status)]]
+
+C<renameat2(2)>. C<$flags> is 0, as in C<aio_rename>, C<RENAME_NOREPLACE>
+(fail with C<EEXIST> instead of replacing), C<RENAME_EXCHANGE> (swap the two)
+or C<RENAME_WHITEOUT>. Flags give C<ENOSYS> where the system has no such call.
+
+=head3 aio_mknod
+
+    aio_mknod $pathname, $mode, $dev, $callback->($status)
+
+Makes a FIFO, a device node, a socket or an empty file; C<mknod(2)>. C<$mode>
+is a type such as C<IO::AIO::S_IFIFO> with the permissions, and C<$dev> is 0
+or comes from L</IO::AIO::makedev>.
+
+=head2 Directories
+
+=head3 aio_mkdir
+
+    aio_mkdir $pathname, $mode, $callback->($status)
+
+Makes a directory; C<mkdir(2)>. The umask at the time of execution applies.
+
+=head3 aio_rmdir
+
+    aio_rmdir $pathname, $callback->($status)
+
+Removes an empty directory; C<rmdir(2)>. C<[$wd, "."]> removes the directory
+itself.
+
+=head3 aio_readdir
+
+    aio_readdir $pathname, $callback->($names)
+
+Reads a whole directory. The callback gets an array of the names, unsorted and
+without C<.> and C<..>, or C<undef>.
+
+=head3 aio_readdirx
+
+    aio_readdirx $pathname, $flags, $callback->($entries, $flags)
+
+Like C<aio_readdir>, with more to choose. C<$flags> is a combination of:
+
+=over 4
+
+=item IO::AIO::READDIR_DENTS
+
+Each entry is an array C<[$name, $type, $inode]> instead of a name. C<$type>
+is C<DT_REG>, C<DT_DIR>, C<DT_LNK> or another one of L</Entry types>; it is
+C<DT_UNKNOWN> on file systems that do not tell.
+
+=item IO::AIO::READDIR_DIRS_FIRST
+
+Directories come first. Where types are unknown, likely ones do: names without
+a dot, and shorter ones first.
+
+=item IO::AIO::READDIR_STAT_ORDER
+
+In the order in which C<stat> of all entries is fastest, by inode.
+
+=back
+
+The callback gets the flags as its second argument, with
+C<IO::AIO::READDIR_FOUND_UNKNOWN> added if the type of some entry is not
+known. Without it you can rely on all types.
+
+=for example begin readdirx
+
+    aio_readdirx "tree", IO::AIO::READDIR_DENTS, sub {
+        my ($entries) = @_;
+        $entries or die "tree: $!";
+        for (sort { $a->[0] cmp $b->[0] } @$entries) {
+            my ($name, $type, $inode) = @$_;
+            print $name, $type == IO::AIO::DT_DIR ? "/" : "", "\n";
+        }
+    };
+
+=for example output
+
+prints
+
+    a.txt
+    b.txt
+    sub/
+
+=for example end
+
+=head2 Whole files and trees
+
+The requests of this section do several things in a row. All but C<aio_slurp>
+are groups. Cancel one in the middle, and it stops there.
+
+=head3 aio_load
+
+    aio_load $pathname, $data, $callback->($bytes)
+
+Reads a whole file into C<$data>, which changes when the callback begins. The
+callback gets the length, or -1.
+
+=head3 aio_slurp
+
+    aio_slurp $pathname, $offset, $length, $data, $callback->($bytes)
+
+Opens a file, reads a part of it into C<$data> and closes it. A negative
+C<$offset> counts from the end of the file, and a C<$length> of 0 stands for
+the rest. The callback gets the number of octets, or -1. C<$data> changes when
+the callback begins.
+
+=for example begin slurp
+
+    my $last;
+    aio_slurp "data.txt", -5, 0, $last, sub {
+        $_[0] >= 0 or die "data.txt: $!";
+        print $last;
+    };
+
+=for example output
+
+prints
+
+    dog.
+
+=for example end
+
+=head3 aio_copy
+
+    aio_copy $source, $target, $callback->($status)
+
+Copies a file (not a directory: C<EISDIR>). The kernel copies where it can,
+sharing the blocks if the file system is able to, and holes stay holes. An
+existing target is overwritten.
+
+Nobody else can read the target while it is being filled: its mode is 0200
+until all data is there. Then it gets the source's times, permissions, owner
+and group. Errors of this last step do not count, since few may give files
+away.
+
+The bits for set-user-id and set-group-id are dropped if the owner or group
+could not be kept.
+
+If copying fails, the target is removed, and the callback gets -1 with the
+error that caused it. A target that could not be opened is left as it was, and
+so is a file that you try to copy onto itself (C<EINVAL>).
+
+=head3 aio_move
+
+    aio_move $source, $target, $callback->($status)
+
+Renames; if the target is on another file system, copies as C<aio_copy> does
+and then removes the source. Directories can only be renamed.
+
+=head3 aio_scandir
+
+    aio_scandir $pathname, $maxreq, $callback->($dirs, $nondirs)
+
+Reads a directory and sorts its entries into real directories and everything
+else, which includes symbolic links. The callback gets two arrays of names
+without directory, or nothing after an error. C<$maxreq> bounds the number of
+requests at a time, as far as there are several; 0 is a good value.
+
+Most file systems deliver types with the names, and nothing else is asked. For
+others the entries have to be looked at, likely directories first, and the
+directory's link count tells when all of them have been found. The count is
+not trusted where it cannot be right.
+
+=for example begin walk
+
+    # print all directories below a place
+    my $walk;
+    $walk = sub {
+        my ($dir) = @_;
+        aio_scandir $dir, 0, sub {
+            my ($dirs, $nondirs) = @_;
+            $dirs or return warn "$dir: $!\n";
+            printf "%s: %d files\n", $dir, scalar @$nondirs;
+            $walk->("$dir/$_") for sort @$dirs;
+        };
+    };
+    $walk->("tree");
+    IO::AIO::flush;
+
+=for example output
+
+prints
+
+    tree: 2 files
+    tree/sub: 1 files
+
+=for example end
+
+=head3 aio_rmtree
+
+    aio_rmtree $pathname, $callback->($status)
+
+Removes a directory with all that is in it. Symbolic links inside are removed,
+not followed, also if somebody swaps a directory for a link meanwhile. It goes
+on after an error and removes what it can. The callback gets the result of the
+last step, removing the directory itself: C<ENOTEMPTY> if something is left. A
+file or a link instead of a directory gives C<ENOTDIR>.
+
+=head2 Writing to disk
+
+=head3 aio_sync
+
+    aio_sync $callback->($status)
+
+Writes all file systems' unwritten data to disk; C<sync(2)>. Always 0.
+
+=head3 aio_syncfs
+
+    aio_syncfs $fh, $callback->($status)
+
+The same for the file system that C<$fh> is on; C<syncfs(2)>. Where that is
+missing, C<sync> is called, and the result is -1 with C<ENOSYS> nevertheless.
+
+=head3 aio_fsync
+
+    aio_fsync $fh, $callback->($status)
+
+Writes a file's data and attributes to disk; C<fsync(2)>.
+
+=head3 aio_fdatasync
+
+    aio_fdatasync $fh, $callback->($status)
+
+The data, and only those attributes that are needed to find it;
+C<fdatasync(2)>, or C<fsync> where that is missing.
+
+=head3 aio_sync_file_range
+
+    aio_sync_file_range $fh, $offset, $length, $flags, $callback->($status)
+
+Starts or awaits writing out a range of data; C<sync_file_range(2)>. C<$flags>
+combines C<SYNC_FILE_RANGE_WAIT_BEFORE>, C<SYNC_FILE_RANGE_WRITE> and
+C<SYNC_FILE_RANGE_WAIT_AFTER>. Attributes are not written, so it is no
+replacement for C<aio_fdatasync>, which takes its place where the system has
+no such call.
+
+=head3 aio_pathsync
+
+    aio_pathsync $pathname, $callback->($status)
+
+Opens what is there, syncs it and closes it. Meant for directories: it makes
+sure that a new name or a rename survives a power failure.
+
+=for example begin replace
+
+    # replace a file so that there is always a whole one, old or new
+    sub replace {
+        my ($dir, $name, $content, $done) = @_;
+        my $flags = IO::AIO::O_WRONLY | IO::AIO::O_CREAT | IO::AIO::O_TRUNC;
+        my $fail = sub { $done->("$_[0]: $!") };
+
+        aio_open "$dir/.$name.new", $flags, 0666, sub {
+            my $fh = shift or return $fail->("open");
+            aio_write $fh, 0, undef, $content, 0, sub {
+                $_[0] == length $content or return $fail->("write");
+                aio_fsync $fh, sub {
+                    $_[0] and return $fail->("fsync");
+                    aio_rename "$dir/.$name.new", "$dir/$name", sub {
+                        $_[0] and return $fail->("rename");
+                        aio_pathsync $dir, sub { $done->($_[0] ? "pathsync: $!" : "") };
+                    };
+                };
+            };
+        };
+    }
+
+    replace(".", "data.txt", "new content\n", sub { print $_[0] || "replaced", "\n" });
+
+=for example output
+
+prints
+
+    replaced
+
+=for example end
+
+=head2 Memory
+
+These work on scalars mapped by L</IO::AIO::mmap>, and some on any string. The
+range is C<$length> octets from C<$offset> on, extended to whole pages.
+C<$offset> defaults to 0 and counts from the end if negative; C<$length>
+defaults to the rest, which C<undef> stands for as well. To give a callback,
+give all arguments before it.
+
+=head3 aio_msync
+
+    aio_msync $scalar[, $offset[, $length[, $flags[, $callback->($status)]]]]
+
+Writes changed pages to their file; C<msync(2)>. C<$flags> is
+C<IO::AIO::MS_SYNC> (the default) or C<IO::AIO::MS_ASYNC>, perhaps with
+C<IO::AIO::MS_INVALIDATE>.
+
+=head3 aio_mtouch
+
+    aio_mtouch $scalar[, $offset[, $length[, $flags[, $callback->($status)]]]]
+
+Reads one octet of each page, which brings all of them into memory. With
+C<IO::AIO::MT_MODIFY> as C<$flags> it also writes the octet back, which makes
+the page dirty and, in a private mapping, your own.
+
+=head3 aio_mlock
+
+    aio_mlock $scalar[, $offset[, $length[, $callback->($status)]]]
+
+Reads all pages in and keeps them there; C<mlock(2)>. Undone by
+L</IO::AIO::munlock>, or when the scalar is unmapped.
+
+=for example begin mlock
+
+    open my $fh, "<", "data.txt" or die $!;
+    my $data;
+    IO::AIO::mmap $data, 40, IO::AIO::PROT_READ, IO::AIO::MAP_PRIVATE, $fh
+        or die "mmap: $!";
+
+    aio_mlock $data, 0, undef, sub {
+        print $_[0] ? "not locked: $!\n" : "in memory\n";
+    };
+
+=for example end
+
+=head3 aio_mlockall
+
+    aio_mlockall $flags, $callback->($status)
+
+Does so for the whole process; C<mlockall(2)>. C<$flags> combines
+C<IO::AIO::MCL_CURRENT>, C<IO::AIO::MCL_FUTURE> and C<IO::AIO::MCL_ONFAULT>.
+Undone by L</IO::AIO::munlockall>.
+
+=head2 Groups and helpers
+
+=head3 aio_group
+
+    aio_group $callback->(@result)
+
+Makes a request that contains other requests and is done when they are. See
+L</GROUPS>.
+
+=head3 aio_nop
+
+    aio_nop $callback->()
+
+Does nothing, but takes the same way as every other request. Useful in tests,
+to measure latency, and to have a callback run in its turn.
+
+=head3 IO::AIO::aio_busy
+
+    IO::AIO::aio_busy $seconds, $callback->()
+
+Makes a worker sleep for so long (fractions count). For tests and benchmarks;
+a timer of your event loop is a better way to wait.
+
+=head3 aioreq_pri
+
+    $previous = aioreq_pri [$priority]
+
+Returns the priority that the next request will have. With an argument, sets
+it as well, limited to -4 ... 4. It applies to one request, after which it is
+0 again. A group hands its priority to nobody, but the parts of L</aio_copy>
+and its like have the priority of the whole.
+
+=for example begin priority
+
+    aioreq_pri(-2);
+    aio_load "data.txt", my $index, sub { print "when there is nothing better to do\n" };
+
+    aioreq_pri(4);
+    aio_load "data.txt", my $answer, sub { print "before all others\n" };
+
+=for example end
+
+=head3 aioreq_nice
+
+    aioreq_nice [$decrement]
+
+Lowers the priority of the next request by so much; repeated calls add up.
+
+=head1 WORKING DIRECTORIES
+
+=head3 aio_wd
+
+    aio_wd $pathname, $callback->($wd)
+
+A process has one current directory, and any part of it may call C<chdir>. An
+IO::AIO::WD object is a directory of your own that relative names can start
+from. C<aio_wd> makes one out of a path name; search permission for the
+directory is all it takes. The callback gets the object, or C<undef>.
+
+Wherever a path name is expected you can write C<[$wd, $pathname]>, or C<$wd>
+for the directory itself, in composite requests as well. An absolute
+C<$pathname> stays what it is. The object refers to the directory, not to its
+name: it goes on working when the directory is renamed. It is closed when the
+last reference is gone. Looking up short names from there is also faster than
+walking a long path each time.
+
+=for example begin wd
+
+    aio_wd "tree", sub {
+        my ($wd) = @_;
+        for my $name ("a.txt", "missing.txt") {
+            aio_stat [$wd, $name], sub {
+                print "$name: ", $_[0] ? "$!\n" : "there\n";
+            };
+        }
+    };
+
+=for example end
+
+There is no need to check for errors in between: C<[undef, $pathname]> fails
+with C<ENOENT> in every request.
+
+The name of the directory comes from C<aio_realpath $wd>.
+
+=head3 IO::AIO::CWD
+
+The process's current directory at the time of execution.
+C<[IO::AIO::CWD, $name]> is the same as C<$name>.
+
+=head3 IO::AIO::INVALID_WD
+
+An object for which every request fails with C<ENOENT>, like C<undef>.
+
+=head1 REQUEST OBJECTS
+
+Called in other than void context, every request returns an object of the
+class IO::AIO::REQ. It is a hash that the module does not look into, so you
+may keep things in it. The request does not need the object: drop it whenever
+you like.
+
+=head3 $req->cancel
+
+    $req->cancel
+
+Makes the request go away. If it has not begun to execute, it never will. If
+it executes, it goes on to its end, since a system call cannot be taken back.
+In both cases the callback is not called. The request counts as outstanding
+until the next poll. A cancelled C<aio_open> or C<aio_wd> closes what it
+opened.
+
+=for example begin cancel
+
+    my $req = aio_load "data.txt", my $data, sub { print "not to be seen\n" };
+    $req->cancel;
+    IO::AIO::flush;
+    print "done\n";
+
+=for example output
+
+prints
+
+    done
+
+=for example end
+
+=head3 $req->cb
+
+    $old = $req->cb([$callback])
+
+Returns the callback. With an argument, sets it too; C<undef> removes it.
+
+On a request that is done, C<cancel> and setting a callback have no effect,
+and C<cb> returns C<undef>. Callbacks and data are freed when a request is
+done even if its object lives on.
+
+=head1 GROUPS
+
+    $grp = aio_group $callback->(@result)
+
+A group is a request that contains others. It is done, and its callback
+called, when all members are done. Groups can be members of groups, can be
+cancelled (which cancels all members, at any depth, and calls nobody), and are
+objects of the class IO::AIO::GRP, which inherits from IO::AIO::REQ.
+
+=for example begin group
+
+    my $grp = aio_group sub {
+        my ($bytes) = @_;
+        print "$bytes bytes in all\n";
+    };
+
+    my $bytes = 0;
+    for my $file (glob "tree/*.txt") {
+        $grp->add(aio_stat $file, sub {
+            $_[0] == 0 and $bytes += -s _;
+            $grp->result($bytes);
+        });
+    }
+
+=for example end
+
+A group without members is done at the next poll. So there is time to add
+members until control returns to the event loop, and after that for as long as
+the callback of some member runs: those may add further members. A group's own
+callback may not, and a group that is done takes none.
+
+=head3 $grp->add
+
+    @requests = $grp->add(@requests)
+
+Adds requests, and returns them. A request that is done already, or that is in
+a group already, changes nothing. To make a group a member of itself, at
+whatever depth, croaks.
+
+=head3 $grp->result
+
+    $grp->result(@values)
+
+Sets what the group's callback will get, nothing by default, and its C<$!> to
+the present value of C<$!>.
+
+=head3 $grp->errno
+
+    $grp->errno([$errno])
+
+Sets only the value that C<$!> will have in the group's callback: the number
+given or the present C<$!>. The default is 0. The later call of C<result> and
+C<errno> counts.
+
+=head3 $grp->cancel_subs
+
+    $grp->cancel_subs
+
+Cancels all members and removes the feeder. The group itself ends as usual,
+with its callback. The thing to call when the first of many answers is enough.
+
+=head3 $grp->feed
+
+    $grp->feed($callback->($grp))
+
+Sets a function that adds members when there is room for more. It is called at
+once, and then whenever the group has fewer members than its limit. A feeder
+that adds nothing is finished and removed; C<undef> removes it as well. If it
+dies, there is a warning, and the group ends with the members it has.
+
+A million requests can be queued at once, but they take memory, and every
+later request of the same priority has to wait behind them. A feeder makes
+them as they are needed:
+
+=for example begin feed
+
+    my @files = map "file$_", 1 .. 1000;
+    my $missing = 0;
+
+    my $grp = aio_group sub { print "$missing missing\n" };
+    $grp->limit(16);
+    $grp->feed(sub {
+        my $file = shift @files or return;
+        $grp->add(aio_stat $file, sub { $_[0] and $missing++ });
+    });
+
+=for example output
+
+prints
+
+    1000 missing
+
+=for example end
+
+=head3 $grp->limit
+
+    $grp->limit($number)
+
+Sets the number of members below which the feeder is called. 0 pauses feeding.
+It is 0 at first, and setting a feeder turns 0 into 2.
+
+The methods C<add>, C<result>, C<errno>, C<feed> and C<limit> croak when the
+group is done.
+
+=head1 GETTING RESULTS
+
+=head3 IO::AIO::poll_fileno
+
+    $fd = IO::AIO::poll_fileno
+
+The number of the descriptor that is readable while results wait to be handed
+out. Have your event loop watch it for reading and call C<poll_cb> then. Do
+nothing else with it. The number stays the same for the life of the process,
+and in a forked child, where it stands for another descriptor (L</Fork>).
+
+=head3 IO::AIO::poll_cb
+
+    $left = IO::AIO::poll_cb
+
+Calls the callbacks of requests that are done, and returns without waiting for
+others. Arguments are ignored, so C<\&IO::AIO::poll_cb> fits every event loop.
+The result is 0 if no results are left, and -1 if it returned early because of
+L</IO::AIO::max_poll_reqs> or L</IO::AIO::max_poll_time>. In that case the
+descriptor is still readable, and your loop will call it again.
+
+It costs next to nothing when there is nothing to do, so a loop that submits a
+lot may call it each time round. It may also be called from callbacks, to any
+depth.
+
+=head3 IO::AIO::poll_wait
+
+    IO::AIO::poll_wait
+
+Waits until a result can be handed out. Returns at once if there is one, or if
+nothing is outstanding. Signal handlers run meanwhile.
+
+=head3 IO::AIO::poll
+
+    $handled = IO::AIO::poll
+
+C<poll_wait>, then C<poll_cb>. Returns the number of requests that were
+handled.
+
+=head3 IO::AIO::flush
+
+    IO::AIO::flush
+
+Polls until nothing is outstanding. It makes a synchronous call of every
+request:
+
+=for example begin flush
+
+    my ($dirs, $files);
+    aio_scandir "tree", 0, sub { ($dirs, $files) = @_ };
+    IO::AIO::flush;
+    print "@$dirs\n";
+
+=for example output
+
+prints
+
+    sub
+
+=for example end
+
+Happens by itself when the program ends.
+
+=head3 IO::AIO::max_poll_reqs
+
+    IO::AIO::max_poll_reqs $number
+
+=head3 IO::AIO::max_poll_time
+
+    IO::AIO::max_poll_time $seconds
+
+Limit what one C<poll_cb> does, so that other things of your event loop get
+their turn: it returns after so many requests, or when so much time has
+passed. The time is looked at between callbacks. 0, the default, means no
+limit. 0.01 to 0.1 seconds are good values for programs that somebody is
+looking at.
+
+=head3 IO::AIO::max_outstanding
+
+    IO::AIO::max_outstanding $number
+
+Makes the poll functions wait while more than so many requests are
+outstanding. There is practically no limit by default. For scripts without
+event loop: it bounds memory, at the price of waiting. In programs that must
+not wait use a group with a feeder.
+
+=for example begin max_outstanding
+
+    IO::AIO::max_outstanding 32;
+
+    my $size = 0;
+    for my $file (glob "tree/* tree/*/*") {
+        aio_lstat $file, sub { $size += -s _ unless $_[0] };
+        IO::AIO::poll_cb;
+    }
+    IO::AIO::flush;
+
+=for example end
+
+=head2 Callbacks that die
+
+If a callback dies, the poll function that called it dies with the same
+exception. Results that were not handed out stay where they are, the
+descriptor stays readable, and the next poll goes on with them. Nothing is
+lost but the rest of that callback. C<$@> of the caller is not touched
+otherwise.
+
+A callback may call C<exit>; what is still outstanding is then flushed as at
+any other end of the program.
+
+=head1 EVENT LOOPS
+
+All of them work by the same two things: the number L</IO::AIO::poll_fileno>,
+watched for reading, and L</IO::AIO::poll_cb>, called when it is readable.
+Anything that can watch a descriptor will do. The watcher alone keeps most
+loops running, so end them yourself, as the examples do. Loops that want a
+handle get a duplicate of the descriptor, because perl closes a descriptor
+together with its handle.
+
+=head2 EV
+
+=for example begin ev needs EV
+
+    use EV;
+
+    my $watcher = EV::io IO::AIO::poll_fileno, EV::READ, \&IO::AIO::poll_cb;
+
+    aio_stat "data.txt", sub { print "size ", -s _, "\n"; EV::break };
+    EV::run;
+
+=for example end
+
+=head2 AnyEvent
+
+AnyEvent::AIO does all that is needed, whatever loop is behind AnyEvent:
+
+=for example begin anyevent-aio needs AnyEvent::AIO
+
+    use AnyEvent;
+    use AnyEvent::AIO;
+
+    my $done = AnyEvent->condvar;
+    aio_stat "data.txt", sub { $done->send(-s _) };
+    print "size ", $done->recv, "\n";
+
+=for example end
+
+By hand:
+
+=for example begin anyevent needs AnyEvent
+
+    use AnyEvent;
+
+    my $watcher = AnyEvent->io(
+        fh => IO::AIO::poll_fileno, poll => "r", cb => \&IO::AIO::poll_cb,
+    );
+
+    my $done = AnyEvent->condvar;
+    aio_stat "data.txt", sub { $done->send(-s _) };
+    print "size ", $done->recv, "\n";
+
+=for example end
+
+=head2 Coro
+
+L<Coro::AIO> comes with this module. Its functions take no callback; they put
+the coro to sleep and return what the callback would get.
+
+=for example begin coro needs Coro::AIO
+
+    use Coro;
+    use Coro::AIO;
+
+    my $coro = async {
+        my $fh = aio_open "data.txt", IO::AIO::O_RDONLY, 0 or die "data.txt: $!";
+        my $data;
+        aio_read $fh, 0, -s $fh, $data, 0;
+        print length $data, " bytes\n";
+    };
+    $coro->join;
+
+=for example end
+
+=head2 Event
+
+=for example begin event needs Event
+
+    use Event;
+
+    my $watcher = Event->io(
+        cb => \&IO::AIO::poll_cb, poll => "r", fd => IO::AIO::poll_fileno,
+    );
+
+    aio_stat "data.txt", sub { print "size ", -s _, "\n"; Event::unloop };
+    Event::loop;
+
+=for example end
+
+=head2 Glib, Gtk
+
+A Glib watcher is removed when it returns false:
+
+=for example begin glib needs Glib
+
+    use Glib;
+
+    my $loop = Glib::MainLoop->new;
+    Glib::IO->add_watch(IO::AIO::poll_fileno, "in", sub { IO::AIO::poll_cb; 1 });
+
+    aio_stat "data.txt", sub { print "size ", -s _, "\n"; $loop->quit };
+    $loop->run;
+
+=for example end
+
+=head2 IO::Async
+
+=for example begin io-async needs IO::Async::Loop
+
+    use IO::Async::Loop;
+
+    my $loop = IO::Async::Loop->new;
+    open my $results, "<&", IO::AIO::poll_fileno or die $!;
+    $loop->watch_io(handle => $results, on_read_ready => \&IO::AIO::poll_cb);
+
+    aio_stat "data.txt", sub { print "size ", -s _, "\n"; $loop->stop };
+    $loop->run;
+
+=for example end
+
+=head2 Mojo::IOLoop
+
+=for example begin mojo needs Mojo::IOLoop
+
+    use Mojo::IOLoop;
+
+    open my $results, "<&", IO::AIO::poll_fileno or die $!;
+    my $reactor = Mojo::IOLoop->singleton->reactor;
+    $reactor->io($results => \&IO::AIO::poll_cb)->watch($results, 1, 0);
+
+    aio_stat "data.txt", sub { print "size ", -s _, "\n"; Mojo::IOLoop->stop };
+    Mojo::IOLoop->start;
+
+=for example end
+
+=head2 POE
+
+=for example begin poe needs POE
+
+    use POE;
+
+    open my $results, "<&", IO::AIO::poll_fileno or die $!;
+    POE::Session->create(inline_states => {
+        _start => sub {
+            $_[KERNEL]->select_read($results, "results");
+            aio_stat "data.txt", sub {
+                print "size ", -s _, "\n";
+                $poe_kernel->select_read($results);
+            };
+        },
+        results => sub { IO::AIO::poll_cb },
+    });
+    POE::Kernel->run;
+
+=for example end
+
+=head2 Tk
+
+=for example begin tk needs Tk $DISPLAY
+
+    use Tk;
+
+    my $window = MainWindow->new;
+    open my $results, "<&", IO::AIO::poll_fileno or die $!;
+    $window->fileevent($results, readable => \&IO::AIO::poll_cb);
+
+    aio_stat "data.txt", sub { print "size ", -s _, "\n"; $window->destroy };
+    MainLoop;
+
+=for example end
+
+=head2 Futures, async and await
+
+L<Future> needs one small function, and async/await follow:
+
+=for example begin await needs Future::AsyncAwait
+
+    use Future;
+    use Future::AsyncAwait;
+
+    # aio(\&aio_stat, $path) is a future of what the callback would get
+    sub aio {
+        my ($request, @arguments) = @_;
+        my $future = Future->new;
+        my $req = &$request(@arguments, sub { $future->done(@_) });
+        $future->on_cancel(sub { $req->cancel });
+        return $future;
+    }
+
+    async sub first_line {
+        my ($path) = @_;
+        my $fh = await aio(\&aio_open, $path, IO::AIO::O_RDONLY, 0) or die "$path: $!";
+        my $data = "";
+        await aio(sub { &aio_read(@_[0 .. 2], $data, 0, $_[3]) }, $fh, 0, 4096);
+        return $data =~ /(.*)/;
+    }
+
+    my $line = first_line("data.txt");
+    IO::AIO::poll until $line->is_ready;    # or your event loop
+    print $line->get, "\n";
+
+=for example end
+
+Note C<$!>: it is set while the callback runs, and code after C<await> runs
+within it here. Copy it if you keep it longer.
+
+=head2 No loop at all
+
+C<select> or C<poll(2)> on the descriptor, with whatever else your program
+waits for:
+
+=for example begin select
+
+    use IO::Select;
+
+    open my $results, "<&", IO::AIO::poll_fileno or die $!;
+    my $select = IO::Select->new($results);
+
+    my $data;
+    aio_load "data.txt", $data, sub { print length $data, " bytes\n" };
+
+    while (IO::AIO::nreqs) {
+        for my $fh ($select->can_read) {
+            IO::AIO::poll_cb if $fh == $results;
+        }
+    }
+
+=for example end
+
+=head2 For authors of adapters
+
+=head3 IO::AIO::_on_next_submit
+
+    IO::AIO::_on_next_submit $code
+
+Has the code reference called once, when the next request is submitted.
+AnyEvent::AIO starts its watcher by this, so that the watcher exists only when
+there is something to wait for. C<undef> takes it back.
+
+=head1 WORKER THREADS
+
+Worker threads start when there is work for them, and stop when there is none
+for a while. One is started only if a request is queued and no other is free.
+All signals are blocked in them, so signal handlers run where they always did.
+
+=head3 IO::AIO::min_parallel
+
+    IO::AIO::min_parallel $threads
+
+Raises the number of workers that may work at a time, which is 8 at first, to
+at least this. Raises the bound of L</IO::AIO::max_parallel> as well if that
+is lower.
+
+More is good for disks and network file systems that serve many requests at a
+time; 4 to 32 suit most. More threads than that mostly take turns at the same
+locks in the kernel.
+
+=head3 IO::AIO::max_parallel
+
+    IO::AIO::max_parallel $threads
+
+Sets a bound to that number, and to what the ring does at a time; there is
+none at first. Waits for surplus workers to finish what they do. With 0,
+requests are queued and not executed until one of the two functions sets a
+number again. With 1, requests of the same priority execute in the order in
+which they were submitted.
+
+=head3 IO::AIO::max_idle
+
+    IO::AIO::max_idle $threads
+
+The number of workers that may stay around without work, 4 at first. Others
+end after L</IO::AIO::idle_timeout>.
+
+=head3 IO::AIO::idle_timeout
+
+    IO::AIO::idle_timeout $seconds
+
+The time that a worker waits for work before it may end, 10 at first.
+
+=head1 ENGINES
+
+=head3 IO::AIO::engine
+
+    ($name, $reason) = IO::AIO::engine [$name]
+
+Requests can be executed in three ways:
+
+=over 4
+
+=item pool
+
+The default. Worker threads, and inline attempts for what is in the kernel's
+cache.
+
+=item uring
+
+Linux's io_uring for those requests that gain by it, direct I/O above all, and
+the pool for all others. Has to be asked for, because some sandboxes kill a
+program that tries. Needs a module built with liburing.
+
+=item sync
+
+The request executes before the call returns; only its callback waits for the
+poll. For debugging, and for comparison.
+
+=back
+
+The results are the same. C<IO_AIO_ENGINE=uring> in the environment chooses
+for a program, and C<IO::AIO::engine "uring"> for requests submitted from now
+on. An unknown name croaks; in the environment it is ignored.
+
+The function returns the name of the engine that is active, and in list
+context also a reason if that is not the one that was asked for, or C<"">. A
+ring that cannot be had is no error: the pool takes its place.
+
+=for example begin engine
+
+    my ($name, $reason) = IO::AIO::engine "uring";
+    print "engine $name", length $reason ? " ($reason)" : "", "\n";
+
+    # engine uring
+    # engine pool (uring: io_uring_setup: Operation not permitted)
+
+=for example end
+
+=head1 STATISTICS
+
+=head3 IO::AIO::nreqs
+
+    $number = IO::AIO::nreqs
+
+Requests that are outstanding: submitted, and their callbacks not yet called.
+A group counts as one, beside its members.
+
+=head3 IO::AIO::nready
+
+    $number = IO::AIO::nready
+
+Requests that wait to be executed.
+
+=head3 IO::AIO::npending
+
+    $number = IO::AIO::npending
+
+Requests that have been executed and wait to be polled.
+
+=head3 IO::AIO::nthreads
+
+    $number = IO::AIO::nthreads
+
+Worker threads that exist.
+
+=head1 FORK, THREADS AND THE END
+
+=head2 Fork
+
+C<fork>, C<system>, backticks and C<exec> work at any time, with requests
+outstanding or not. Nothing needs to be called for it.
+
+The parent goes on as if nothing had happened, and all its requests are
+executed once, in the parent. The child starts as if it had never used the
+module: nothing outstanding, no threads, and settings such as C<max_poll_reqs>
+as they were. It can submit requests right away. Event loops remember
+descriptors, so a child that goes on with its parent's loop tells the loop of
+the fork, as it would anyway (C<< EV::default_loop->loop_fork >> for EV, say).
+Working directory objects, handles and mapped scalars of the parent are good
+in the child.
+
+=for example begin fork
+
+    my $data;
+    aio_load "data.txt", $data, sub { print "parent: ", length $data, " bytes\n" };
+
+    my $pid = fork // die "fork: $!";
+    if (!$pid) {
+        print "child: ", IO::AIO::nreqs, " outstanding\n";
+        exit;
+    }
+    waitpid $pid, 0;
+    IO::AIO::flush;
+
+=for example end
+
+=head3 IO::AIO::reinit
+
+    IO::AIO::reinit
+
+Drops everything that is outstanding, without callbacks, and starts afresh.
+Not needed after a fork any more, and harmless there. Requests that are being
+executed go on in their threads, but nobody waits for them: a program that
+must end while a network file system hangs calls it before C<exit>.
+
+=head2 Perl threads
+
+Every interpreter has queues and workers of its own: poll where you submitted.
+Copies of request and group objects in a new thread refer to nothing; working
+directory objects can be used there.
+
+=head2 The end of the program
+
+When the program ends, by C<exit>, by running off its end or by C<die>, what
+is outstanding is finished first, callbacks included. The exit status stays
+what it was. A program that has called C<reinit> or C<max_parallel 0> ends at
+once, and so does one that is killed, calls C<POSIX::_exit> or C<exec>, and a
+forked child does not wait for requests of its parent.
+
+=head1 STAT EXTENSIONS
+
+=head2 Times of the last stat
+
+Perl's C<stat> and C<aio_stat> know the times to the nanosecond, but perl's
+functions return whole seconds. The functions of this section return the rest.
+They are about the most recent C<stat>, C<lstat> or file test, perl's own or
+that of an L</aio_stat> whose callback runs, provided it succeeded. Where the
+system does not know something, it is 0.
+
+=for example begin st_mtimensec
+
+    aio_stat "data.txt", sub {
+        $_[0] == 0 or die "data.txt: $!";
+        printf "modified at %d.%09d\n", (stat _)[9], IO::AIO::st_mtimensec;
+    };
+
+=for example end
+
+=head3 IO::AIO::st_atime
+
+    $seconds = IO::AIO::st_atime
+
+=head3 IO::AIO::st_mtime
+
+    $seconds = IO::AIO::st_mtime
+
+=head3 IO::AIO::st_ctime
+
+    $seconds = IO::AIO::st_ctime
+
+=head3 IO::AIO::st_btime
+
+    $seconds = IO::AIO::st_btime
+
+Times of the last access, modification and change, and of the file's birth
+(not on Linux: see C<stx_btime> below), in seconds with a fraction. Perl's
+numbers are good for about a microsecond here; the functions below are exact.
+
+=head3 IO::AIO::st_xtime
+
+    ($atime, $mtime, $ctime, $btime) = IO::AIO::st_xtime
+
+All four of them. There may be more in later versions.
+
+=head3 IO::AIO::st_atimensec
+
+    $nanoseconds = IO::AIO::st_atimensec
+
+=head3 IO::AIO::st_mtimensec
+
+    $nanoseconds = IO::AIO::st_mtimensec
+
+=head3 IO::AIO::st_ctimensec
+
+    $nanoseconds = IO::AIO::st_ctimensec
+
+=head3 IO::AIO::st_btimensec
+
+    $nanoseconds = IO::AIO::st_btimensec
+
+Only the fraction, as a whole number from 0 to 999,999,999. Take the seconds
+from C<stat _>, because the integer part of C<st_mtime> may be rounded up.
+
+=head3 IO::AIO::st_xtimensec
+
+    ($atime, $mtime, $ctime, $btime) = IO::AIO::st_xtimensec
+
+All four fractions.
+
+=head3 IO::AIO::st_btimesec
+
+    $seconds = IO::AIO::st_btimesec
+
+The whole seconds of the time of birth, which C<stat> does not return.
+
+=head3 IO::AIO::st_gen
+
+    $number = IO::AIO::st_gen
+
+The generation number of the file, which some BSDs show to root; 0 elsewhere.
+
+=head2 Statx
+
+=head3 IO::AIO::statx
+
+    $status = IO::AIO::statx $pathname, $flags, $mask
+
+Asks more than C<stat> does; C<statx(2)>. Synchronous. C<$pathname> is a path
+name (no handle). C<$flags> combines constants such as C<AT_SYMLINK_NOFOLLOW>,
+C<AT_STATX_DONT_SYNC> or C<AT_EMPTY_PATH> (with the name C<"">, for the
+directory itself); C<$mask> says what you want to know, C<STATX_BASIC_STATS>
+or C<STATX_ALL> or single bits of L</Statx bits>. Returns 0, or -1 after an
+error.
+
+=head3 IO::AIO::stx_...
+
+    $value = IO::AIO::stx_...
+
+The results of the last C<statx> that succeeded; C<_> and the functions above
+know nothing of it. Before the first one they are 0. Look at C<stx_mask> for
+what the file system filled in.
+
+    stx_mask                      which of these are valid, STATX_...
+    stx_attributes                STATX_ATTR_... that the file has
+    stx_attributes_mask           those that the file system knows
+    stx_mode                      type and permissions
+    stx_nlink stx_uid stx_gid stx_ino
+    stx_size                      octets
+    stx_blocks                    units of 512 octets on disk
+    stx_blksize                   good size for reading and writing
+    stx_atime stx_mtime stx_ctime stx_btime
+                                  seconds with a fraction
+    stx_atimesec stx_mtimesec stx_ctimesec stx_btimesec
+                                  whole seconds
+    stx_atimensec stx_mtimensec stx_ctimensec stx_btimensec
+                                  nanoseconds beyond
+    stx_dev_major stx_dev_minor   the device that the file is on
+    stx_rdev_major stx_rdev_minor the device that it is
+
+=for example begin statx needs STATX_BTIME
+
+    IO::AIO::statx "data.txt", 0, IO::AIO::STATX_BTIME and die "statx: $!";
+
+    if (IO::AIO::stx_mask & IO::AIO::STATX_BTIME) {
+        print "born ", scalar localtime IO::AIO::stx_btimesec, "\n";
+    } else {
+        print "this file system does not keep the time of birth\n";
+    }
+
+=for example end
+
+=head2 Device numbers
+
+=head3 IO::AIO::major
+
+    $major = IO::AIO::major $dev
+
+=head3 IO::AIO::minor
+
+    $minor = IO::AIO::minor $dev
+
+=head3 IO::AIO::makedev
+
+    $dev = IO::AIO::makedev $major, $minor
+
+Take the device numbers of C<stat> apart and put them together; C<makedev(3)>.
+
+=head1 OTHER FUNCTIONS
+
+Synchronous, and on most systems too fast to matter. Unless an entry says
+otherwise they return -1, C<undef> or nothing after an error and set C<$!>.
+What the system lacks gives C<ENOSYS>.
+
+=head2 Mapped memory
+
+=head3 IO::AIO::mmap
+
+    $true = IO::AIO::mmap $scalar, $length, $prot, $flags[, $fh[, $offset]]
+
+Makes C<$scalar> a window on C<$length> octets of a file, from C<$offset> on;
+C<mmap(2)>. C<$prot> combines C<PROT_READ>, C<PROT_WRITE> and C<PROT_EXEC>, or
+is C<PROT_NONE>. C<$flags> has C<MAP_SHARED> (changes go to the file) or
+C<MAP_PRIVATE> (changes stay here), perhaps with more from L</Memory mapping>.
+C<$offset> is a multiple of C<IO::AIO::PAGESIZE> and 0 by default. Without
+C<$fh>, or with C<undef>, C<MAP_ANONYMOUS> maps memory without a file.
+C<$length> must be above 0. C<PROT_WRITE> includes C<PROT_READ>, and where the
+memory is, is not for C<MAP_FIXED> to say. Reading beyond the end of the file
+gives a bus error, so ask C<-s $fh> first.
+
+The scalar acts like a string of fixed length: it can be copied, matched and
+printed, and changed in place with C<substr> and C<vec>. What would change its
+length or move it croaks, and so does any change without C<PROT_WRITE>.
+Without C<PROT_READ> it looks empty. It is unmapped by C<undef $scalar>, by
+L</IO::AIO::munmap>, by another mapping, or when it goes away. What it
+contained before is lost.
+
+=for example begin mmap
+
+    open my $fh, "+<", "data.txt" or die $!;
+    my $access = IO::AIO::PROT_READ | IO::AIO::PROT_WRITE;
+    IO::AIO::mmap my $data, -s $fh, $access, IO::AIO::MAP_SHARED, $fh
+        or die "mmap: $!";
+
+    print "found at $-[0]\n" if $data =~ /quick/;
+    substr $data, 4, 5, "QUICK";
+    undef $data;
+
+    print scalar <$fh>;
+
+=for example output
+
+prints
+
+    found at 4
+    The QUICK brown fox jumps over the lazy dog.
+
+=for example end
+
+=head3 IO::AIO::munmap
+
+    IO::AIO::munmap $scalar
+
+Removes the mapping and leaves the scalar undefined; C<munmap(2)>.
+
+=head3 IO::AIO::mremap
+
+    $true = IO::AIO::mremap $scalar, $new_length[, $flags[, $address]]
+
+Changes the length of a mapping; C<mremap(2)>. C<$flags> is C<MREMAP_MAYMOVE>,
+the default, or 0. Returns false after an error. A true result has the numeric
+value 1 if the memory has a new address, and 0 if not. C<MREMAP_FIXED> gives
+C<EINVAL>, so C<$address> does nothing; it may not be possible for huge pages.
+
+=head3 IO::AIO::madvise
+
+    $errno = IO::AIO::madvise $scalar, $offset[, $length[, $advice]]
+
+Tells the kernel how the memory will be used; C<posix_madvise(3)>. C<$advice>
+is C<MADV_NORMAL> (the default), C<MADV_SEQUENTIAL>, C<MADV_RANDOM>,
+C<MADV_WILLNEED> or C<MADV_DONTNEED>. The range is given as in L</Memory>, and
+cut to the string. Returns 0 or an error number.
+
+=head3 IO::AIO::mprotect
+
+    $status = IO::AIO::mprotect $scalar, $offset[, $length[, $prot]]
+
+Changes what may be done with a mapped scalar; C<mprotect(2)>. C<$prot>
+combines C<PROT_READ>, C<PROT_WRITE> and C<PROT_EXEC>, or is C<PROT_NONE>, the
+default.
+
+=head3 IO::AIO::mlockall
+
+    $status = IO::AIO::mlockall $flags
+
+L</aio_mlockall>, at once.
+
+=head3 IO::AIO::munlock
+
+    $status = IO::AIO::munlock $scalar[, $offset[, $length]]
+
+Undoes L</aio_mlock>; C<munlock(2)>.
+
+=head3 IO::AIO::munlockall
+
+    $status = IO::AIO::munlockall
+
+Undoes L</aio_mlockall>; C<munlockall(2)>.
+
+=head2 Moving data
+
+=head3 IO::AIO::sendfile
+
+    $bytes = IO::AIO::sendfile $out_fh, $in_fh, $in_offset, $length
+
+L</aio_sendfile>, at once: for data that is known to be in memory and an
+output that does not block.
+
+=head3 IO::AIO::splice
+
+    $bytes = IO::AIO::splice $in_fh, $in_offset, $out_fh, $out_offset, $length, $flags
+
+Moves data between a pipe and another handle without copying; C<splice(2)>.
+Offsets are C<undef> for pipes and to use the handle's position. C<$flags>
+combines C<SPLICE_F_MOVE>, C<SPLICE_F_NONBLOCK>, C<SPLICE_F_MORE> and
+C<SPLICE_F_GIFT>. Returns the number of octets, or -1.
+
+=head3 IO::AIO::tee
+
+    $bytes = IO::AIO::tee $in_fh, $out_fh, $length, $flags
+
+Copies data from pipe to pipe and leaves it in the first; C<tee(2)>. The same
+flags.
+
+=for example begin splice needs SPLICE_F_MOVE
+
+    open my $file, "<", "data.txt" or die $!;
+    my ($in, $out) = IO::AIO::pipe2 IO::AIO::O_CLOEXEC or die "pipe2: $!";
+
+    my $bytes = IO::AIO::splice($file, 4, $out, undef, 5, 0);
+    $bytes >= 0 or die "splice: $!";
+    my $word;
+    sysread $in, $word, $bytes;
+    print "$word\n";
+
+=for example output
+
+prints
+
+    quick
+
+=for example end
+
+=head3 IO::AIO::fadvise
+
+    $errno = IO::AIO::fadvise $fh, $offset, $length, $advice
+
+Tells the kernel how a range of a file will be used; C<posix_fadvise(2)>.
+C<$advice> is C<FADV_NORMAL>, C<FADV_SEQUENTIAL>, C<FADV_RANDOM>,
+C<FADV_NOREUSE>, C<FADV_WILLNEED> or C<FADV_DONTNEED>. Returns 0 or an error
+number.
+
+=head2 Making handles
+
+Handles made by these functions are close-on-exec only if the flags say so,
+with the exception of the two C<pidfd> functions, where the kernel always does
+it.
+
+=head3 IO::AIO::pipe2
+
+    ($in_fh, $out_fh) = IO::AIO::pipe2 [$flags]
+
+A pipe; C<pipe2(2)>. C<$flags> combines C<O_CLOEXEC>, C<O_NONBLOCK> and
+C<O_DIRECT> (packets). Returns nothing after an error. Without flags it is
+perl's C<pipe> and works everywhere.
+
+=head3 IO::AIO::pipesize
+
+    $bytes = IO::AIO::pipesize $fh[, $bytes]
+
+Returns the capacity of a pipe, after changing it if asked to; the kernel may
+round up. C<F_SETPIPE_SZ> in C<fcntl(2)>.
+
+=head3 IO::AIO::accept4
+
+    $fh = IO::AIO::accept4 $listen_fh, $sockaddr, $maxlen, $flags
+
+Accepts a connection; C<accept4(2)>. C<$flags> combines
+C<IO::AIO::SOCK_CLOEXEC> and C<Socket::SOCK_NONBLOCK>. The address of the
+other side goes to C<$sockaddr>, for which C<$maxlen> octets are provided; a
+longer string there means that it did not fit. Give C<undef> and 0 if you do
+not want it.
+
+=for example begin accept4 needs SOCK_CLOEXEC
+
+    use Socket;
+
+    socket my $listen, AF_INET, SOCK_STREAM, 0 or die $!;
+    bind $listen, pack_sockaddr_in 0, INADDR_LOOPBACK or die $!;
+    listen $listen, 1 or die $!;
+    socket my $client, AF_INET, SOCK_STREAM, 0 or die $!;
+    connect $client, getsockname $listen or die $!;
+
+    my $fh = IO::AIO::accept4 $listen, my $peer, 128, IO::AIO::SOCK_CLOEXEC
+        or die "accept4: $!";
+    my ($port, $address) = unpack_sockaddr_in $peer;
+    print "connected from ", inet_ntoa($address), "\n";
+
+=for example output
+
+prints
+
+    connected from 127.0.0.1
+
+=for example end
+
+=head3 IO::AIO::memfd_create
+
+    $fh = IO::AIO::memfd_create $name[, $flags]
+
+A file that exists only in memory; C<memfd_create(2)>. C<$name> is for people
+who look into F</proc>. C<$flags> combines C<MFD_CLOEXEC>,
+C<MFD_ALLOW_SEALING>, C<MFD_HUGETLB>, C<MFD_HUGETLB_2MB> and
+C<MFD_HUGETLB_1GB>.
+
+=for example begin memfd needs MFD_ALLOW_SEALING
+
+    my $flags = IO::AIO::MFD_CLOEXEC | IO::AIO::MFD_ALLOW_SEALING;
+    my $fh = IO::AIO::memfd_create("report", $flags) or die "memfd_create: $!";
+    syswrite $fh, "final";
+
+    # from here on nobody can change it, not even a process that gets it
+    my $seals = IO::AIO::F_SEAL_WRITE | IO::AIO::F_SEAL_GROW | IO::AIO::F_SEAL_SHRINK;
+    fcntl $fh, IO::AIO::F_ADD_SEALS, $seals or die "seal: $!";
+    syswrite $fh, "!" and die;
+    print "$!\n" if $!{EPERM};
+
+=for example end
+
+=head3 IO::AIO::eventfd
+
+    $fh = IO::AIO::eventfd [$value[, $flags]]
+
+A counter that can be waited for; C<eventfd(2)>. Both arguments are 0 by
+default; C<$flags> combines C<EFD_CLOEXEC>, C<EFD_NONBLOCK> and
+C<EFD_SEMAPHORE>. It is read and written as eight octets, C<pack "Q">.
+
+=head3 IO::AIO::timerfd_create
+
+    $fh = IO::AIO::timerfd_create $clock[, $flags]
+
+A timer that can be waited for; C<timerfd_create(2)>. C<$clock> is
+C<CLOCK_REALTIME>, C<CLOCK_MONOTONIC>, C<CLOCK_BOOTTIME>,
+C<CLOCK_REALTIME_ALARM> or C<CLOCK_BOOTTIME_ALARM>, C<$flags> combines
+C<TFD_NONBLOCK> and C<TFD_CLOEXEC>.
+
+=head3 IO::AIO::timerfd_settime
+
+    ($interval, $value) = IO::AIO::timerfd_settime $fh, $flags, $interval, $value
+
+=head3 IO::AIO::timerfd_gettime
+
+    ($interval, $value) = IO::AIO::timerfd_gettime $fh
+
+Starts a timer that expires C<$value> seconds from now and then every
+C<$interval> seconds, and returns what was set before; C<timerfd_settime(2)>.
+Fractions count. A C<$value> of 0 stops it, an C<$interval> of 0 means once.
+C<$flags> is 0 or combines C<TFD_TIMER_ABSTIME> (C<$value> is a time of the
+clock) and C<TFD_TIMER_CANCEL_ON_SET>. C<timerfd_gettime> returns the present
+setting. Nothing is returned after an error.
+
+=for example begin timerfd needs TFD_CLOEXEC
+
+    my $fh = IO::AIO::timerfd_create IO::AIO::CLOCK_MONOTONIC, IO::AIO::TFD_CLOEXEC
+        or die "timerfd_create: $!";
+    my @old = IO::AIO::timerfd_settime $fh, 0, 0.02, 0.01
+        or die "timerfd_settime: $!";
+
+    for (1 .. 2) {
+        8 == sysread $fh, my $count, 8 or die "read: $!";
+        print "expired\n";
+    }
+
+=for example output
+
+prints
+
+    expired
+    expired
+
+=for example end
+
+=head2 Processes
+
+=head3 IO::AIO::pidfd_open
+
+    $fh = IO::AIO::pidfd_open $pid[, $flags]
+
+A handle for a process, which becomes readable when that ends and never means
+another process; C<pidfd_open(2)>.
+
+=head3 IO::AIO::pidfd_send_signal
+
+    $status = IO::AIO::pidfd_send_signal $pidfd, $signal[, $info[, $flags]]
+
+Sends a signal, given as a number; C<pidfd_send_signal(2)>. C<$info> is a hash
+with any of the keys C<code>, C<pid>, C<uid>, C<value_int> and C<value_ptr> (a
+number) for the receiver's C<siginfo_t>, whose signal number is filled in. The
+kernel allows only a negative C<code> to other processes.
+
+=head3 IO::AIO::pidfd_getfd
+
+    $fh = IO::AIO::pidfd_getfd $pidfd, $number[, $flags]
+
+A duplicate of a descriptor that another process has open; C<pidfd_getfd(2)>.
+Takes the rights of a debugger.
+
+=for example begin pidfd
+
+    my $pid = fork // die "fork: $!";
+    if (!$pid) { sleep 60; exit }
+
+    if (my $fh = IO::AIO::pidfd_open $pid) {
+        IO::AIO::pidfd_send_signal $fh, 15 and die "signal: $!";
+    } else {
+        kill 15, $pid;    # an old kernel, or another system
+    }
+    waitpid $pid, 0;
+    print "ended by signal ", $? & 127, "\n";
+
+=for example output
+
+prints
+
+    ended by signal 15
+
+=for example end
+
+=head3 IO::AIO::fexecve
+
+    $status = IO::AIO::fexecve $fh, $argv[, $envp]
+
+Replaces the program by the one in the open file; C<fexecve(3)>. C<$argv> is
+an array of arguments, the program's name first, C<$envp> an array of
+C<NAME=value> strings. Returns only after an error, -1.
+
+=for example begin fexecve
+
+    open my $fh, "<", "/bin/echo" or die $!;
+    IO::AIO::fexecve $fh, ["echo", "hello"], ["LANG=C"];
+    die "fexecve: $!";
+
+=for example output
+
+prints
+
+    hello
+
+=for example end
+
+=head2 File systems and limits
+
+=head3 IO::AIO::mount
+
+    $status = IO::AIO::mount $source, $pathname, $type[, $flags[, $data]]
+
+Mounts a file system; C<mount(2)>, with flags from L</Mount flags>. C<$data>
+are the options of the file system, or C<undef>.
+
+=head3 IO::AIO::umount
+
+    $status = IO::AIO::umount $pathname[, $flags]
+
+Unmounts; C<umount(2)>, or C<umount2(2)> with C<MNT_FORCE>, C<MNT_DETACH>,
+C<MNT_EXPIRE> or C<UMOUNT_NOFOLLOW>.
+
+=head3 IO::AIO::get_fdlimit
+
+    $number = IO::AIO::get_fdlimit
+
+The number of descriptors that the process may have open, or C<undef>;
+C<getrlimit(2)>.
+
+=head3 IO::AIO::min_fdlimit
+
+    $true = IO::AIO::min_fdlimit [$number]
+
+Raises that limit to at least C<$number>, or without argument to a very large
+one, if the administrator's limit or the process's rights allow it. Otherwise
+it is raised as far as possible and the result is C<undef>.
+
+=head1 CONSTANTS
+
+All are functions without arguments in the package IO::AIO, as in
+C<IO::AIO::O_RDONLY>. They have the values of your system and are 0 where it
+lacks them. The pages named explain them.
+
+=head2 Open flags
+
+C<open(2)>; for L</aio_open> and L</IO::AIO::pipe2>.
+
+    O_ACCMODE O_APPEND O_ASYNC O_CLOEXEC O_CREAT O_DIRECT O_DIRECTORY
+    O_DSYNC O_EXCL O_EXEC O_NOATIME O_NOCTTY O_NOFOLLOW O_NONBLOCK
+    O_PATH O_RDONLY O_RDWR O_RSYNC O_SEARCH O_SYNC O_TMPFILE O_TRUNC
+    O_TTY_INIT O_WRONLY
+
+=head2 Positions
+
+C<lseek(2)>; for L</aio_seek>.
+
+    SEEK_CUR SEEK_DATA SEEK_END SEEK_HOLE SEEK_SET
+
+=head2 File types
+
+C<inode(7)>; in modes.
+
+    S_IFBLK S_IFCHR S_IFDIR S_IFIFO S_IFLNK S_IFMT S_IFREG S_IFSOCK
+    S_IFWHT
+
+=head2 Entry types
+
+For L</aio_readdirx>, with its flags.
+
+    DT_BLK DT_CHR DT_DIR DT_FIFO DT_LNK DT_REG DT_SOCK DT_UNKNOWN DT_WHT
+
+    READDIR_DENTS READDIR_DIRS_FIRST READDIR_FOUND_UNKNOWN
+    READDIR_STAT_ORDER
+
+=head2 Rename flags
+
+C<renameat2(2)>; for L</aio_rename2>.
+
+    RENAME_EXCHANGE RENAME_NOREPLACE RENAME_WHITEOUT
+
+=head2 Allocation modes
+
+C<fallocate(2)>; for L</aio_allocate>.
+
+    FALLOC_FL_COLLAPSE_RANGE FALLOC_FL_INSERT_RANGE FALLOC_FL_KEEP_SIZE
+    FALLOC_FL_PUNCH_HOLE FALLOC_FL_UNSHARE_RANGE FALLOC_FL_ZERO_RANGE
+
+=head2 Extent flags
+
+F<Documentation/filesystems/fiemap> of the kernel; for L</aio_fiemap>.
+
+    FIEMAP_FLAG_SYNC FIEMAP_FLAG_XATTR FIEMAP_FLAGS_COMPAT
+
+    FIEMAP_EXTENT_DATA_ENCRYPTED FIEMAP_EXTENT_DATA_INLINE
+    FIEMAP_EXTENT_DATA_TAIL FIEMAP_EXTENT_DELALLOC FIEMAP_EXTENT_ENCODED
+    FIEMAP_EXTENT_LAST FIEMAP_EXTENT_MERGED FIEMAP_EXTENT_NOT_ALIGNED
+    FIEMAP_EXTENT_SHARED FIEMAP_EXTENT_UNKNOWN FIEMAP_EXTENT_UNWRITTEN
+
+=head2 Sync flags
+
+C<sync_file_range(2)>, C<msync(2)>; for L</aio_sync_file_range>, L</aio_msync>
+and L</aio_mtouch>.
+
+    SYNC_FILE_RANGE_WAIT_AFTER SYNC_FILE_RANGE_WAIT_BEFORE
+    SYNC_FILE_RANGE_WRITE
+
+    MS_ASYNC MS_INVALIDATE MS_SYNC
+
+    MT_MODIFY
+
+=head2 File system flags
+
+C<statvfs(3)>; in the member C<flag> of L</aio_statvfs>.
+
+    ST_APPEND ST_IMMUTABLE ST_MANDLOCK ST_NOATIME ST_NODEV ST_NODIRATIME
+    ST_NOEXEC ST_NOSUID ST_RDONLY ST_RELATIME ST_SYNCHRONOUS ST_WRITE
+
+=head2 Statx bits
+
+C<statx(2)>; for L</IO::AIO::statx> and its results.
+
+    STATX_ALL STATX_ATIME STATX_BASIC_STATS STATX_BLOCKS STATX_BTIME
+    STATX_CTIME STATX_GID STATX_INO STATX_MODE STATX_MTIME STATX_NLINK
+    STATX_SIZE STATX_TYPE STATX_UID
+
+    STATX_ATTR_APPEND STATX_ATTR_AUTOMOUNT STATX_ATTR_COMPRESSED
+    STATX_ATTR_ENCRYPTED STATX_ATTR_IMMUTABLE STATX_ATTR_NODUMP
+
+=head2 Flags of the at family
+
+C<openat(2)> and its relatives.
+
+    AT_EACCESS AT_EMPTY_PATH AT_FDCWD AT_NO_AUTOMOUNT AT_RECURSIVE
+    AT_REMOVEDIR AT_STATX_AS_STAT AT_STATX_DONT_SYNC AT_STATX_FORCE_SYNC
+    AT_STATX_SYNC_TYPE AT_SYMLINK_FOLLOW AT_SYMLINK_NOFOLLOW
+
+=head2 Advice
+
+C<posix_fadvise(2)>, C<posix_madvise(3)>; for L</IO::AIO::fadvise> and
+L</IO::AIO::madvise>.
+
+    FADV_DONTNEED FADV_NOREUSE FADV_NORMAL FADV_RANDOM FADV_SEQUENTIAL
+    FADV_WILLNEED
+
+    MADV_DONTNEED MADV_NORMAL MADV_RANDOM MADV_SEQUENTIAL MADV_WILLNEED
+
+=head2 Memory mapping
+
+C<mmap(2)>, C<mprotect(2)>, C<mremap(2)>, C<mlockall(2)>.
+
+    PROT_EXEC PROT_NONE PROT_READ PROT_WRITE
+
+    MAP_32BIT MAP_ANONYMOUS MAP_FIXED MAP_FIXED_NOREPLACE MAP_GROWSDOWN
+    MAP_HUGETLB MAP_LOCKED MAP_NONBLOCK MAP_NORESERVE MAP_POPULATE
+    MAP_PRIVATE MAP_SHARED MAP_SHARED_VALIDATE MAP_STACK MAP_SYNC
+    MAP_UNINITIALIZED
+
+    MREMAP_FIXED MREMAP_MAYMOVE
+
+    MCL_CURRENT MCL_FUTURE MCL_ONFAULT
+
+    PAGESIZE
+
+=head2 Handle flags
+
+For the functions of L</Moving data> and L</Making handles>;
+C<memfd_create(2)>, C<eventfd(2)>, C<timerfd_create(2)>, C<splice(2)>,
+C<accept4(2)>, C<recvmsg(2)>.
+
+    MFD_ALLOW_SEALING MFD_CLOEXEC MFD_HUGETLB MFD_HUGETLB_1GB
+    MFD_HUGETLB_2MB
+
+    EFD_CLOEXEC EFD_NONBLOCK EFD_SEMAPHORE
+
+    TFD_CLOEXEC TFD_NONBLOCK TFD_TIMER_ABSTIME TFD_TIMER_CANCEL_ON_SET
+
+    CLOCK_BOOTTIME CLOCK_BOOTTIME_ALARM CLOCK_MONOTONIC CLOCK_REALTIME
+    CLOCK_REALTIME_ALARM
+
+    SPLICE_F_GIFT SPLICE_F_MORE SPLICE_F_MOVE SPLICE_F_NONBLOCK
+
+    SOCK_CLOEXEC MSG_CMSG_CLOEXEC
+
+=head2 Commands of fcntl and ioctl
+
+C<fcntl(2)>, C<ioctl_ficlone(2)>, C<ioctl_fideduperange(2)>,
+C<ioctl_iflags(2)>; for L</aio_fcntl> and L</aio_ioctl>, and perl's own
+C<fcntl> and C<ioctl>.
+
+    F_ADD_SEALS F_DUPFD_CLOEXEC F_GET_SEALS F_OFD_GETLK F_OFD_GETLKW
+    F_OFD_SETLK
+
+    F_SEAL_GROW F_SEAL_SEAL F_SEAL_SHRINK F_SEAL_WRITE
+
+    FICLONE FICLONERANGE FIDEDUPERANGE FIFREEZE FITHAW FITRIM
+
+    FS_IOC_FIEMAP FS_IOC_FSGETXATTR FS_IOC_FSSETXATTR FS_IOC_GETFLAGS
+    FS_IOC_GETVERSION FS_IOC_GET_ENCRYPTION_POLICY
+    FS_IOC_GET_ENCRYPTION_PWSALT FS_IOC_SETFLAGS FS_IOC_SETVERSION
+    FS_IOC_SET_ENCRYPTION_POLICY
+
+    FS_KEY_DESCRIPTOR_SIZE
+
+    FS_APPEND_FL FS_BTREE_FL FS_COMPRBLK_FL FS_COMPR_FL FS_DIRSYNC_FL
+    FS_DIRTY_FL FS_ENCRYPT_FL FS_FL_USER_MODIFIABLE FS_IMMUTABLE_FL
+    FS_INDEX_FL FS_JOURNAL_DATA_FL FS_NOATIME_FL FS_NOCOMP_FL
+    FS_NODUMP_FL FS_NOTAIL_FL FS_SECRM_FL FS_SYNC_FL FS_TOPDIR_FL
+    FS_UNRM_FL
+
+    FS_XFLAG_APPEND FS_XFLAG_DAX FS_XFLAG_EXTSIZE FS_XFLAG_EXTSZINHERIT
+    FS_XFLAG_FILESTREAM FS_XFLAG_HASATTR FS_XFLAG_IMMUTABLE
+    FS_XFLAG_NOATIME FS_XFLAG_NODEFRAG FS_XFLAG_NODUMP
+    FS_XFLAG_NOSYMLINKS FS_XFLAG_PREALLOC FS_XFLAG_PROJINHERIT
+    FS_XFLAG_REALTIME FS_XFLAG_RTINHERIT FS_XFLAG_SYNC
+
+    BLKBSZGET BLKBSZSET BLKFLSBUF BLKFRAGET BLKFRASET BLKGETSIZE
+    BLKGETSIZE64 BLKRAGET BLKRASET BLKROGET BLKROSET BLKRRPART
+    BLKSECTGET BLKSECTSET BLKSSZGET
+
+=head2 Mount flags
+
+C<mount(2)>, C<umount2(2)>; for L</IO::AIO::mount> and L</IO::AIO::umount>.
+
+    MS_ACTIVE MS_BIND MS_DIRSYNC MS_I_VERSION MS_KERNMOUNT MS_LAZYTIME
+    MS_MANDLOCK MS_MGC_MSK MS_MGC_VAL MS_MOVE MS_NOATIME MS_NODEV
+    MS_NODIRATIME MS_NOEXEC MS_NOSUID MS_NOUSER MS_POSIXACL MS_PRIVATE
+    MS_RDONLY MS_REC MS_RELATIME MS_REMOUNT MS_RMT_MASK MS_SHARED
+    MS_SILENT MS_SLAVE MS_STRICTATIME MS_SYNCHRONOUS MS_UNBINDABLE
+
+    MNT_DETACH MNT_EXPIRE MNT_FORCE UMOUNT_NOFOLLOW
+
+=head2 Numbers for calls made with syscall
+
+The module has no functions for these: C<fsopen(2)>, C<fsconfig(2)>,
+C<fspick(2)>, C<open_tree(2)>, C<move_mount(2)>, C<mount_setattr(2)>,
+C<waitid(2)>.
+
+    FSCONFIG_CMD_CREATE FSCONFIG_CMD_RECONFIGURE FSCONFIG_SET_BINARY
+    FSCONFIG_SET_FD FSCONFIG_SET_FLAG FSCONFIG_SET_PATH
+    FSCONFIG_SET_PATH_EMPTY FSCONFIG_SET_STRING
+
+    FSOPEN_CLOEXEC
+
+    FSPICK_CLOEXEC FSPICK_EMPTY_PATH FSPICK_NO_AUTOMOUNT
+    FSPICK_SYMLINK_NOFOLLOW
+
+    MOUNT_ATTR_NOATIME MOUNT_ATTR_NODEV MOUNT_ATTR_NODIRATIME
+    MOUNT_ATTR_NOEXEC MOUNT_ATTR_NOSUID MOUNT_ATTR_RDONLY
+    MOUNT_ATTR_RELATIME MOUNT_ATTR_STRICTATIME MOUNT_ATTR__ATIME
+
+    MOVE_MOUNT_F_AUTOMOUNTS MOVE_MOUNT_F_EMPTY_PATH
+    MOVE_MOUNT_F_SYMLINKS MOVE_MOUNT_T_AUTOMOUNTS
+    MOVE_MOUNT_T_EMPTY_PATH MOVE_MOUNT_T_SYMLINKS
+
+    OPEN_TREE_CLONE
+
+    P_ALL P_PGID P_PID P_PIDFD
+
+=head2 Error numbers
+
+Those that programs compare with and that L<Errno> may not have.
+
+    EBADR ENOSYS EXDEV
+
+=head2 Working directory objects
+
+See L</IO::AIO::CWD>.
+
+    CWD INVALID_WD
+
+=head1 ERRORS
+
+=head2 In the callback
+
+What the system call reports, in C<$!>, and these, which the module decides
+itself:
+
+=over 4
+
+=item C<ENOENT>
+
+An empty or undefined path name, one with a NUL octet, or an invalid working
+directory object.
+
+=item C<EINVAL>
+
+A negative offset, or a number that does not fit the system call.
+
+=item C<ENOMEM>
+
+A buffer that no memory can be had for.
+
+=item C<EBADF>
+
+A descriptor that is not open, a closed handle where a path name would do, or
+a handle that was not opened for reading.
+
+=item C<EISDIR>, C<ENOTDIR>
+
+From composite requests: a directory where only a file will do, and the
+reverse.
+
+=item C<ENOSYS>
+
+The system does not have the call.
+
+=back
+
+=head2 At the call
+
+Mistakes of the program are exceptions at the place of the call, and nothing
+has been queued then. Each message begins with the name of the function and
+says which argument is wrong. There are the usage message for a wrong number
+of arguments, and messages for things that are no handles, no path names, no
+callbacks; for handles opened in the wrong mode (C<mode mismatch>), for
+characters above 255, for negative lengths, for positions outside of a string,
+for scalars that cannot be changed
+(C<Modification of a read-only value attempted>), for groups that are done,
+and for names of engines that do not exist.
+
+=head1 LIMITS
+
+The number of outstanding requests is limited by memory alone. A request takes
+less than 200 octets, plus the path names and whatever the kernel returns: a
+status, the names of a directory. In addition, its scalars are kept until it
+is done.
+
+A worker has a stack, of which only the used part takes memory, a few
+kilobytes. Requests that copy data have a buffer while they execute.
+
+Nothing can stop a system call that has begun. A request to a network file
+system that does not answer keeps its worker, and other requests go on as long
+as there are other workers.
+
+Inline attempts are made for small transfers only, so that no call takes long,
+and not when they could change the order that L</IO::AIO::max_parallel>
+promises.
+
+=head1 ENVIRONMENT
+
+=over 4
+
+=item IO_AIO_ENGINE
+
+C<pool>, C<uring> or C<sync>: see L</ENGINES>.
+
+=item EIO_TRACE
+
+C<1> prints a line to standard error for each step of each request.
+
+=back
+
+=head1 COMPATIBILITY
+
+This is version 5.0, a new implementation. Programs written for IO::AIO 3.15
+to 4.80 run without change: every name, prototype, export and constant of 4.80
+is there. Modules such as AnyEvent::AIO, AnyEvent::IO and Coro::AIO work
+unmodified.
+
+What follows is different from 4.80, always because the old behaviour could
+not be relied on.
+
+=head2 Fork and threads
+
+=over 4
+
+=item *
+
+Fork is handled automatically, in parent and child. Before, the child could
+hang or run the parent's requests unless it called C<reinit>, and that was
+undefined otherwise. It is harmless now, at any time.
+
+=item *
+
+Each perl thread has its own queues. Before, they shared one that nothing
+protected.
+
+=item *
+
+The engine can be chosen. Requests for cached data do not need a thread.
+
+=back
+
+=head2 Requests
+
+=over 4
+
+=item *
+
+A scalar in flight cannot be changed. Before, changing it corrupted memory.
+
+=item *
+
+C<aio_read> into a literal or another read-only scalar croaks. Before, it
+overwrote constants.
+
+=item *
+
+C<aio_read> without callback sets the length of the string, too.
+
+=item *
+
+A length that no memory can satisfy gives C<ENOMEM>. Before, the program died.
+
+=item *
+
+Negative offsets give C<EINVAL>. Before, they acted like C<undef>.
+
+=item *
+
+C<aio_write> of numbers, references and overloaded objects writes the string
+that they have at the call. Before, it could write memory that was already
+freed.
+
+=item *
+
+C<aio_open> that was cancelled or has no callback closes its descriptor.
+Before, it was lost.
+
+=item *
+
+C<aio_utime> with one time undefined sets that to 0, as always documented.
+Before, to -1.
+
+=item *
+
+C<aio_copy> never leaves a partial target, does not truncate a file that is
+copied onto itself, keeps holes, shares blocks where the file system can, and
+copies files of F</proc>. C<aio_load> reads such files, too.
+
+=item *
+
+C<aio_rmtree> cannot be led out of the tree by a directory that is swapped for
+a symbolic link.
+
+=item *
+
+C<aio_slurp> with length 0 makes an ordinary string. Before, it could be a
+mapping that one must not change.
+
+=item *
+
+C<aio_realpath> of a file followed by C</> gives C<ENOTDIR>, as every other
+call does. Its result, and that of C<aio_readlink>, may have any length.
+
+=item *
+
+C<aio_wd> needs only search permission. An undefined working directory gives
+C<ENOENT> everywhere; before, it could crash. All composite requests take
+C<[$wd, $pathname]>.
+
+=item *
+
+C<aio_fcntl> and C<aio_ioctl> extend short buffers and take C<undef>. Before,
+they wrote beyond the end.
+
+=back
+
+=head2 Arguments
+
+=over 4
+
+=item *
+
+Text that is not a number is no handle. Before, it meant descriptor 0.
+
+=item *
+
+IO slots such as C<*STDIN{IO}> and directory handles are handles everywhere,
+and scalars such as missing hash elements and C<substr> are path names.
+Before, some of them were mistaken for the other.
+
+=item *
+
+A path name with a NUL octet gives C<ENOENT>. Before, it was cut there, and
+another file was used.
+
+=item *
+
+Too many arguments croak, and what is no callback croaks before anything is
+queued.
+
+=item *
+
+C<pipe2>, C<eventfd>, C<timerfd_create>, C<memfd_create> and C<accept4> make
+handles close-on-exec if the flags say so. Before, always.
+
+=item *
+
+C<pidfd_send_signal> fills in the signal's number in the structure, without
+which the kernel refuses it.
+
+=item *
+
+C<mmap> of a read-only handle with C<MAP_PRIVATE> and C<PROT_WRITE> works.
+What would move or free mapped memory croaks. Before, it crashed later. Nobody
+can choose the address of a mapping.
+
+=back
+
+=head2 Results
+
+=over 4
+
+=item *
+
+C<IO::AIO::poll> returns the number of requests handled, as always documented.
+
+=item *
+
+An exception in a callback keeps its text or object when the callback ended a
+group, a stale C<$@> is not thrown, and C<$@> is left alone.
+
+=item *
+
+A feeder that dies is removed, with a warning. Before, nobody heard of it.
+
+=item *
+
+After C<max_parallel 0>, any larger number makes queued requests execute.
+Before, they hung.
+
+=back
+
+=head1 SEE ALSO
+
+L<Coro::AIO>, in this distribution: the same requests without callbacks.
+L<AnyEvent::AIO> and L<AnyEvent::IO>: for any event loop.
+L<Future::AsyncAwait>.
+
+F<libeio/README.md> and F<libeio/eio.h>: the C library underneath, which is
+usable by itself.
+
+=head1 LICENSE
+
+IO::AIO was invented by Marc Lehmann, whose interface this module implements
+anew.
+
+This module is free software; you can redistribute it and/or modify it under
+the same terms as Perl itself. See the file F<LICENSE>.
+
+=cut

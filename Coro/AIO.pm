@@ -51,10 +51,9 @@ sub _prepare {
     };
 }
 
-# Not a closure, for these do not survive that the coro which runs them is cancelled.
-sub _wait {
+# What is left to do when the callback has told.
+sub _results {
     my ($state) = @_;
-    Coro::schedule() until $state->{results};
     $stat_restore->($state->{stat});
     $! = $state->{errno};
     return wantarray ? @{ $state->{results} } : $state->{results}[-1];
@@ -72,7 +71,8 @@ sub _wrap {
             eval { $function->(@_, $callback); 1 } ? undef : $@;
         };
         _blame_caller($error) if defined $error;
-        return _wait($state);
+        Coro::schedule() until $state->{results};    # no function around this: see BUGS
+        return _results($state);
     };
 }
 
@@ -93,7 +93,8 @@ sub aio_wait($) {
     my ($state, $callback) = _prepare(1);
     $request->cb($callback);
     return unless $request->cb;    # done before: there is nothing to come
-    return _wait($state);
+    Coro::schedule() until $state->{results};
+    return _results($state);
 }
 
 {
@@ -242,6 +243,12 @@ for it, perhaps the one that it waits for. Use a coro of its own for it:
 Holds the watcher. C<undef $Coro::AIO::WATCHER> does away with it; then it is up to the program to call C<poll_cb>.
 
 =back
+
+=head1 BUGS
+
+C<< $coro->cancel >> of Coro 6.57 can damage a process if the coro is cancelled while it waits two or more levels deep in
+functions or C<eval> blocks written in Perl, whatever it waits for. Functions of this module are one such level, those
+of the Coro::AIO that comes with Coro are none. Prefer C<< $coro->throw >>, which has no such trouble.
 
 =head1 SEE ALSO
 

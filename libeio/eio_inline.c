@@ -14,6 +14,10 @@
 
 #include "eio_plat.h"
 
+#ifndef O_DIRECT
+# define O_DIRECT 0
+#endif
+
 /* Larger reads are better copied by a worker, on another processor. */
 #define READ_MAX (32 * 1024)
 
@@ -28,13 +32,22 @@ static bool is_refusal(int error)
 #endif
 
 #if EIO_HAVE_PREADV2
+/* Direct I/O waits for the device whatever the flag says. It takes aligned
+ * requests only; so only for these one has to ask. */
+static bool is_direct(const eio_req *req)
+{
+  if (((uintptr_t)req->buf | (uint64_t)req->offs | req->size) & 511)
+    return false;
+  return fcntl(req->fd, F_GETFL) & O_DIRECT;
+}
+
 static bool inline_read(eio_ctx *ctx, eio_req *req)
 {
   struct iovec iov = { req->buf, req->size };
   struct stat st;
   ssize_t n;
 
-  if (req->size > READ_MAX || req->offs < 0 || ctx->latched & LATCH_READ)
+  if (req->size > READ_MAX || req->offs < 0 || ctx->latched & LATCH_READ || is_direct(req))
     return false;
   n = preadv2(req->fd, &iov, 1, req->offs, RWF_NOWAIT);
   if (n < 0) {
@@ -62,38 +75,14 @@ static bool inline_read(eio_ctx *ctx, eio_req *req)
 #include <linux/openat2.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <sys/vfs.h>
-
-/* File systems that answer from memory: fstat() and close() do not wait for
- * anything else than the kernel itself. */
-static bool is_local_type(long type)
-{
-  switch ((unsigned)type) {
-  case 0xef53:     /* ext2, ext3, ext4 */
-  case 0x58465342: /* xfs */
-  case 0x9123683e: /* btrfs */
-  case 0xf2f52010: /* f2fs */
-  case 0x01021994: /* tmpfs */
-  case 0x858458f6: /* ramfs */
-  case 0x9fa0:     /* proc */
-  case 0x62656572: /* sysfs */
-    return true;
-  default:
-    return false;
-  }
-}
 
 /* Remembers the answer for the devices seen last. */
 static bool is_local(eio_ctx *ctx, int fd, uint32_t major, uint32_t minor)
 {
   struct eio_device *d = &ctx->devices[(major * 31 + minor) % EIO_NDEVICES];
-  struct statfs fs;
 
-  if (!d->known || d->major != major || d->minor != minor) {
-    if (fstatfs(fd, &fs) < 0)
-      return false;
-    *d = (struct eio_device){ true, is_local_type((long)fs.f_type), major, minor };
-  }
+  if (!d->known || d->major != major || d->minor != minor)
+    *d = (struct eio_device){ true, eio_p_is_local(fd), major, minor };
   return d->local;
 }
 

@@ -6,6 +6,9 @@
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <unistd.h>
+#if defined(__linux__)
+# include <sys/vfs.h>
+#endif
 #if EIO_HAVE_STATVFS
 # include <sys/statvfs.h>
 #endif
@@ -300,5 +303,56 @@ int eio_p_populate(void *addr, size_t length, bool write)
 #else
   UNUSED(addr), UNUSED(length), UNUSED(write);
   return absent();
+#endif
+}
+
+ssize_t eio_p_write_mapped(int in, int out, off_t *offs, size_t length)
+{
+#if defined(MAP_POPULATE)
+  size_t skip = (size_t)(*offs % sysconf(_SC_PAGESIZE));
+  char *p = mmap(NULL, skip + length, PROT_READ, MAP_SHARED | MAP_POPULATE, in, *offs - (off_t)skip);
+  ssize_t n;
+  int error;
+
+  if (p == MAP_FAILED)
+    return -1;
+  /* The kernel reads the mapping: a page that is gone is EFAULT, no signal. */
+  EIO_RETRY(n, pwrite(out, p + skip, length, *offs));
+  error = errno;
+  munmap(p, skip + length);
+  if (n > 0)
+    *offs += n;
+  errno = error;
+  return n;
+#else
+  (void)in, (void)out, (void)offs, (void)length;
+  errno = ENOSYS;
+  return -1;
+#endif
+}
+
+bool eio_p_is_local(int fd)
+{
+#if defined(__linux__)
+  struct statfs fs;
+
+  if (fstatfs(fd, &fs) < 0)
+    return false;
+  switch ((unsigned)fs.f_type) {
+  case 0xef53:     /* ext2, ext3, ext4 */
+  case 0x58465342: /* xfs */
+  case 0x9123683e: /* btrfs */
+  case 0xf2f52010: /* f2fs */
+  case 0x01021994: /* tmpfs */
+  case 0x858458f6: /* ramfs */
+  case 0x9fa0:     /* proc */
+  case 0x62656572: /* sysfs */
+    return true;
+  default:
+    return false;
+  }
+#else
+  (void)fd;
+  return false;
 #endif
 }

@@ -32,9 +32,6 @@ my %method = (
     grp => [qw(add cancel_subs errno feed limit result)],
 );
 
-# What arguments madvise and mprotect may leave out has always been more by prototype than in fact.
-my %more_optional = (madvise => 2, mprotect => 2);
-
 for my $name (sort keys %$entries) {
     my @signatures = @{ $entries->{$name} };
     next if $name =~ /^(?:CWD|INVALID_WD|stx_fields)$/;
@@ -151,7 +148,7 @@ sub fits {
     my $callback = $arguments =~ s/\$callback->\(.*?\)//;
     my $all      = ($arguments =~ tr/$//) + $callback;
     1 while $arguments =~ s/\[[^\[\]]*\]//;
-    my $needed = ($arguments =~ tr/$//) - ($more_optional{$name} || 0);
+    my $needed   = $arguments =~ tr/$//;
 
     my ($must, $may) = split /;/, prototype("IO::AIO::$name") . ';', -1;
     return $needed == length $must && $all == length "$must$may";

@@ -115,6 +115,7 @@ each_engine {
     fails_with { aio_stat "$dir/loop", $_[0] } 'ELOOP', 'stat of links in a circle: ELOOP';
     mkdir "$dir/private", 0700 or die "mkdir: $!";
     write_file "$dir/private/file";
+    chmod 0, "$dir/private";
     for my $name (qw(stat lstat)) {
         my @got = as_nobody {
             my $path = "$dir/private/file";
@@ -123,6 +124,7 @@ each_engine {
         };
         is_deeply(\@got, [-1, 'EACCES'], "$name in a directory without permission: EACCES");
     }
+    chmod 0700, "$dir/private";
     aio_stat "$dir/none", sub { is(-s _, undef, '-s _ is undef after a failure') };
     IO::AIO::flush;
 

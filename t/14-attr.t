@@ -155,6 +155,7 @@ each_engine {
     close $closed;
     mkdir "$dir/private", 0700 or die "mkdir: $!";
     write_file "$dir/private/file";
+    chmod 0, "$dir/private";
     for my $name (sort keys %change) {
         my $change = $change{$name};
         my @path = (
@@ -173,14 +174,19 @@ each_engine {
             fails_with { $change->($closed, $_[0]) } 'EBADF', "$name: a closed handle: EBADF";
         } 'takes it for a path';
         my %want = (utime => 'EACCES EPERM', chown => 'EPERM', chmod => 'EPERM', truncate => 'EACCES');
-        my @got = as_nobody { my ($errno, @got) = run_req { $change->($file, $_[0]) }; (@got, errno_name($errno)) };
-        like("@got", qr/^-1 (?:@{[join '|', split ' ', $want{$name}]})$/, "$name: a file of somebody else");
+        my @got;
+      SKIP: {
+            skip 'only root has files that are not nobody\'s', 1 if $>;
+            @got = as_nobody { my ($errno, @got) = run_req { $change->($file, $_[0]) }; (@got, errno_name($errno)) };
+            like("@got", qr/^-1 (?:@{[join '|', split ' ', $want{$name}]})$/, "$name: a file of somebody else");
+        }
         @got = as_nobody {
             my ($errno, @got) = run_req { $change->("$dir/private/file", $_[0]) };
             (@got, errno_name($errno));
         };
         is("@got", '-1 EACCES', "$name: in a directory without permission: EACCES");
     }
+    chmod 0700, "$dir/private";
     is("@{[(stat $file)[@stay]]}", "@before[@stay]", 'the file is as it was');
 
     # without callback

@@ -161,7 +161,7 @@ each_engine {
         fails_with { aio_rename $from, $to, $_[0] } $want, "rename $name: $want";
     }
 
-    # somebody else's directory
+    # a directory that may not be written
     my $private = "$dir/private";
     mkdir $private, 0755 or die "mkdir: $!";
     write_file "$private/file";
@@ -174,10 +174,12 @@ each_engine {
         mkdir   => sub { aio_mkdir "$private/x", 0755, $_[0] },
         rmdir   => sub { aio_rmdir "$private/dir", $_[0] },
     );
+    chmod 0555, $private;
     my @denied = as_nobody {
         map { my ($errno, @got) = &run_req($denied{$_}); "$_: @got " . errno_name($errno) } sort keys %denied;
     };
-    is_deeply(\@denied, [map "$_: -1 EACCES", sort keys %denied], 'in a directory of somebody else: EACCES');
+    is_deeply(\@denied, [map "$_: -1 EACCES", sort keys %denied], 'in a directory without permission: EACCES');
+    chmod 0755, $private;
 
     # kinds of names
     my $odd = fresh_dir;

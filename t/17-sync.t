@@ -63,6 +63,7 @@ each_engine {
         my ($want, $name, $path) = @$_;
         fails_with { aio_pathsync $path, $_[0] } $want, "pathsync: $name: $want";
     }
+    chmod 0, $file;
     my @denied = as_nobody { my ($errno, @got) = run_req { aio_pathsync $file, $_[0] }; (@got, errno_name($errno)) };
     is("@denied", '-1 EACCES', 'pathsync: a file without permission: EACCES');
     my $req = aio_pathsync $file;

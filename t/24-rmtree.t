@@ -129,14 +129,18 @@ each_engine {
     };
     is("@result", '0 gone', 'an unreadable one that is empty is removed');
     chmod 0755, $dir;
-    make_tree("$dir/root's", 1, 1);
+    my $sealed = "$dir/read only";
+    make_tree($sealed, 1, 1);
+    chmod 0555, $sealed, "$sealed/dir 1";
     @result = as_nobody {
-        my ($errno, @got) = run_req { aio_rmtree "$dir/root's", $_[0] };
+        my ($errno, @got) = run_req { aio_rmtree $sealed, $_[0] };
         (@got, errno_name($errno));
     };
-    like("@result", qr/^-1 (?:EACCES|ENOTEMPTY)$/, 'a tree of somebody else stays');
-    ok(-e "$dir/root's/dir 1/file 1", 'all of it');
-    succeeds { aio_rmtree $private, $_[0] } 'with permission all goes' unless $>;
+    like("@result", qr/^-1 (?:EACCES|ENOTEMPTY)$/, 'a tree without permission stays');
+    ok(-e "$sealed/dir 1/file 1", 'all of it');
+    chmod 0755, $sealed, "$sealed/dir 1";
+    chmod 0755, "$private/unreadable", "$private/unwritable";
+    succeeds { aio_rmtree $private, $_[0] } 'with permission all goes';
 
     # cancel
     make_tree($tree, 2, 1);

@@ -9,13 +9,6 @@ use IO::AIO;
 
 # aioreq_pri and aioreq_nice, and the order in which requests execute and are called back.
 
-# Lets one worker do everything that was held.
-sub go_on {
-    IO::AIO::max_parallel(1);
-    IO::AIO::min_parallel(1);
-    IO::AIO::flush;
-}
-
 each_engine {
     my $dir = fresh_dir;
 
@@ -82,7 +75,7 @@ each_engine {
         aioreq_pri $pri;
         aio_nop sub { push @log, [$pri, $n] };
     }
-    go_on();
+    one_by_one;
     my @want = sort { $b->[0] <=> $a->[0] || $a->[1] <=> $b->[1] } @log;
     is_deeply(\@log, \@want, 'called back by priority, first in first out within one');
     is(scalar @log, 27, 'all of them');
@@ -96,17 +89,19 @@ each_engine {
         aioreq_pri $pri{$letter};
         aio_write $fh, undef, undef, $letter, 0;
     }
-    go_on();
+    one_by_one;
     is(read_file($file), 'cfgbdea', 'executed by priority, first in first out within one');
 
     hold;
     write_file $file;
     aio_write $fh, undef, undef, $_, 0 for 'a' .. 'z', 'A' .. 'Z';
-    go_on();
+    one_by_one;
     is(read_file($file), join('', 'a' .. 'z', 'A' .. 'Z'), 'with one worker, one after the other');
     write_file $file;
+    IO::AIO::max_parallel(1);
     aio_write $fh, undef, undef, $_, 0 for 'a' .. 'z', 'A' .. 'Z';
     IO::AIO::flush;
+    reset_limits;
     is(read_file($file), join('', 'a' .. 'z', 'A' .. 'Z'), 'also when nothing was held');
 
     # composites pass it on: of the lowest priority, they come last
@@ -118,7 +113,7 @@ each_engine {
         my $req = $request{$name}->();
         $req->cb(sub { push @log, $name });
         aio_nop sub { push @log, $_[0] } for 1 .. 3;
-        go_on();
+        one_by_one;
         is($log[-1], $name, "$name at -4 comes after requests that were made later") or diag("@log");
     }
     hold;
@@ -128,7 +123,7 @@ each_engine {
     my $group = aio_group sub { push @log, 'group' };
     aio_nop sub { push @log, 'nop' };
     add $group aio_nop sub { push @log, 'of the group' };
-    go_on();
+    one_by_one;
     is("@log", 'member nop of the group group', 'members of a group have their own priority');
 };
 

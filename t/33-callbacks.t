@@ -191,6 +191,7 @@ PERL
     is($err, '', 'silently');
     ($status, $out, $err) = run_perl(<<'PERL');
         use IO::AIO; $| = 1;
+        IO::AIO::max_parallel 1;
         aio_nop sub { print "one,"; exit 3 };
         aio_nop sub { print "two," };
         IO::AIO::flush; print "not reached";

@@ -64,7 +64,7 @@ each_engine {
     my $changed = in_child { eval { $buf .= '!'; $buf =~ tr/a-z/A-Z/; $buf } || $@ };
     ours { is($changed, 'CONTENT!', 'a buffer in flight is free in the child') } 'clears it';
     $changed = in_child { eval { $data .= '!' } || $@ };
-    is($changed, 'once!', 'and data that is being written');
+    ours { is($changed, 'once!', 'and data that is being written') } 'keeps it locked';
 
     release;
     IO::AIO::flush;
@@ -149,6 +149,9 @@ each_engine {
         is($got, 0, 'and the module can be used');
         $req->cancel;
     } 'crashes';
+
+    my ($errno, $wd) = run_req { aio_wd $dir, $_[0] };
+    is(in_child { my ($e, $got) = run_req { aio_stat [$wd, 'file'], $_[0] }; $got }, 0, 'a working directory object works in the child');
 
     # a child that ends as any program does
     my ($status, $out, $err) = run_perl(<<'PERL', $file);

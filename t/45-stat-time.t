@@ -221,6 +221,8 @@ SKIP: {
     is(IO::AIO::statx(IO::AIO::CWD, 0, $all), 0, 'CWD');
     is(get('stx_ino'), (stat '.')[1], 'is the current directory');
     is(IO::AIO::statx([$wd, 'none'], 0, $all), -1, '[wd, missing]');
+    undef $wd;
+    IO::AIO::flush;
 }
 
 done;

@@ -63,10 +63,11 @@ each_engine {
     {
         no warnings 'once';
         local $EV::DIED = sub { push @died, $@ };
+        IO::AIO::max_parallel(1);
         aio_nop sub { die "in a callback\n" };
-        aioreq_pri(-4);
         aio_nop sub { EV::break() };
         EV::run();
+        reset_limits;
     }
     is("@died", "in a callback\n", 'a callback that dies');
     $@ = '';

@@ -161,6 +161,8 @@ static void shut_down(pTHX_ void *data)
 {
   aio_cxt *cxt = data;
 
+  if (cxt->owner != aTHX)
+    return; /* a thread has a copy of its parent's list of these */
   eio_reset(cxt->eio);
   aio_free_orphans(aTHX_ cxt);
   eio_destroy(cxt->eio);
@@ -197,8 +199,8 @@ static aio_cxt *new_cxt(pTHX)
   cxt->wd_stash = gv_stashpvs("IO::AIO::WD", GV_ADD);
   cxt->guard = new_guard(aTHX);
   eio_on_fork(cxt->eio, forked, cxt);
-  if (engine && *engine)
-    eio_set_engine(cxt->eio, engine); /* a refusal shows in IO::AIO::engine */
+  if (engine && *engine && eio_set_engine(cxt->eio, engine) < 0 && errno == EINVAL)
+    warn("IO::AIO: IO_AIO_ENGINE must be sync, pool or uring, not \"%s\"", engine);
   call_atexit(shut_down, cxt);
   return cxt;
 }

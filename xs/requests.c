@@ -231,7 +231,9 @@ static void drop(pTHX_ void *data)
 
 static void usage(pTHX_ const struct row *row)
 {
-  aio_croak(aTHX_ row->func, "takes %d to %d arguments and a callback", row->min, row->nargs);
+  if (row->min == row->nargs)
+    aio_croak(aTHX_ row->func, "takes %d argument%s and perhaps a callback", row->nargs, row->nargs == 1 ? "" : "s");
+  aio_croak(aTHX_ row->func, "takes %d to %d arguments and perhaps a callback", row->min, row->nargs);
 }
 
 /* Values of arguments that were left out. */

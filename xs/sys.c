@@ -62,8 +62,11 @@ static UV uv_result(uint64_t n)
 
 /* Programs ------------------------------------------------------------- */
 
+/* More strings than any system can pass on. */
+#define MAX_STRINGS (1 << 24)
+
 /* The strings of an array, NULL at their end; all of it is temporary. NULL
- * with errno when a string cannot be passed on. */
+ * with errno when they cannot be passed on. */
 static char **string_list(pTHX_ SV *sv, const char *func, const char *arg)
 {
   AV *av;
@@ -76,6 +79,10 @@ static char **string_list(pTHX_ SV *sv, const char *func, const char *arg)
     aio_croak(aTHX_ func, "%s must be a reference to an array", arg);
   av = (AV *)sv_2mortal(SvREFCNT_inc_simple_NN(SvRV(sv))); /* FETCH and the like may drop it */
   n = av_len(av) + 1;
+  if (n < 0 || n > MAX_STRINGS) { /* tied arrays have any length */
+    errno = E2BIG;
+    return NULL;
+  }
   list = (char **)(void *)SvPVX(sv_2mortal(newSV(((size_t)n + 1) * sizeof *list)));
   for (SSize_t i = 0; i < n; i++) {
     SV **element = av_fetch(av, i, 0);

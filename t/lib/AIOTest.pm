@@ -34,7 +34,7 @@ our @EXPORT = qw(
     each_engine engine is_peer ours
     tmpdir fresh_dir write_file read_file mode_of errno_name
     run_req succeeds fails_with croaks
-    saturate hold release reset_limits wait_for poll_ready
+    saturate hold release one_by_one reset_limits wait_for poll_ready
     in_child as_nobody run_perl
     done
 );
@@ -294,6 +294,14 @@ sub release {
     reset_limits();
 }
 
+# Ends hold with one worker: what was held executes and is called back in order.
+sub one_by_one {
+    IO::AIO::max_parallel(1);
+    IO::AIO::min_parallel(1);
+    IO::AIO::flush();
+    reset_limits();
+}
+
 sub reset_limits {
     IO::AIO::max_parallel(8);
     IO::AIO::min_parallel(8);
@@ -451,6 +459,7 @@ sub done() {
     is(IO::AIO::npending(), 0, 'none is pending');
     IO::AIO::flush();
     IO::AIO::max_parallel(0);
+    IO::AIO::poll_cb();    # what reinit dropped while it ran is freed here
     is(IO::AIO::nthreads(), 0, 'no thread is left');
 
   SKIP: {
