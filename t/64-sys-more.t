@@ -173,25 +173,6 @@ if ($^O eq 'linux' && $Config{ivsize} == 8) {
     }
 }
 
-# ---- limits: 64 descriptors, may be raised to 256, no privileges ----------------------------------
-
-sub with_limits {
-    my ($code) = @_;
-    local $ENV{AIOTEST_ULIMIT} = '-Sn 64; ulimit -Hn 256';
-    my ($status, $out, $err) = run_perl(<<'PERL' . $code);
-        use IO::AIO; use POSIX ();
-        if (!$>) { $) = '65534 65534'; POSIX::setgid(65534); POSIX::setuid(65534); die if !$> }
-        sub show { my $e = $! + 0; print @_ != 1 ? 'no result' : $_[0] ? 'true' : defined $_[0] ? 'false' : "undef $e", ' ', IO::AIO::get_fdlimit() }
-PERL
-    $status ? "status $status: $err" : $out;
-}
-
-my $refused = 'undef ' . POSIX::EPERM() . ' 256';
-is(with_limits('show(IO::AIO::min_fdlimit(200.9))'), 'true 200', 'min_fdlimit: no further than asked for');
-is(with_limits('show(IO::AIO::min_fdlimit(256))'), 'true 256', 'as far as the hard limit');
-is(with_limits("show(IO::AIO::min_fdlimit($_))"), $refused, 'not beyond, but up to it: (' . $_ . ')') for 257, -1, '1e30', '';
-is(with_limits('IO::AIO::min_fdlimit(200); my $n = 0; $n++ while $n < 100 && POSIX::dup(0); print $n'), 100, 'it is in force');
-
 # ---- handles -------------------------------------------------------------------------------------
 
 # The flag for close-on-exec, and a call with flags.
@@ -453,6 +434,61 @@ SKIP: {
     is(read_file($target), 'conxentx', 'through the copies');
 }
 
+# ---- mounts: in a namespace of a child's own ---------------------------------------------------------
+
+SKIP: {
+    skip 'the number of unshare is that of Linux on x86_64', 1 unless $^O eq 'linux' && $Config{archname} =~ /^x86_64/;
+    skip 'no mount here', 1 if lacks { IO::AIO::mount('none', "$dir/none", 'tmpfs') };
+    my ($unshare, $newns) = (272, 0x20000);
+    no warnings 'uninitialized';
+    my $at = fresh_dir;
+    my $try = sub { my ($got) = @_; $got eq '-1' ? "$got " . errno_name($!) : $got };
+    my @mount = (    # something to do, and what it results in
+        [sub { IO::AIO::mount('none', $at, 'tmpfs', IO::AIO::MS_NOUSER) }, '-1 EINVAL', 'flags that are not for us'],
+        [sub { IO::AIO::mount('none', $at, 'tmpfs', 0, 'size=1m,nr_inodes=3') }, '0', 'data'],
+        [sub { join ' ', map { mkdir("$at/$_") ? 'made' : errno_name($!) } 1 .. 3 }, 'made made ENOSPC', 'which is in force'],
+        [sub { IO::AIO::mount('none', $at, 'tmpfs', IO::AIO::MS_REMOUNT | IO::AIO::MS_RDONLY, undef) }, '0', 'a remount with flags'],
+        [sub { rmdir "$at/1"; errno_name($!) }, 'EROFS', 'which are in force'],
+        [sub { IO::AIO::mount('none', $at, undef, IO::AIO::MS_REMOUNT, 'no such option') }, '-1 EINVAL', 'bad data'],
+        [sub { opendir my $busy, $at or die; $try->(IO::AIO::umount($at)) }, '-1 EBUSY', 'umount: somebody is there'],
+        [sub { opendir my $busy, $at or die; IO::AIO::umount($at, IO::AIO::MNT_DETACH) }, '0', 'umount with MNT_DETACH'],
+        [sub { IO::AIO::umount($at) }, '-1 EINVAL', 'nothing is mounted afterwards'],
+        [sub { IO::AIO::mount($dir, $at, undef, IO::AIO::MS_BIND) }, '0', 'a bind mount, no type given'],
+        [sub { -e "$at/in" ? 'there' : 'not there' }, 'there', 'files show up'],
+        [sub { IO::AIO::umount($at, IO::AIO::MNT_EXPIRE) }, '-1 EAGAIN', 'umount with MNT_EXPIRE marks'],
+        [sub { IO::AIO::umount($at, IO::AIO::MNT_EXPIRE) }, '0', 'and then unmounts'],
+        [sub { symlink $at, "$at.link" or die; IO::AIO::mount($dir, "$at.link", '', IO::AIO::MS_BIND) }, '0', 'a mount through a symlink'],
+        [sub { IO::AIO::umount("$at.link", IO::AIO::UMOUNT_NOFOLLOW) }, '-1 EINVAL', 'umount with UMOUNT_NOFOLLOW'],
+        [sub { IO::AIO::umount("$at.link", undef) }, '0', 'umount follows it'],
+    );
+    my @got = in_child {
+        syscall($unshare, $newns) == 0 or return;
+        IO::AIO::mount(undef, '/', undef, IO::AIO::MS_REC | IO::AIO::MS_PRIVATE) == 0 or return;
+        map { $try->($_->[0]->()) } @mount;
+    };
+    skip 'not allowed to mount', 1 unless @got;
+    is($got[$_], $mount[$_][1], "mounts: $mount[$_][2]") for 0 .. $#mount;
+}
+
+# ---- limits: 64 descriptors, may be raised to 256, no privileges ----------------------------------
+
+sub with_limits {
+    my ($code) = @_;
+    local $ENV{AIOTEST_ULIMIT} = '-Sn 64; ulimit -Hn 256';
+    my ($status, $out, $err) = run_perl(<<'PERL' . $code);
+        use IO::AIO; use POSIX ();
+        if (!$>) { $) = '65534 65534'; POSIX::setgid(65534); POSIX::setuid(65534); die if !$> }
+        sub show { my $e = $! + 0; print @_ != 1 ? 'no result' : $_[0] ? 'true' : defined $_[0] ? 'false' : "undef $e", ' ', IO::AIO::get_fdlimit() }
+PERL
+    $status ? "status $status: $err" : $out;
+}
+
+my $refused = 'undef ' . POSIX::EPERM() . ' 256';
+is(with_limits('show(IO::AIO::min_fdlimit(200.9))'), 'true 200', 'min_fdlimit: no further than asked for');
+is(with_limits('show(IO::AIO::min_fdlimit(256))'), 'true 256', 'as far as the hard limit');
+is(with_limits("show(IO::AIO::min_fdlimit($_))"), $refused, 'not beyond, but up to it: (' . $_ . ')') for 257, -1, '1e30', '';
+is(with_limits('IO::AIO::min_fdlimit(200); my $n = 0; $n++ while $n < 100 && POSIX::dup(0); print $n'), 100, 'it is in force');
+
 # ---- programs ------------------------------------------------------------------------------------
 
 # What a perl program prints that goes on as another: code that calls fexecve with a handle $fh of the file given.
@@ -490,42 +526,6 @@ PERL
     is(executed($sh, q(IO::AIO::fexecve $fh, ['x', 'x' x (1 << 20)])), 'failed: ' . POSIX::E2BIG(), 'fexecve: an argument of a megabyte');
     fails { IO::AIO::fexecve(open_as($dir, O_RDONLY), ['x']) } -1, 'EACCES', 'fexecve: a directory';
     ours { is(executed($sh, q(IO::AIO::fexecve 99, ['x'])), 'failed: ' . POSIX::EBADF(), 'fexecve: an unused descriptor number') } 'croaks';
-}
-
-# ---- mounts: in a namespace of a child's own ---------------------------------------------------------
-
-SKIP: {
-    skip 'the number of unshare is that of Linux on x86_64', 1 unless $^O eq 'linux' && $Config{archname} =~ /^x86_64/;
-    skip 'no mount here', 1 if lacks { IO::AIO::mount('none', "$dir/none", 'tmpfs') };
-    my ($unshare, $newns) = (272, 0x20000);
-    no warnings 'uninitialized';
-    my $at = fresh_dir;
-    my $try = sub { my ($got) = @_; $got eq '-1' ? "$got " . errno_name($!) : $got };
-    my @mount = (    # something to do, and what it results in
-        [sub { IO::AIO::mount('none', $at, 'tmpfs', IO::AIO::MS_NOUSER) }, '-1 EINVAL', 'flags that are not for us'],
-        [sub { IO::AIO::mount('none', $at, 'tmpfs', 0, 'size=1m,nr_inodes=3') }, '0', 'data'],
-        [sub { join ' ', map { mkdir("$at/$_") ? 'made' : errno_name($!) } 1 .. 3 }, 'made made ENOSPC', 'which is in force'],
-        [sub { IO::AIO::mount('none', $at, 'tmpfs', IO::AIO::MS_REMOUNT | IO::AIO::MS_RDONLY, undef) }, '0', 'a remount with flags'],
-        [sub { rmdir "$at/1"; errno_name($!) }, 'EROFS', 'which are in force'],
-        [sub { IO::AIO::mount('none', $at, undef, IO::AIO::MS_REMOUNT, 'no such option') }, '-1 EINVAL', 'bad data'],
-        [sub { opendir my $busy, $at or die; $try->(IO::AIO::umount($at)) }, '-1 EBUSY', 'umount: somebody is there'],
-        [sub { opendir my $busy, $at or die; IO::AIO::umount($at, IO::AIO::MNT_DETACH) }, '0', 'umount with MNT_DETACH'],
-        [sub { IO::AIO::umount($at) }, '-1 EINVAL', 'nothing is mounted afterwards'],
-        [sub { IO::AIO::mount($dir, $at, undef, IO::AIO::MS_BIND) }, '0', 'a bind mount, no type given'],
-        [sub { -e "$at/in" ? 'there' : 'not there' }, 'there', 'files show up'],
-        [sub { IO::AIO::umount($at, IO::AIO::MNT_EXPIRE) }, '-1 EAGAIN', 'umount with MNT_EXPIRE marks'],
-        [sub { IO::AIO::umount($at, IO::AIO::MNT_EXPIRE) }, '0', 'and then unmounts'],
-        [sub { symlink $at, "$at.link" or die; IO::AIO::mount($dir, "$at.link", '', IO::AIO::MS_BIND) }, '0', 'a mount through a symlink'],
-        [sub { IO::AIO::umount("$at.link", IO::AIO::UMOUNT_NOFOLLOW) }, '-1 EINVAL', 'umount with UMOUNT_NOFOLLOW'],
-        [sub { IO::AIO::umount("$at.link", undef) }, '0', 'umount follows it'],
-    );
-    my @got = in_child {
-        syscall($unshare, $newns) == 0 or return;
-        IO::AIO::mount(undef, '/', undef, IO::AIO::MS_REC | IO::AIO::MS_PRIVATE) == 0 or return;
-        map { $try->($_->[0]->()) } @mount;
-    };
-    skip 'not allowed to mount', 1 unless @got;
-    is($got[$_], $mount[$_][1], "mounts: $mount[$_][2]") for 0 .. $#mount;
 }
 
 # ---- threads -------------------------------------------------------------------------------------

@@ -161,7 +161,7 @@ static void shut_down(pTHX_ void *data)
 {
   aio_cxt *cxt = data;
 
-  if (cxt->owner != aTHX)
+  if (cxt->owner != PERL_GET_THX)
     return; /* a thread has a copy of its parent's list of these */
   eio_reset(cxt->eio);
   aio_free_orphans(aTHX_ cxt);
@@ -192,7 +192,7 @@ static aio_cxt *new_cxt(pTHX)
     Safefree(cxt);
     croak("IO::AIO: cannot create a context: %s", Strerror(errno));
   }
-  cxt->owner = aTHX;
+  cxt->owner = PERL_GET_THX;
   cxt->max_outstanding = UINT_MAX;
   cxt->req_stash = gv_stashpvs("IO::AIO::REQ", GV_ADD);
   cxt->grp_stash = gv_stashpvs("IO::AIO::GRP", GV_ADD);

@@ -301,31 +301,8 @@ static int map_free(pTHX_ SV *sv, MAGIC *mg)
 }
 
 #ifdef USE_ITHREADS
-
-/* Whether a copy of the octets can be had: reading beyond the end of a file
- * would be a signal, and perl without memory exits. */
-static bool can_copy(const struct aio_map *map)
-{
-  eio_req req;
-  void *memory;
-
-  if (!is_visible(map))
-    return TRUE;
-  eio_req_init(&req, EIO_MTOUCH);
-  req.buf = map->address;
-  req.size = map->size;
-  eio_execute(&req);
-  if (req.result < 0)
-    return FALSE;
-  memory = malloc(map->total);
-  free(memory);
-  return memory != NULL;
-}
-
-/* A new thread gets an ordinary string with the octets, or undef. It is after
- * this that perl gives the copy its string: from a guarded original a copy of
- * all that it thinks the original has; else just the pointer, which nobody
- * looks at then. */
+/* In a new thread the scalar is an ordinary string, like all that is copied
+ * there. perl has made the copy by now, unless the original was open. */
 static int map_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *param)
 {
   struct aio_map *map = map_in(mg);
@@ -335,19 +312,10 @@ static int map_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *param)
   if (!map)
     return 0;
   mg->mg_ptr = NULL;
-  if (!is_intact(map->sv, map))
-    return 0;
-  if (can_copy(map))
-    guard(map->sv, map);
-  else
-    open_up(map->sv);
-  open_up(sv);
-  SvLEN_set(sv, SvLEN(map->sv));
-  if (!SvLEN(sv)) {
-    SvCUR_set(sv, 0);
-    (void)SvOK_off(sv);
+  if (!SvROK(sv) && SvPVX_const(sv) == string_of(map)) {
+    SvPV_set(sv, savepvn(string_of(map), length_of(map)));
+    SvLEN_set(sv, length_of(map) + 1);
   }
-  PERL_UNUSED_CONTEXT;
   return 0;
 }
 #endif
