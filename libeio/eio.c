@@ -57,7 +57,7 @@ void eio__state(eio_ctx *ctx, eio_req *req, enum eio_state state)
     fprintf(stderr, "eio: %p #%u %s: %s -> %s%s\n", (void *)ctx, (unsigned)req->id,
             eio__ops[req->op].info.name, eio__state_name((enum eio_state)req->state),
             eio__state_name(state), eio__cancelled(req) ? " (cancelled)" : "");
-  req->state = (uint8_t)state;
+  __atomic_store_n(&req->state, (uint8_t)state, __ATOMIC_RELAXED);
 }
 
 /* Wakeup --------------------------------------------------------------- */
@@ -169,7 +169,7 @@ static void cancel_one(eio_ctx *ctx, eio_req *req)
   pthread_mutex_unlock(&ctx->lock);
   if (was_ready)
     done_here(ctx, req);
-  else if (ctx->ring && req->state == EIO_RUNNING)
+  else if (ctx->ring)
     eio__ring_cancel(ctx, req);
 }
 

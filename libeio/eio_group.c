@@ -80,7 +80,7 @@ int eio_group_add(eio_ctx *ctx, eio_req *group, eio_req *req)
       errno = EINVAL;
       return -1;
     }
-  if (req->group || req->state == EIO_FINISHED)
+  if (req->group || __atomic_load_n(&req->state, __ATOMIC_RELAXED) == EIO_FINISHED)
     return 0;
   req->group = group;
   req->older = group->members;

@@ -78,12 +78,16 @@ sub contents {
 # The same request with its path given in one way; it must succeed and have done its work.
 sub way {
     my ($name, $make) = @_;
+    my ($dir, $was);
     for my $row (@paths) {
         my ($request, $rel, $call, $then) = @$row;
-        my $dir = tree;
+        unless (defined $dir && contents($dir) eq $was) {
+            $dir = tree;
+            $was = contents($dir);
+        }
         my ($path, $now) = $make->($dir, $rel, $request);
         next unless defined $path;
-        $now ||= $dir;
+        $now ? undef $dir : ($now = $dir);    # a tree that was moved is not used again
         my $test = sub {
             my ($errno, @res) = eval { run_req { $call->($path, $now, $_[0]) } };
             ok(!$@ && !failed(@res) && $then->($now, @res), "$name: $request") or diag($@ || errno_name($errno));
@@ -96,11 +100,11 @@ sub way {
 # The same request with a path that must fail with ENOENT, and touch nothing.
 sub nowhere {
     my ($name, $make) = @_;
+    my $dir = tree;
+    my $was = contents($dir);
     for my $row (@paths) {
         my ($request, $rel, $call) = @$row;
         ours {
-            my $dir  = tree;
-            my $was  = contents($dir);
             my $path = $make->($dir, $rel);
             chdir $dir or die "$dir: $!";
             my ($errno, @res) = eval { run_req { $call->($path, $dir, $_[0]) } };

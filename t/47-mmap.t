@@ -57,6 +57,19 @@ my $path = map_path;
         IO::AIO::munmap $m;
     }
 
+    # memory without access: nothing of it can be seen, until it is allowed
+    ours {
+        IO::AIO::mmap $m, 2 * PAGE, IO::AIO::PROT_NONE, SHARED, $fh or die "mmap: $!";
+        my $copy = "<$m>";
+        my $matches = $m =~ /some/;
+        my $touched = (run_req { aio_mtouch $m, 0, undef, 0, $_[0] })[1];
+        ok(!$matches, 'memory without access can be looked at without harm');
+        is(maps(), 1, 'it is mapped');
+        is(IO::AIO::mprotect($m, 0, undef, R), 0, 'mprotect');
+        ok($m eq substr(content($size), 0, 2 * PAGE), 'makes it readable');
+        IO::AIO::munmap $m;
+    } 'crash';
+
     # failures leave the scalar alone
     pipe my $r, my $w or die "pipe: $!";
     open my $ro, '<',  $path or die "$path: $!";

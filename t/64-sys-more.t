@@ -271,7 +271,11 @@ SKIP: {
     listen $listener, 10 or die "listen: $!";
     $listener->blocking(0);
     skip 'no accept4 here', 1 if lacks { IO::AIO::accept4($listener, undef, 0, 0) };
-    my $connect = sub { socket my $c, AF_INET, SOCK_STREAM, 0 or die "socket: $!"; connect $c, getsockname $listener or die "connect: $!"; ($c, getsockname $c) };
+    my $connect = sub {
+        socket my $c, AF_INET, SOCK_STREAM, 0 or die "socket: $!";
+        connect $c, getsockname $listener or die "connect: $!";
+        ($c, getsockname $c);
+    };
     my ($client, $name, $got);
 
     for my $max (1, 8, 15, 16, 17, 100000) {
@@ -508,7 +512,8 @@ SKIP: {
     skip 'no fexecve here', 1 if lacks { IO::AIO::fexecve(open_as($file, O_RDONLY), ['x']) };
     my $show_args = q('sh', '-c', q(printf '<%s>' "$0" "$@"));
     my $show_env  = q(['sh', '-c', 'echo $A,$B,$C']);
-    is(executed($sh, "utf8::upgrade(my \$e = chr 233); IO::AIO::fexecve \$fh, [$show_args, 'zero', undef, \$e, 1.5]"), "<zero><><\xe9><1.5>", 'fexecve: odd arguments');
+    is(executed($sh, "utf8::upgrade(my \$e = chr 233); IO::AIO::fexecve \$fh, [$show_args, 'zero', undef, \$e, 1.5]"),
+        "<zero><><\xe9><1.5>", 'fexecve: odd arguments');
     ours { is(executed($sh, "IO::AIO::fexecve fileno \$fh, [$show_args, 'zero']"), '<zero>', 'by number') } 'takes handles only';
     is(executed($sh, "\$ENV{A} = 4; \$ENV{B} = 5; delete \$ENV{A}; IO::AIO::fexecve \$fh, $show_env"), ",5,\n", 'what was done to %ENV');
     is(executed($sh, <<'PERL'), "tied\n", 'a tied array');
@@ -516,7 +521,8 @@ SKIP: {
         tie my @argv, 'main';
         IO::AIO::fexecve $fh, \@argv
 PERL
-    ours { is(executed($sh, q(print 'before '; IO::AIO::fexecve $fh, ['sh', '-c', 'echo after'])), "before after\n", 'output before it is not lost') } 'does not flush';
+    ours { is(executed($sh, q(print 'before '; IO::AIO::fexecve $fh, ['sh', '-c', 'echo after'])), "before after\n", 'output before it is not lost') }
+    'does not flush';
     like(executed($sh, q($| = 1; print "$$\n"; IO::AIO::fexecve $fh, ['sh', '-c', 'echo $$'])), qr/^(\d+)\n\1\n\z/, 'the process stays the same');
     is(executed($sh, q(fcntl $fh, F_SETFD, FD_CLOEXEC; IO::AIO::fexecve $fh, ['sh', '-c', 'echo still'])), "still\n", 'a program may be close-on-exec');
 

@@ -157,8 +157,12 @@ static void forked(void *data)
 
 /* Contexts ------------------------------------------------------------- */
 
+/* Stands for one that is gone. */
+static aio_cxt gone;
+
 static void shut_down(pTHX_ void *data)
 {
+  dMY_CXT;
   aio_cxt *cxt = data;
 
   if (cxt->owner != PERL_GET_THX)
@@ -170,6 +174,7 @@ static void shut_down(pTHX_ void *data)
   SvREFCNT_dec(cxt->on_next_submit);
   cxt->on_next_submit = NULL;
   SvREFCNT_dec(cxt->guard);
+  MY_CXT.cxt = &gone;
   if (cxt->live)
     return; /* a thread is still at one, and its object may point to it */
   while (cxt->slabs) {
@@ -178,7 +183,8 @@ static void shut_down(pTHX_ void *data)
     cxt->slabs = slab->next;
     Safefree(slab);
   }
-  cxt->spare = NULL;
+  Safefree(cxt->locks);
+  Safefree(cxt);
 }
 
 static aio_cxt *new_cxt(pTHX)

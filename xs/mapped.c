@@ -93,6 +93,7 @@ static void show(SV *sv, const struct aio_map *map)
  * stays for the statement: whoever called for it may still look at it. */
 static void empty(pTHX_ SV *sv)
 {
+  SvFLAGS(sv) &= ~(U32)(SVf_READONLY | SVf_PROTECT);
   if (SvTHINKFIRST(sv))
     sv_force_normal_flags(sv, SV_COW_DROP_PV);
   sv_unmagic(sv, PERL_MAGIC_vstring);
@@ -113,13 +114,12 @@ static void restore(pTHX_ SV *sv, const struct aio_map *map)
 {
   U32 readonly = SvFLAGS(sv) & (SVf_READONLY | SVf_PROTECT);
 
-  SvFLAGS(sv) &= ~readonly;
   empty(aTHX_ sv);
   show(sv, map);
   SvFLAGS(sv) |= readonly;
 }
 
-/* Changes in place ------------------------------------------------------------ */
+/* Changes in place --------------------------------------------------------- */
 
 /* Whether `count` octets would replace as many of the string. The length may
  * be missing; both can be negative, as with substr. */
@@ -196,7 +196,7 @@ static bool keeps_length(pTHX_ const SV *sv, size_t size)
   return FALSE;
 }
 
-/* Magic ------------------------------------------------------------------------ */
+/* Magic -------------------------------------------------------------------- */
 
 /* NULL for a thread's copy. */
 static struct aio_map *map_in(const MAGIC *mg)

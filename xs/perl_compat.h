@@ -32,5 +32,8 @@
 #ifndef SVf_PROTECT
 # define SVf_PROTECT 0
 #endif
+#ifndef G_LIST
+# define G_LIST G_ARRAY
+#endif
 
 #endif

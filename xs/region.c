@@ -67,7 +67,7 @@ static void check_idle(pTHX_ SV *sv, const char *func)
 static void check_changeable(pTHX_ SV *sv, const char *func)
 {
   check_idle(aTHX_ sv, func);
-  if (SvREADONLY(sv))
+  if (SvREADONLY(sv) && !aio_is_mapped(aTHX_ sv))
     aio_croak(aTHX_ func, "scalar: %s", "Modification of a read-only value attempted");
 }
 

@@ -52,7 +52,7 @@ static char *copy_octets(pTHX_ const char *p, STRLEN len)
   char *copy = malloc(len + 1);
 
   if (!copy)
-    croak_memory_wrap();
+    croak("Out of memory for a path");
   memcpy(copy, p, len);
   copy[len] = 0;
   PERL_UNUSED_CONTEXT;

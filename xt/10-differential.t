@@ -111,7 +111,8 @@ sub list {
         [qr/aio_copy $file, $file/,                    qr/^\[\["-1","EINVAL"\]\]/,     'a file copied onto itself is not lost'],
         [qr/aio_(?:copy|load) '\/proc/,                qr/^\[\["(?:0|\d\d+)"\]/,       'files of /proc are copied and loaded whole'],
         [qr/aio_load $path/,                           qr/^\[\["-1","EISDIR"\],\[null\]\]/, 'a load that fails leaves the data alone'],
-        [qr/aio_rmtree (?:$path|\[)/,                  qr/^\[\["(?:0|-1)"/,            'aio_rmtree works with working directories'],
+        [qr/aio_rmtree (?:\$wd|\[\$wd|IO::AIO::CWD)/,   qr/^\[\["(?:0|-1","EINVAL)"/,   'aio_rmtree works with working directories'],
+        [qr/aio_realpath 'file\/'/,                    qr/^\[\["ENOTDIR"\]\]/,           'a file followed by "/" is no directory'],
         # slurp
         [qr/aio_slurp $path, 0, 0/,                    qr/^\[\["-1","EISDIR"\]/,       'a directory is EISDIR with any length'],
         [qr/aio_slurp '\/proc\/version', 0, 0/,        qr/^\[\["(\d\d+)"\],\["\1"\]\]/, 'length 0 reads files of /proc whole'],
