@@ -596,9 +596,8 @@ static void after_fork_parent(void)
 
 static void after_fork_child(void)
 {
-  pthread_mutex_init(&contexts_lock, NULL);
   for (eio_ctx *ctx = contexts; ctx; ctx = ctx->next_ctx) {
-    pthread_mutex_init(&ctx->lock, NULL);
+    pthread_mutex_unlock(&ctx->lock);
     if (!pthread_equal(ctx->owner, pthread_self()))
       continue;
     eio__pool_after_fork(ctx);
@@ -610,6 +609,7 @@ static void after_fork_child(void)
     if (ctx->fork_hook && ctx->orphans.length)
       ctx->fork_hook(ctx->fork_data);
   }
+  pthread_mutex_unlock(&contexts_lock);
 }
 
 /* Contexts ------------------------------------------------------------- */

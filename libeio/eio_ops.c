@@ -38,7 +38,7 @@ void eio_req_init(eio_req *req, enum eio_op op)
 
 void eio_execute(eio_req *req)
 {
-  if (req->flags & EIO_FAILED)
+  if (eio__flag(req, EIO_FAILED))
     return;
   errno = 0;
   req->result = eio__ops[req->op].execute(req);

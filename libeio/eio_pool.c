@@ -276,7 +276,7 @@ static int start_thread(eio_ctx *ctx, struct worker *starter)
 /* Requests that need no system call are finished without giving up the lock. */
 static bool is_trivial(const eio_req *req)
 {
-  return req->op == EIO_NOP || req->flags & EIO_FAILED;
+  return req->op == EIO_NOP || eio__flag(req, EIO_FAILED);
 }
 
 static void execute(eio_ctx *ctx, struct worker *w, eio_req *req)
