@@ -9,6 +9,7 @@ BOOT:
   aio_boot_cxt(aTHX);
   aio_boot_constants(aTHX);
   aio_boot_requests(aTHX);
+  aio_boot_buffer(aTHX);
   aio_boot_req(aTHX);
   aio_boot_group(aTHX);
   aio_boot_wd(aTHX);

@@ -13,7 +13,7 @@ use Exporter 'import';
 use IO::AIO ();
 use Scalar::Util qw(blessed set_prototype weaken);
 
-our $VERSION = '5.0';
+our $VERSION = '7.0'; # later than Coro's own of that name
 
 my %seen;
 our @EXPORT    = grep !$seen{$_}++, 'aio_wait', @IO::AIO::EXPORT, @IO::AIO::AIO_REQ;

@@ -220,19 +220,13 @@ static bool may_fly(eio_ctx *ctx, const eio_req *req)
 static bool fly(eio_ctx *ctx, eio_req *req)
 {
   struct eio_ring *ring = ctx->ring;
-  struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
-  int n;
+  struct io_uring_sqe prepared = { 0 }, *sqe;
 
-  if (!sqe)
+  if (!eio__ops[req->op].prepare(req, &prepared) || !(sqe = io_uring_get_sqe(&ring->uring)))
     return false;
-  if (!eio__ops[req->op].prepare(req, sqe)) {
-    io_uring_prep_nop(sqe); /* goes along with the next one */
-    io_uring_sqe_set_data(sqe, NULL);
-    return false;
-  }
+  *sqe = prepared;
   io_uring_sqe_set_data(sqe, req);
-  n = io_uring_submit(&ring->uring);
-  if (n < 0) {
+  if (io_uring_submit(&ring->uring) < 0) {
     io_uring_prep_nop(sqe); /* not consumed: take the request off it */
     io_uring_sqe_set_data(sqe, NULL);
     return false;

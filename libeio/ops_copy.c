@@ -3,10 +3,9 @@
  * The data go the cheapest way that there is: shared blocks; a copy inside the
  * kernel, which may be one on the server of a network file system; written from
  * a mapping of the source, which for local files is faster than that; sendfile;
- * read and write. Holes stay holes. While data
- * arrive the target has mode 0200; it gets its final mode last, so that nobody
- * reads a copy who may not read the original. A target whose data did not all
- * arrive is removed. */
+ * read and write. Holes stay holes. While data arrive the target has mode 0200;
+ * it gets its final mode last, so that nobody reads a copy who may not read the
+ * original. A target whose data did not all arrive is removed. */
 #include "ops_xfer.h"
 
 #include <stdlib.h>
@@ -157,6 +156,7 @@ static bool find_data(const struct copy *copy, off_t offs, off_t *data, off_t *e
 static int copy_file(struct copy *copy)
 {
   off_t size = copy->from.st_size, offs = 0, data, end;
+  struct stat st;
 
   if (eio_p_clone(copy->out, copy->in) == 0)
     return 0;
@@ -170,6 +170,9 @@ static int copy_file(struct copy *copy)
     if (more <= 0)
       return more;
   }
+  /* a mapping shows zeros up to the end of the last page that is there */
+  if (copy->way == BY_MAPPING && fstat(copy->in, &st) == 0 && st.st_size < size)
+    return ftruncate(copy->out, st.st_size);
   return offs < size ? ftruncate(copy->out, size) : 0;
 }
 

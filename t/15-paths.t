@@ -261,7 +261,9 @@ each_engine {
             is("@got", -1, 'status -1') if $status;
         } 'cuts the name at the NUL';
         (my $function = "aio_$name") =~ s/2$//;
-        croaks { $request->("$odd/\x{263a}", sub { }) } $function, "$name: wide characters croak";
+        ours {
+            croaks { $request->("$odd/\x{263a}", sub { }) } $function, "$name: wide characters croak";
+        } 'names another place in composites';
     }
     is_deeply(entries($odd), ['cut'], 'nothing was touched');
     is(-s "$odd/cut", 4, 'nor changed');

@@ -11,7 +11,7 @@ use IO::AIO;
 
 # ---- aio_statvfs ---------------------------------------------------------------------------------
 
-my @member = sort qw(bsize frsize blocks bfree bavail files ffree favail fsid flag namemax);
+my @member = qw(bavail bfree blocks bsize favail ffree files flag frsize fsid namemax);
 
 each_engine {
     my $dir  = fresh_dir;

@@ -275,6 +275,27 @@ each_engine {
     is((run_req { aio_write $out, 0, undef, $m, 0, $_[0] })[1], $size, 'all of it');
     close $out;
 
+    # requests that want to store another string: refused, or done; never half of it
+    my %store = (
+        aio_slurp => sub { aio_slurp $data, 0, 0, $_[0], $_[1] }, 'aio_slurp of a part' => sub { aio_slurp $data, 3, 5, $_[0], $_[1] },
+        aio_load => sub { aio_load $data, $_[0], $_[1] }, aio_ioctl => sub { aio_ioctl $in, 0x541b, $_[0], $_[1] },
+        'aio_read into a part' => sub { aio_read $in, 0, 20, substr($_[0], 0, 10), 0, $_[1] },
+    );
+    for my $what (sort keys %store) {
+        ours {
+            IO::AIO::mmap my $target, 100, RW, PRIVATE | IO::AIO::MAP_ANONYMOUS or die "mmap: $!";
+            my ($calls, @got) = (0);
+            my $accepted = eval { $store{$what}->($target, sub { $calls++; @got = @_ }); 1 };
+            my $refused  = $@;
+            my $flushed  = eval { IO::AIO::flush; 1 };
+            ok($flushed, "$what: nothing dies later") or diag($@);
+            is($calls, $accepted ? 1 : 0, $accepted ? "$what: accepted and called back" : "$what: refused") or diag($refused);
+            IO::AIO::flush;
+            ok(@got == 1, "$what: with its result") if $accepted;
+            ok(eval { IO::AIO::munmap $target; $target = 'free'; $target .= '!'; 1 }, "$what: the scalar can be used again") or diag($@);
+        } 'is something else';
+    }
+
     # memory for reading
     ours {
         IO::AIO::mmap my $ro, $size, R, SHARED, $fh or die "mmap: $!";

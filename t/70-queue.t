@@ -37,6 +37,7 @@ each_engine {
         is($count, $n, 'and called back');
         figures('executed and called back', $n, time - $start);
 
+        next if $n == 1e6;
         $start = time;
         $count = 0;
         aio_nop $cb for 1 .. $n;

@@ -66,6 +66,9 @@ void aio_submit(pTHX_ aio_cxt *cxt, aio_req *aio);
 /* Frees what a fork or reinit dropped. */
 void aio_free_orphans(pTHX_ aio_cxt *cxt);
 
+/* Whether there is an engine of that name, here or elsewhere. */
+bool aio_is_engine(const char *name);
+
 /* One XSUB of a table, to be installed into package IO::AIO. */
 struct aio_xsub {
   const char *name;  /* without the package when it is IO::AIO */
@@ -157,6 +160,7 @@ void aio_push_results(pTHX_ aio_cxt *cxt, aio_req *aio);
 SV *aio_new_fh(pTHX_ int fd, int flags, bool perl_cloexec);
 
 /* buffer.c: scalars in flight. */
+void aio_boot_buffer(pTHX);
 
 /* Prepares the data of a read, write, slurp or region request: checks and
  * locks the scalar, fills buf and size (and flags), keeps it in sv2. */

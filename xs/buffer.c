@@ -5,7 +5,7 @@
  * even code that takes the read-only flag away cannot make the kernel write
  * into memory that is gone. Locks are counted; they are kept in a hash by the
  * scalar's address (open addressing, linear probing). */
-#include "aio.h"
+#include "mapped.h"
 
 #include <sys/ioctl.h>
 
@@ -272,7 +272,7 @@ void aio_buffer_read(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const
     aio_croak(aTHX_ func, "dataoffset outside of data");
   if (aio_is_mapped(aTHX_ sv)) {
     if (len > (int64_t)cur - offs)
-      len = (int64_t)cur - offs;
+      aio_croak(aTHX_ func, "data is memory-mapped: what is read must fit into it");
   } else if ((uint64_t)len > (uint64_t)1 << 62 || !enough_memory((STRLEN)(offs + len))) {
     fail(aio, ENOMEM);
     len = 0;
@@ -326,12 +326,23 @@ void aio_buffer_write(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, cons
 
 void aio_buffer_region(pTHX_ aio_req *aio, SV *data, SV *offset, SV *length, const char *func)
 {
-  lock_range(aTHX_ aio, data, length, offset, func);
+  struct aio_map *map = aio_map_of(aTHX_ data);
+  SV *sv = map ? data : lock_string(aTHX_ aio, data, func);
+  STRLEN start, count;
+
+  if (map)
+    aio->sv2 = SvREFCNT_inc_simple_NN(sv);
+  aio_arg_range(aTHX_ offset, length, map ? map->size : SvCUR(sv), &start, &count, func);
+  aio_lock(aTHX_ sv);
+  aio->r.buf = (map ? map->address : SvPVX(sv)) + start;
+  aio->r.size = count;
 }
 
 void aio_buffer_whole(pTHX_ aio_req *aio, SV *data, const char *func)
 {
   check_modifiable(aTHX_ data, func);
+  if (aio_is_mapped(aTHX_ data))
+    aio_croak(aTHX_ func, "data is memory-mapped: it cannot become another string");
   aio->sv2 = SvREFCNT_inc_simple_NN(data);
 }
 
@@ -357,6 +368,8 @@ void aio_buffer_ctl(pTHX_ aio_req *aio, SV *arg, const char *func)
       check_modifiable(aTHX_ arg, func);
     return; /* a literal undef is 0 */
   }
+  if (aio_is_mapped(aTHX_ arg))
+    aio_croak(aTHX_ func, "argument is memory-mapped: it cannot become a longer string");
   if (is_indirect(arg)) {
     STRLEN n = 0;
     const char *p = SvOK(arg) ? aio_arg_octets(aTHX_ arg, &n, func, "argument") : "";
@@ -412,13 +425,50 @@ static void take_data(pTHX_ SV *sv, eio_req *req)
 #endif
 }
 
-/* Copies what a private scalar got into the one that was meant. */
-static void pass_on(pTHX_ SV *sv)
+/* _store $target, $value */
+XS_INTERNAL(xs_store)
+{
+  dXSARGS;
+
+  if (items != 2)
+    croak_xs_usage(cv, "target, value");
+  sv_setsv_mg(ST(0), ST(1));
+  XSRETURN_EMPTY;
+}
+
+/* Copies what a private scalar got into the one that was meant. That may die
+ * (STORE, an lvalue that cannot have it): the callback comes all the same. */
+static void pass_on(pTHX_ SV *sv, eio_req *req)
 {
   MAGIC *mg = mg_findext(sv, PERL_MAGIC_ext, &target_vtbl);
+  SV *target = mg ? mg->mg_obj : NULL;
+  dSP;
 
-  if (mg && mg->mg_obj)
-    sv_setpvn_mg(mg->mg_obj, SvPVX(sv), SvCUR(sv));
+  if (!target)
+    return;
+  ENTER;
+  SAVETMPS;
+  PUSHMARK(SP);
+  EXTEND(SP, 2);
+  PUSHs(target);
+  PUSHs(sv_2mortal(newSVpvn(SvPVX(sv), SvCUR(sv))));
+  PUTBACK;
+  save_scalar(PL_errgv);
+  call_sv((SV *)get_cv("IO::AIO::_store", 0), G_VOID | G_DISCARD | G_EVAL);
+  if (SvTRUE(ERRSV)) {
+    warn("IO::AIO: the data cannot be stored: %" SVf, SVfARG(ERRSV));
+    req->result = -1;
+    req->errorno = EFAULT;
+  }
+  FREETMPS;
+  LEAVE;
+}
+
+void aio_boot_buffer(pTHX)
+{
+  static const struct aio_xsub xsubs[] = { { "_store", xs_store, "$$", 0 } };
+
+  aio_install(aTHX_ xsubs, C_ARRAY_LENGTH(xsubs));
 }
 
 void aio_buffer_settle(pTHX_ aio_req *aio, bool cancelled)
@@ -443,5 +493,5 @@ void aio_buffer_settle(pTHX_ aio_req *aio, bool cancelled)
   if (kind == EIO_R_COUNT)
     set_length(aTHX_ sv, (STRLEN)(buf - string) + (req->result > 0 ? (STRLEN)req->result : 0));
   if (SvTYPE(sv) >= SVt_PVMG && SvMAGIC(sv))
-    pass_on(aTHX_ sv);
+    pass_on(aTHX_ sv, req);
 }

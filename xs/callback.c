@@ -391,7 +391,7 @@ XS_INTERNAL(xs_engine)
   if (items && SvOK(ST(0))) {
     const char *wanted = SvPV_nolen_const(ST(0));
 
-    if (strNE(wanted, "sync") && strNE(wanted, "pool") && strNE(wanted, "uring"))
+    if (!aio_is_engine(wanted))
       aio_croak(aTHX_ "engine", "name must be sync, pool or uring, not \"%s\"", wanted);
     eio_set_engine(cxt->eio, wanted); /* a refusal is the reason below */
   }
@@ -402,6 +402,18 @@ XS_INTERNAL(xs_engine)
   if (GIMME_V == G_LIST)
     mPUSHs(newSVpv(why, 0));
   PUTBACK;
+}
+
+/* The optional features (libeio/probes.txt) that this build has, in one string:
+ * for tests, which ask whether something can work at all. */
+XS_INTERNAL(xs_features)
+{
+  dXSARGS;
+
+  if (items != 0)
+    croak_xs_usage(cv, "");
+  ST(0) = newSVpvs_flags(EIO_FEATURES, SVs_TEMP);
+  XSRETURN(1);
 }
 
 /* Priorities ----------------------------------------------------------- */
@@ -446,6 +458,7 @@ void aio_boot_callback(pTHX)
     { "_end", xs_end, "", 0 },
     { "_on_next_submit", xs_on_next_submit, "$", 0 },
     { "_stats", xs_stats, "", 0 },
+    { "_features", xs_features, "", 0 },
     { "engine", xs_engine, ";$", 0 },
     { "aioreq_pri", xs_pri, ";$", PRI },
     { "aioreq_nice", xs_pri, ";$", NICE },

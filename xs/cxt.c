@@ -187,6 +187,11 @@ static void shut_down(pTHX_ void *data)
   Safefree(cxt);
 }
 
+bool aio_is_engine(const char *name)
+{
+  return strEQ(name, "sync") || strEQ(name, "pool") || strEQ(name, "uring");
+}
+
 static aio_cxt *new_cxt(pTHX)
 {
   aio_cxt *cxt;
@@ -205,8 +210,10 @@ static aio_cxt *new_cxt(pTHX)
   cxt->wd_stash = gv_stashpvs("IO::AIO::WD", GV_ADD);
   cxt->guard = new_guard(aTHX);
   eio_on_fork(cxt->eio, forked, cxt);
-  if (engine && *engine && eio_set_engine(cxt->eio, engine) < 0 && errno == EINVAL)
+  if (engine && *engine && !aio_is_engine(engine))
     warn("IO::AIO: IO_AIO_ENGINE must be sync, pool or uring, not \"%s\"", engine);
+  else if (engine && *engine)
+    eio_set_engine(cxt->eio, engine); /* a refusal shows in IO::AIO::engine */
   call_atexit(shut_down, cxt);
   return cxt;
 }

@@ -235,21 +235,25 @@ static void test_slurp_sizeless(void)
 }
 
 /* Signals do not end a request. The handler counts its calls: the third lets
- * what waits go on, the fifth lets it end. */
+ * what waits go on, the fifth lets it end, and after a minute it gives up. */
 static volatile sig_atomic_t ticks;
 static int pipe_fds[2], fifo_fd = -1;
 
 static void tick_pipe(int number)
 {
   (void)number;
-  if (++ticks == 3)
+  if (++ticks == 6000)
+    _exit(3);
+  if (ticks == 3)
     ticks += write(pipe_fds[1], "piped", 5) != 5;
 }
 
 static void tick_fifo(int number)
 {
   (void)number;
-  if (++ticks == 3)
+  if (++ticks == 6000)
+    _exit(3);
+  if (ticks == 3)
     fifo_fd = open("fifo", O_RDWR);
   if (ticks == 4)
     ticks -= write(fifo_fd, "named", 5) != 5;
@@ -272,6 +276,10 @@ static void test_interrupted(void)
   char buf[8] = { 0 };
   eio_req req;
 
+  if (SANITIZED) { /* handlers run late there, or, while open() waits, never */
+    skip(4, "sanitizers defer signals");
+    return;
+  }
   if (pipe(pipe_fds) < 0)
     bail_out("pipe");
   every_10_ms(tick_pipe);
