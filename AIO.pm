@@ -23,35 +23,35 @@ XSLoader::load ('IO::AIO', $VERSION);
 # whose results become the group's (_whole). Arguments are checked first, so
 # that nothing is queued when one is bad.
 
-sub _around {
-    my ($pri, $req, $cb) = @_;
-    _whole ($req, $pri, $cb);
-}
-
 sub aio_load($$;$) {
     my $cb = _callback ($_[2], @_ - 2);
-    _around (aioreq_pri (), _load ($_[0], $_[1]), $cb);
+    my $pri = aioreq_pri ();
+    _whole (_load ($_[0], $_[1]), $pri, $cb);
 }
 
 sub aio_pathsync($;$) {
     my $cb = _callback ($_[1], @_ - 1);
-    _around (aioreq_pri (), _pathsync ($_[0]), $cb);
+    my $pri = aioreq_pri ();
+    _whole (_pathsync ($_[0]), $pri, $cb);
 }
 
 sub aio_copy($$;$) {
     my $cb = _callback ($_[2], @_ - 2);
-    _around (aioreq_pri (), _copy ($_[0], $_[1]), $cb);
+    my $pri = aioreq_pri ();
+    _whole (_copy ($_[0], $_[1]), $pri, $cb);
 }
 
 # The number of requests at a time is always within $maxreq: there is one.
 sub aio_scandir($$;$) {
     my $cb = _callback ($_[2], @_ - 2);
-    _around (aioreq_pri (), _scandir ($_[0]), $cb);
+    my $pri = aioreq_pri ();
+    _whole (_scandir ($_[0]), $pri, $cb);
 }
 
 sub aio_rmtree($;$) {
     my $cb = _callback ($_[1], @_ - 1);
-    _around (aioreq_pri (), _rmtree ($_[0]), $cb);
+    my $pri = aioreq_pri ();
+    _whole (_rmtree ($_[0]), $pri, $cb);
 }
 
 sub aio_move($$;$) {
@@ -2796,7 +2796,9 @@ Before, to -1.
 
 C<aio_copy> never leaves a partial target, does not truncate a file that is
 copied onto itself, keeps holes, shares blocks where the file system can, and
-copies files of F</proc>. C<aio_load> reads such files, too.
+copies files of F</proc>. C<aio_load> reads such files, too. C<aio_move> to
+another file system fails when the copy is there but the source cannot be
+deleted. Before, that was a success.
 
 =item *
 
@@ -2864,7 +2866,21 @@ which the kernel refuses it.
 
 C<mmap> of a read-only handle with C<MAP_PRIVATE> and C<PROT_WRITE> works.
 What would move or free mapped memory croaks. Before, it crashed later. Nobody
-can choose the address of a mapping.
+can choose the address of a mapping (C<MAP_FIXED> has no effect), and
+C<PROT_WRITE> implies C<PROT_READ>. C<mprotect> of ordinary strings cannot take
+rights away, and C<madvise> knows the five advices of POSIX only.
+
+=item *
+
+Numbers that do not fit into a system call's argument are refused there.
+Before, they were cut: C<pidfd_open> of 2**32 + 1 opened process 1. Negative
+lengths of C<splice>, C<tee> and C<sendfile> give C<EINVAL>; before, they meant
+everything.
+
+=item *
+
+C<fexecve> writes buffered output first, as perl's C<exec> does, and
+C<pidfd_getfd> gives a handle of the same mode as its model.
 
 =back
 

@@ -79,12 +79,35 @@ void eio__finished(eio_ctx *ctx, eio_req *req)
   signal_locked(ctx);
 }
 
+/* Whether requests are handed out in the order in which they were executed,
+ * whether here or by a worker: with one at a time that is the order of their
+ * submission. */
+static bool keeps_order(const eio_ctx *ctx)
+{
+  return ctx->max_parallel == 1;
+}
+
+/* Takes over what workers have finished. */
+static void take_finished(eio_ctx *ctx, struct eio_queue *q)
+{
+  if (atomic_load_explicit(&ctx->nfinished, memory_order_relaxed) == 0)
+    return;
+  pthread_mutex_lock(&ctx->lock);
+  eio_queue_append(q, &ctx->finished);
+  atomic_store_explicit(&ctx->nfinished, 0, memory_order_relaxed);
+  pthread_mutex_unlock(&ctx->lock);
+}
+
 /* Puts a request in state DONE where the owner's next poll finds it: requests
  * that callbacks finish wait for the next poll, or an endless chain of them
  * would never let the event loop have a turn. */
 static void done_here(eio_ctx *ctx, eio_req *req)
 {
-  eio_queue_push(ctx->depth ? &ctx->fresh : &ctx->done, req);
+  struct eio_queue *q = ctx->depth ? &ctx->fresh : &ctx->done;
+
+  if (keeps_order(ctx))
+    take_finished(ctx, q);
+  eio_queue_push(q, req);
   if (atomic_load_explicit(&ctx->signaled, memory_order_relaxed))
     return;
   pthread_mutex_lock(&ctx->lock);
@@ -107,12 +130,14 @@ unsigned eio_parallel(const eio_ctx *ctx)
 
 /* The inline attempt stands in for an idle worker: it is made only when one
  * could have taken the request at once. So nothing overtakes what waits,
- * nothing executes with max_parallel 0, and max_parallel 1 keeps the order. */
+ * nothing executes with max_parallel 0, and max_parallel 1 keeps the order.
+ * For that a request that a worker takes counts in nrunning before it leaves
+ * nready, and in nfinished before it leaves the other two: hence this order. */
 static bool may_inline(eio_ctx *ctx, const eio_req *req)
 {
   return !(req->flags & EIO_NO_INLINE)
-         && atomic_load_explicit(&ctx->nready, memory_order_relaxed) == 0
-         && atomic_load_explicit(&ctx->nrunning, memory_order_relaxed) < eio_parallel(ctx);
+         && atomic_load_explicit(&ctx->nready, memory_order_acquire) == 0
+         && atomic_load_explicit(&ctx->nrunning, memory_order_acquire) < eio_parallel(ctx);
 }
 
 static bool finish_inline(eio_ctx *ctx, eio_req *req)
@@ -202,23 +227,13 @@ void eio_req_finish(eio_req *req)
 
 /* Poll side ------------------------------------------------------------ */
 
-static void take_finished(eio_ctx *ctx)
-{
-  if (atomic_load_explicit(&ctx->nfinished, memory_order_relaxed) == 0)
-    return;
-  pthread_mutex_lock(&ctx->lock);
-  eio_queue_append(&ctx->done, &ctx->finished);
-  atomic_store_explicit(&ctx->nfinished, 0, memory_order_relaxed);
-  pthread_mutex_unlock(&ctx->lock);
-}
-
 void eio_poll_begin(eio_ctx *ctx)
 {
+  if (ctx->ring)
+    eio__ring_reap(ctx); /* first: now these need not wait for the next poll */
   ctx->depth++;
   eio_queue_append(&ctx->done, &ctx->fresh);
-  take_finished(ctx);
-  if (ctx->ring)
-    eio__ring_reap(ctx);
+  take_finished(ctx, &ctx->done);
 }
 
 eio_req *eio_next(eio_ctx *ctx)
@@ -227,7 +242,9 @@ eio_req *eio_next(eio_ctx *ctx)
     eio_req *req = eio_queue_pop(&ctx->done);
 
     if (!req) {
-      take_finished(ctx);
+      if (keeps_order(ctx) && ctx->fresh.length)
+        return NULL; /* these were before what workers have finished since */
+      take_finished(ctx, &ctx->done);
       if (ctx->ring)
         eio__ring_reap(ctx);
       req = eio_queue_pop(&ctx->done);

@@ -284,15 +284,16 @@ static void execute(eio_ctx *ctx, struct worker *w, eio_req *req)
   bool start = false;
   struct worker *other;
 
-  atomic_fetch_sub_explicit(&ctx->nready, 1, memory_order_relaxed);
   if (is_trivial(req)) {
     eio__state(ctx, req, EIO_RUNNING);
     eio_execute(req);
     ctx->stats.executed++;
     eio__finished(ctx, req);
+    atomic_fetch_sub(&ctx->nready, 1); /* may_inline() wants this order */
     return;
   }
-  atomic_fetch_add_explicit(&ctx->nrunning, 1, memory_order_relaxed);
+  atomic_fetch_add(&ctx->nrunning, 1);
+  atomic_fetch_sub(&ctx->nready, 1);
   eio__state(ctx, req, EIO_RUNNING);
   w->current = req;
   other = send_for(ctx, &start);
@@ -309,9 +310,9 @@ static void execute(eio_ctx *ctx, struct worker *w, eio_req *req)
     eio_queue_push(&ctx->orphans, req);
     return;
   }
-  atomic_fetch_sub_explicit(&ctx->nrunning, 1, memory_order_relaxed);
   ctx->stats.executed++;
   eio__finished(ctx, req);
+  atomic_fetch_sub(&ctx->nrunning, 1);
 }
 
 static void leave(eio_ctx *ctx, struct worker *w)

@@ -206,15 +206,17 @@ void eio__ring_cancel(eio_ctx *ctx, eio_req *req)
 static bool may_fly(eio_ctx *ctx, const eio_req *req)
 {
   unsigned ahead;
+  bool room;
 
-  if (!eio__ops[req->op].prepare || req->flags & EIO_FAILED
-      || atomic_load_explicit(&ctx->nrunning, memory_order_relaxed) >= ctx->max_parallel)
+  if (!eio__ops[req->op].prepare || req->flags & EIO_FAILED)
     return false;
   pthread_mutex_lock(&ctx->lock);
+  eio__take_incoming(ctx);
+  room = atomic_load(&ctx->nrunning) < ctx->max_parallel;
   ahead = ctx->max_parallel == UINT_MAX ? ctx->ready.used >> (req->pri - EIO_PRI_MIN) >> 1
     : ctx->ready.used;
   pthread_mutex_unlock(&ctx->lock);
-  return !ahead;
+  return room && !ahead;
 }
 
 static bool fly(eio_ctx *ctx, eio_req *req)

@@ -106,6 +106,7 @@ sub list {
         [qr/aio_fiemap \$rw, -1/,                      qr/^\[\["EINVAL"\]/,            'a negative offset is EINVAL'],
         [qr/aio_(?:copy|rmtree) .*(?:\[\]|\{\}|\["x", "y"\]|\\x\{100\})/, qr/^\["died"\]/, 'composites check their arguments at the call and queue nothing'],
         [qr/aio_write .* 12345, /,                     qr/^\[\["5"\]\]/,                'a number is written as its digits, not as freed memory', 'maybe'],
+        [qr/aio_read .* aio_read /,                    $died,                          'a buffer in flight is read-only, for a second request as well'],
         # composites
         [qr/aio_copy $dir, /,                          qr/^\[\["-1","EISDIR"\]\]/,     'a directory cannot be copied: the target is not touched'],
         [qr/aio_copy $file, $file/,                    qr/^\[\["-1","EINVAL"\]\]/,     'a file copied onto itself is not lost'],
