@@ -154,12 +154,16 @@ static bool inline_stat(eio_ctx *ctx, eio_req *req)
   return true;
 }
 
-/* A regular file with a name is closed at once; one without is deleted then,
- * which may take long. */
+/* A regular file that was only read and has a name is closed at once; one
+ * without a name is deleted then, and one that was written may be allocated
+ * and flushed, which may take long. */
 static bool inline_close(eio_ctx *ctx, eio_req *req)
 {
   struct statx stx;
+  int flags = fcntl(req->fd, F_GETFL);
 
+  if (flags < 0 || (flags & O_ACCMODE) != O_RDONLY)
+    return false;
   if (!stat_cached(ctx, req->fd, &stx) || !S_ISREG(stx.stx_mode) || !stx.stx_nlink)
     return false;
   eio_execute(req);

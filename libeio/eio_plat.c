@@ -175,15 +175,22 @@ int eio_p_utime(const eio_wd *wd, const char *path, const struct timespec times[
   return at_end(&at, utimensat(at.fd, at.path, times, 0));
 }
 #else
+/* To the nearest microsecond: cutting would make the one before of many that
+ * come from a floating point number. */
+static struct timeval timeval_of(struct timespec t)
+{
+  long us = (t.tv_nsec + 500) / 1000;
+
+  return (struct timeval){ .tv_sec = t.tv_sec + us / 1000000, .tv_usec = us % 1000000 };
+}
+
 int eio_p_utime(const eio_wd *wd, const char *path, const struct timespec times[2])
 {
   struct at at;
   struct timeval tv[2];
 
-  for (int i = 0; times && i < 2; i++) {
-    tv[i].tv_sec = times[i].tv_sec;
-    tv[i].tv_usec = times[i].tv_nsec / 1000;
-  }
+  for (int i = 0; times && i < 2; i++)
+    tv[i] = timeval_of(times[i]);
   if (!at_begin(&at, wd, path, true))
     return -1;
   return at_end(&at, utimes(at.path, times ? tv : NULL));

@@ -19,7 +19,7 @@ each_engine {
     open my $fh, '<', $file or die "$file: $!";
     pipe my $r, my $w or die "pipe: $!";
 
-    if (lacks 'STATVFS') {
+    if (without 'STATVFS') {
         for ([path => $dir], [handle => $fh], [missing => "$dir/none"]) {
             my ($errno, @res) = run_req { aio_statvfs $_->[1], $_[0] };
             is(scalar(@res) . defined($res[0]), '1', "$_->[0]: undef");
@@ -135,7 +135,7 @@ sub fiemap_fails {
 each_engine {
     my $fh = holes;
     my ($last, $sync) = (IO::AIO::FIEMAP_EXTENT_LAST, IO::AIO::FIEMAP_FLAG_SYNC);
-    return fiemap_fails('built without', 'ENOSYS', $fh, 0, undef, $sync, undef) if lacks 'FIEMAP';
+    return fiemap_fails('built without', 'ENOSYS', $fh, 0, undef, $sync, undef) if without 'FIEMAP';
   SKIP: {
         skip 'the file system has no extents to ask for', 1 unless has_fiemap($fh);
         my $map = sub {

@@ -55,7 +55,7 @@ sub readdirx {
 sub ascending { my $last = -1; for (@_) { return 0 if $_ < $last; $last = $_ } 1 }
 
 # Without either of these no directory tells types.
-my $typeless = lacks('GETDENTS64') && lacks('DIRENT_D_TYPE');
+my $typeless = without('GETDENTS64') && without('DIRENT_D_TYPE');
 
 # A directory with what is expected in it, whose file system tells types.
 sub check {

@@ -20,7 +20,7 @@ each_engine {
     close $closed;
 
     # without the call everything is synced, and the failure tells so
-    my $without = lacks 'SYNCFS';
+    my $without = without 'SYNCFS';
     for (
         ['a file' => $fh], ['a handle for reading' => $ro], ['a directory' => $dir], ['a glob' => *$fh], ['a number' => fileno $fh], ['a pipe' => $r],
     ) {

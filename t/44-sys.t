@@ -31,6 +31,13 @@ sub fails(&$$$) {
 # Is the system call there?
 sub missing { my ($code) = @_; $! = 0; my @got = $code->(); (!@got || !defined $got[0] || $got[0] eq '-1') && $!{ENOSYS} }
 
+# A pipe whose ends do not block.
+sub nonblocking_pipe {
+    pipe my $r, my $w or die "pipe: $!";
+    $_->blocking(0) for $r, $w;
+    return ($r, $w);
+}
+
 # Handles that functions return look like those of aio_open.
 sub handle_ok {
     my ($fh, $name) = @_;
@@ -50,9 +57,43 @@ open my $memory, '<', \'text' or die "in memory: $!";
 
 my @no_handle = ([undef => undef], [closed => $closed], ['in memory' => $memory], [hash => {}], [negative => -1]);
 
-# ---- pipe2, pipesize -----------------------------------------------------------------------------
+# ---- what the build lacks ------------------------------------------------------------------------
 
 {
+    my ($r, $w) = nonblocking_pipe;
+    for my $t (
+        [PIPE2         => [],      'pipe2, flags'    => sub { IO::AIO::pipe2(IO::AIO::O_CLOEXEC) }],
+        [PIPESIZE      => [-1],    pipesize          => sub { IO::AIO::pipesize($r) }],
+        [SPLICE        => [-1],    splice            => sub { IO::AIO::splice($fh, 0, $w, undef, 1, 0) }],
+        [TEE           => [-1],    tee               => sub { IO::AIO::tee($r, $w, 1, 0) }],
+        [ACCEPT4       => [undef], accept4           => sub { IO::AIO::accept4($fh, my $name, 100, 0) }],
+        [EVENTFD       => [undef], eventfd           => sub { IO::AIO::eventfd() }],
+        [MEMFD_CREATE  => [undef], memfd_create      => sub { IO::AIO::memfd_create('x') }],
+        [TIMERFD       => [undef], timerfd_create    => sub { IO::AIO::timerfd_create(0) }],
+        [TIMERFD       => [],      timerfd_settime   => sub { IO::AIO::timerfd_settime($fh, 0, 0, 1) }],
+        [TIMERFD       => [],      timerfd_gettime   => sub { IO::AIO::timerfd_gettime($fh) }],
+        [PIDFD         => [undef], pidfd_open        => sub { IO::AIO::pidfd_open($$) }],
+        [PIDFD         => [-1],    pidfd_send_signal => sub { IO::AIO::pidfd_send_signal($fh, 0) }],
+        [PIDFD         => [undef], pidfd_getfd       => sub { IO::AIO::pidfd_getfd($fh, 0) }],
+        [FEXECVE       => [-1],    fexecve           => sub { IO::AIO::fexecve($fh, ['x']) }],
+        [MOUNT         => [-1],    mount             => sub { IO::AIO::mount('none', "$dir/none", 'tmpfs') }],
+        [MOUNT         => [-1],    umount            => sub { IO::AIO::umount("$dir/none") }],
+        [UMOUNT2       => [-1],    'umount, flags'   => sub { IO::AIO::umount("$dir/none", 2) }],
+        [MREMAP        => [''],    mremap            => sub { IO::AIO::mremap(my $data, 10) }],
+    ) {
+        my ($feature, $result, $name, $call) = @$t;
+        next unless without $feature;
+        fails { $call->() } $result, 'ENOSYS', "built without $feature: $name";
+    }
+    is(IO::AIO::fadvise($fh, 0, 0, 0), Errno::ENOSYS(), 'fadvise: the number of ENOSYS') if without 'POSIX_FADVISE';
+}
+
+# ---- pipe2, pipesize -----------------------------------------------------------------------------
+
+is(scalar(my @plain = IO::AIO::pipe2()), 2, 'pipe2 without flags works anywhere');
+undef @plain;
+SKIP: {
+    needs(1, 'PIPE2');
     for my $t ([none => []], [0 => [0]], [undef => [undef]]) {
         my ($name, $args) = @$t;
         my @pipe = @$args ? IO::AIO::pipe2($args->[0]) : IO::AIO::pipe2();
@@ -71,22 +112,23 @@ my @no_handle = ([undef => undef], [closed => $closed], ['in memory' => $memory]
     fails { IO::AIO::pipe2(1) } [], 'EINVAL', 'pipe2 with unknown flags';
     my $scalar = IO::AIO::pipe2(0);
     ok(defined fileno $scalar, 'pipe2 in scalar context: a handle');
+}
 
-  SKIP: {
-        skip 'no pipesize here', 1 if missing(sub { IO::AIO::pipesize($r) });
-        is(IO::AIO::pipesize($r), 65536, 'pipesize');
-        is(IO::AIO::pipesize($w), 65536, 'of the other end');
-        is(IO::AIO::pipesize($r, 100_000), 131072, 'pipesize sets and rounds up');
-        is(IO::AIO::pipesize($w), 131072, 'and is remembered');
-        is(IO::AIO::pipesize(fileno $w), 131072, 'a number');
-        syswrite $w, 'x' x 100_000;
-        fails { IO::AIO::pipesize($r, 4096) } [-1], 'EBUSY', 'too small for what is in it';
-        fails { IO::AIO::pipesize($fh) } [-1], 'EBADF', 'a file';
-        fails { IO::AIO::pipesize(999) } [-1], 'EBADF', 'not open';
-        for (@no_handle) {
-            my ($name, $bad) = @$_;
-            croaks { IO::AIO::pipesize($bad) } 'pipesize', "pipesize of $name";
-        }
+SKIP: {
+    my ($r, $w) = nonblocking_pipe;
+    skip 'no pipesize here', 1 if missing(sub { IO::AIO::pipesize($r) });
+    is(IO::AIO::pipesize($r), 65536, 'pipesize');
+    is(IO::AIO::pipesize($w), 65536, 'of the other end');
+    is(IO::AIO::pipesize($r, 100_000), 131072, 'pipesize sets and rounds up');
+    is(IO::AIO::pipesize($w), 131072, 'and is remembered');
+    is(IO::AIO::pipesize(fileno $w), 131072, 'a number');
+    syswrite $w, 'x' x 100_000;
+    fails { IO::AIO::pipesize($r, 4096) } [-1], 'EBUSY', 'too small for what is in it';
+    fails { IO::AIO::pipesize($fh) } [-1], 'EBADF', 'a file';
+    fails { IO::AIO::pipesize(999) } [-1], 'EBADF', 'not open';
+    for (@no_handle) {
+        my ($name, $bad) = @$_;
+        croaks { IO::AIO::pipesize($bad) } 'pipesize', "pipesize of $name";
     }
 }
 
@@ -94,8 +136,8 @@ my @no_handle = ([undef => undef], [closed => $closed], ['in memory' => $memory]
 
 SKIP: {
     my $nb = IO::AIO::SPLICE_F_NONBLOCK;
-    my ($r, $w)   = IO::AIO::pipe2(IO::AIO::O_NONBLOCK);
-    my ($r2, $w2) = IO::AIO::pipe2(IO::AIO::O_NONBLOCK);
+    my ($r, $w)   = nonblocking_pipe;
+    my ($r2, $w2) = nonblocking_pipe;
     skip 'no splice here', 1 if missing(sub { IO::AIO::splice($r, undef, $w2, undef, 1, $nb) });
     my $drain = sub { my $buf; sysread($r2, $buf, 65536) ? $buf : '' };
 
@@ -169,7 +211,7 @@ SKIP: {
     is(IO::AIO::sendfile($out, $ro, 10, 5), 0, 'at the end: 0');
     is(IO::AIO::sendfile($out, $ro, 1000, 5), 0, 'behind it: 0');
     is(IO::AIO::sendfile($out, $ro, 0, 0), 0, 'nothing: 0');
-    my ($r, $w) = IO::AIO::pipe2(IO::AIO::O_NONBLOCK);
+    my ($r, $w) = nonblocking_pipe;
     is(IO::AIO::sendfile($w, $ro, 1, 4), 4, 'to a pipe');
     sysread $r, my $buf, 100;
     is($buf, '1234', 'the octets');
@@ -203,16 +245,19 @@ SKIP: {
 
 # ---- fadvise -------------------------------------------------------------------------------------
 
-for my $advice (qw(NORMAL SEQUENTIAL RANDOM NOREUSE WILLNEED DONTNEED)) {
-    is(IO::AIO::fadvise($fh, 0, 0, IO::AIO->can("FADV_$advice")->()), 0, "fadvise FADV_$advice");
-}
-is(IO::AIO::fadvise($fh, undef, undef, undef), 0, 'fadvise with undef');
-is(IO::AIO::fadvise($fh, 2**40, 2**40, 0), 0, 'fadvise far behind');
-is(IO::AIO::fadvise($fh, 0, 0, 77), Errno::EINVAL(), 'unknown advice: the number of the error');
-is(IO::AIO::fadvise($fh, 0, -1, 0), Errno::EINVAL(), 'negative length');
-is(IO::AIO::fadvise(999, 0, 0, 0), Errno::EBADF(), 'not open');
 pipe my $pr, my $pw or die "pipe: $!";
-is(IO::AIO::fadvise($pr, 0, 0, 0), Errno::ESPIPE(), 'a pipe');
+SKIP: {
+    needs(12, 'POSIX_FADVISE');
+    for my $advice (qw(NORMAL SEQUENTIAL RANDOM NOREUSE WILLNEED DONTNEED)) {
+        is(IO::AIO::fadvise($fh, 0, 0, IO::AIO->can("FADV_$advice")->()), 0, "fadvise FADV_$advice");
+    }
+    is(IO::AIO::fadvise($fh, undef, undef, undef), 0, 'fadvise with undef');
+    is(IO::AIO::fadvise($fh, 2**40, 2**40, 0), 0, 'fadvise far behind');
+    is(IO::AIO::fadvise($fh, 0, 0, 77), Errno::EINVAL(), 'unknown advice: the number of the error');
+    is(IO::AIO::fadvise($fh, 0, -1, 0), Errno::EINVAL(), 'negative length');
+    is(IO::AIO::fadvise(999, 0, 0, 0), Errno::EBADF(), 'not open');
+    is(IO::AIO::fadvise($pr, 0, 0, 0), Errno::ESPIPE(), 'a pipe');
+}
 for (@no_handle) {
     my ($name, $bad) = @$_;
     croaks { IO::AIO::fadvise($bad, 0, 0, 0) } 'fadvise', "fadvise of $name";

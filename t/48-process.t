@@ -170,7 +170,8 @@ is(IO::AIO::major(undef) . IO::AIO::minor(undef) . IO::AIO::makedev(undef, undef
 
 # ---- fexecve -------------------------------------------------------------------------------------
 
-{
+SKIP: {
+    needs(14, 'FEXECVE');
     # The child's exit status and output after fexecve; "returned ..." if it did.
     my $exec = sub {
         my ($code) = @_;
@@ -212,7 +213,8 @@ is(IO::AIO::major(undef) . IO::AIO::minor(undef) . IO::AIO::makedev(undef, undef
 
 # ---- mount, umount -------------------------------------------------------------------------------
 
-{
+SKIP: {
+    needs(20, 'MOUNT', 'UMOUNT2', 'STATVFS');
     mkdir my $point = "$dir/mnt" or die "mkdir: $!";
     fails { IO::AIO::mount('none', "$dir/none", 'tmpfs') } [-1], 'ENOENT EPERM', 'mount on what is missing';
     fails { IO::AIO::mount('none', $point, 'nosuchfs') } [-1], 'ENODEV EPERM', 'mount of an unknown type';

@@ -67,7 +67,8 @@ each_engine {
     io_ok { aio_truncate $fh, 5, $_[0] } 'truncate a handle';
     io_ok { aio_stat $fh, $_[0] } 'stat a handle';
     is(-s _, 5, 'its size in _');
-    io_ok { aio_utime $fh, 3, 4, $_[0] } 'utime of a handle';
+    if (without 'FUTIMENS') { io_fails { aio_utime $fh, 3, 4, $_[0] } Errno::ENOSYS(), 'utime of a handle'; utime 3, 4, $path }
+    else                    { io_ok { aio_utime $fh, 3, 4, $_[0] } 'utime of a handle' }
     io_ok { aio_chmod $fh, 0600, $_[0] } 'chmod of a handle';
     io_ok { aio_chown $fh, undef, undef, $_[0] } 'chown of a handle';
     io_ok { aio_close $fh, $_[0] } 'close';
@@ -96,7 +97,10 @@ each_engine {
     is(mode_of("$dir/sub"), 0700, 'its mode');
     my ($names) = wait_for_io { aio_readdir $dir, $_[0] };
     is(join(' ', sort @$names), '.renamed file soft sub', 'readdir');
-    is($names->[0], 'sub', 'the directory comes first');
+  SKIP: {
+        skip 'no types of entries in this build', 1 if without('GETDENTS64') && without('DIRENT_D_TYPE');
+        is($names->[0], 'sub', 'the directory comes first');
+    }
     io_ok { aio_rmdir "$dir/sub", $_[0] } 'rmdir';
     io_ok { aio_unlink "$dir/$_", $_[0] } "unlink $_" for '.renamed', 'file', 'soft';
     is_deeply([wait_for_io { aio_readdir $dir, $_[0] }], [[]], 'an empty directory');

@@ -134,6 +134,8 @@ SV *aio_req_object(pTHX_ aio_cxt *cxt, aio_req *aio);
 void aio_req_sever(pTHX_ aio_req *aio);
 /* The request of an object, NULL when it is done; croaks for anything else. */
 aio_req *aio_req_of(pTHX_ SV *sv, bool group, const char *func);
+/* The same without magic, so that no Perl code runs. */
+aio_req *aio_req_of_nomg(pTHX_ SV *sv, bool group, const char *func);
 
 /* wd.c */
 void aio_boot_wd(pTHX);

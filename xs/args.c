@@ -142,9 +142,9 @@ CV *aio_arg_callback(pTHX_ SV *sv, const char *func)
 {
   CV *cv;
 
+  SvGETMAGIC(sv);
   if (LIKELY(SvROK(sv) && SvTYPE(SvRV(sv)) == SVt_PVCV))
     return (CV *)SvRV(sv);
-  SvGETMAGIC(sv);
   if (!SvOK(sv) && !isGV_with_GP(sv))
     return NULL;
   cv = cv_of(aTHX_ sv);

@@ -33,17 +33,17 @@ XS_INTERNAL(xs_whole)
 
   if (items != 3)
     croak_xs_usage(cv, "req, pri, callback");
-  member = aio_req_of(aTHX_ ST(0), FALSE, "aio_group");
   callback = aio_arg_callback(aTHX_ ST(2), "aio_group");
+  member = aio_req_of(aTHX_ ST(0), FALSE, "aio_group");
   if (!member || AIO_CALLBACK(member))
     croak_xs_usage(cv, "new req without callback, pri, callback");
   group = aio_req_new(aTHX_ cxt, EIO_GROUP);
   group->r.pri = (int8_t)SvIV(ST(1));
   group->r.data = SvREFCNT_inc((SV *)callback);
   object = sv_2mortal(aio_req_object(aTHX_ cxt, group));
-  aio_submit(aTHX_ cxt, group);
   member->r.data = AIO_RELAY;
   eio_group_add(cxt->eio, &group->r, &member->r);
+  aio_submit(aTHX_ cxt, group); /* may run a hook, which may poll */
   ST(0) = object;
   XSRETURN(1);
 }
@@ -62,10 +62,12 @@ XS_INTERNAL(xs_callback)
   XSRETURN(1);
 }
 
-/* The group of a method call; croaks when it is done. */
+/* The group of a method call; croaks when it is done. Magic of the other
+ * arguments may run Perl code that finishes it: they are read before, and this
+ * runs none. Whoever calls it has seen to the magic of the object. */
 static aio_req *live_group(pTHX_ SV *sv, const char *func)
 {
-  aio_req *aio = aio_req_of(aTHX_ sv, TRUE, func);
+  aio_req *aio = aio_req_of_nomg(aTHX_ sv, TRUE, func);
 
   if (!aio || aio->r.state == EIO_FINISHED)
     aio_croak(aTHX_ func, "the group has already finished");
@@ -80,11 +82,11 @@ XS_INTERNAL(xs_add)
 
   if (items < 1)
     croak_xs_usage(cv, "grp, ...");
+  for (int i = 0; i < items; i++)
+    aio_req_of(aTHX_ ST(i), i == 0, "add");
   group = live_group(aTHX_ ST(0), "add");
-  for (int i = 1; i < items; i++)
-    aio_req_of(aTHX_ ST(i), FALSE, "add");
   for (int i = 1; i < items; i++) {
-    aio_req *req = aio_req_of(aTHX_ ST(i), FALSE, "add");
+    aio_req *req = aio_req_of_nomg(aTHX_ ST(i), FALSE, "add");
 
     if (req && eio_group_add(cxt->eio, &group->r, &req->r) < 0)
       aio_croak(aTHX_ "add", "a group cannot contain itself");
@@ -123,12 +125,13 @@ XS_INTERNAL(xs_result)
 
   if (items < 1)
     croak_xs_usage(cv, "grp, ...");
-  group = live_group(aTHX_ ST(0), "result");
-  av = newAV();
+  SvGETMAGIC(ST(0));
+  av = (AV *)sv_2mortal((SV *)newAV());
   for (int i = 1; i < items; i++)
     av_push(av, newSVsv(ST(i)));
+  group = live_group(aTHX_ ST(0), "result");
   old = group->sv2;
-  group->sv2 = (SV *)av;
+  group->sv2 = SvREFCNT_inc_simple_NN((SV *)av);
   group->r.errorno = saved;
   SvREFCNT_dec(old);
   XSRETURN_EMPTY;
@@ -142,8 +145,11 @@ XS_INTERNAL(xs_errno)
 
   if (items < 1 || items > 2)
     croak_xs_usage(cv, "grp, errno = $!");
+  SvGETMAGIC(ST(0));
+  if (items > 1)
+    saved = (int)SvIV(ST(1));
   group = live_group(aTHX_ ST(0), "errno");
-  group->r.errorno = items > 1 ? (int)SvIV(ST(1)) : saved;
+  group->r.errorno = saved;
   XSRETURN_EMPTY;
 }
 
@@ -186,10 +192,11 @@ XS_INTERNAL(xs_feed)
 
   if (items != 2)
     croak_xs_usage(cv, "grp, callback");
+  SvGETMAGIC(ST(0));
+  feeder = (SV *)aio_arg_callback(aTHX_ ST(1), "feed");
   group = live_group(aTHX_ ST(0), "feed");
-  feeder = SvREFCNT_inc((SV *)aio_arg_callback(aTHX_ ST(1), "feed"));
   old = group->sv1;
-  group->sv1 = feeder;
+  group->sv1 = SvREFCNT_inc(feeder);
   eio_group_feed(cxt->eio, &group->r, feeder ? feed : NULL);
   SvREFCNT_dec(old);
   XSRETURN_EMPTY;
@@ -199,10 +206,13 @@ XS_INTERNAL(xs_limit)
 {
   dXSARGS;
   dAIO;
+  int limit;
 
   if (items != 2)
     croak_xs_usage(cv, "grp, limit");
-  eio_group_limit(cxt->eio, &live_group(aTHX_ ST(0), "limit")->r, (int)SvIV(ST(1)));
+  SvGETMAGIC(ST(0));
+  limit = (int)SvIV(ST(1));
+  eio_group_limit(cxt->eio, &live_group(aTHX_ ST(0), "limit")->r, limit);
   XSRETURN_EMPTY;
 }
 

@@ -52,10 +52,15 @@ void aio_req_sever(pTHX_ aio_req *aio)
 
 aio_req *aio_req_of(pTHX_ SV *sv, bool group, const char *func)
 {
+  SvGETMAGIC(sv);
+  return aio_req_of_nomg(aTHX_ sv, group, func);
+}
+
+aio_req *aio_req_of_nomg(pTHX_ SV *sv, bool group, const char *func)
+{
   MAGIC *mg = NULL;
   aio_req *aio;
 
-  SvGETMAGIC(sv);
   if (SvROK(sv) && SvTYPE(SvRV(sv)) == SVt_PVHV && SvMAGIC(SvRV(sv)))
     mg = mg_findext(SvRV(sv), PERL_MAGIC_ext, &object_vtbl);
   aio = mg ? (aio_req *)(void *)mg->mg_ptr : NULL;
@@ -87,9 +92,11 @@ XS_INTERNAL(xs_cb)
 
   if (items < 1 || items > 2)
     croak_xs_usage(cv, "req, callback = undef");
-  aio = aio_req_of(aTHX_ ST(0), FALSE, "cb");
   if (items > 1)
     callback = aio_arg_callback(aTHX_ ST(1), "cb");
+  SvREFCNT_inc(callback); /* magic of the next may drop it */
+  sv_2mortal((SV *)callback);
+  aio = aio_req_of(aTHX_ ST(0), FALSE, "cb");
   if (!aio || AIO_CALLBACK(aio) == AIO_RELAY)
     XSRETURN_UNDEF;
   old = AIO_CALLBACK(aio);

@@ -76,12 +76,20 @@ static char *name(pTHX_ aio_req *aio, SV *sv, const char *func, const char *arg)
   return copy_octets(aTHX_ p, len);
 }
 
+/* An element of an array, or NULL; magic may take it out of the array. */
+static SV *element(pTHX_ AV *av, SSize_t n)
+{
+  SV **sv = av_fetch(av, n, 0);
+
+  return sv ? sv_2mortal(SvREFCNT_inc_simple_NN(*sv)) : NULL;
+}
+
 /* A string, a working directory, or [working directory, string]. */
 static char *path(pTHX_ aio_req *aio, SV *sv, eio_wd **wd, const char *func, const char *arg)
 {
   bool valid;
   AV *av;
-  SV **elements[2];
+  SV *first, *second;
 
   SvGETMAGIC(sv);
   if (LIKELY(!SvROK(sv)))
@@ -97,21 +105,21 @@ static char *path(pTHX_ aio_req *aio, SV *sv, eio_wd **wd, const char *func, con
     return name(aTHX_ aio, sv, func, arg);
   if (av_len(av) != 1)
     aio_croak(aTHX_ func, "%s must be a string, a working directory, or [working directory, string]", arg);
-  elements[0] = av_fetch(av, 0, 0);
-  elements[1] = av_fetch(av, 1, 0);
-  if (elements[0])
-    SvGETMAGIC(*elements[0]);
-  if (!elements[0] || !SvOK(*elements[0]))
+  first = element(aTHX_ av, 0);
+  second = element(aTHX_ av, 1);
+  if (first)
+    SvGETMAGIC(first);
+  if (!first || !SvOK(first))
     fail(aio, ENOENT);
-  else if (!aio_is_wd(aTHX_ *elements[0], wd, &valid))
+  else if (!aio_is_wd(aTHX_ first, wd, &valid))
     aio_croak(aTHX_ func, "%s: the first element must be undef or an IO::AIO::WD object", arg);
   else if (!valid)
     fail(aio, ENOENT);
   eio_wd_ref(*wd);
-  if (!elements[1])
+  if (!second)
     return copy_octets(aTHX_ "", 0);
-  SvGETMAGIC(*elements[1]);
-  return name(aTHX_ aio, *elements[1], func, arg);
+  SvGETMAGIC(second);
+  return name(aTHX_ aio, second, func, arg);
 }
 
 /* The text of a symbolic link; no working directory applies to it. */
@@ -271,6 +279,7 @@ XS_INTERNAL(xs_request)
     args = copies;
   }
   aio = aio_req_new(aTHX_ cxt, op);
+  aio->r.data = SvREFCNT_inc((SV *)callback); /* magic of the others may drop it */
   ENTER;
   SAVEDESTRUCTOR_X(drop, aio);
   for (int n = 0; n < row->nargs; n++) {
@@ -281,7 +290,6 @@ XS_INTERNAL(xs_request)
   cxt->complete = aio;
   LEAVE;
   cxt->complete = NULL;
-  aio->r.data = SvREFCNT_inc((SV *)callback);
   if (GIMME_V == G_VOID) {
     aio_submit(aTHX_ cxt, aio);
     XSRETURN_EMPTY;

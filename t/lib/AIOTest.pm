@@ -36,7 +36,7 @@ our @EXPORT = qw(
     run_req succeeds fails_with croaks
     saturate hold release one_by_one reset_limits wait_for poll_ready
     in_child as_nobody run_perl
-    lacks needs sanitizer
+    without needs
     done
 );
 
@@ -147,13 +147,13 @@ sub ours(&$) {
 my %feature = $is_peer ? () : map { $_ => 1 } split ' ', IO::AIO::_features();
 
 # Those of the features named that the build under test lacks. What a build without can do is to be tested with it:
-#     if (lacks 'FIEMAP') { fails_with { aio_fiemap ... } 'ENOSYS' } else { ... }
-sub lacks { $is_peer ? () : grep !$feature{$_}, @_ }
+#     if (without 'FIEMAP') { fails_with { aio_fiemap ... } 'ENOSYS' } else { ... }
+sub without { $is_peer ? () : grep !$feature{$_}, @_ }
 
 # In a SKIP block: skips the rest of it, $n tests, unless the build has all of the features named.
 sub needs {
     my ($n, @names) = @_;
-    my @absent = lacks(@names) or return;
+    my @absent = without(@names) or return;
     skip("built without @absent", $n);
 }
 
