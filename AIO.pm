@@ -650,7 +650,7 @@ C<files>, C<ffree>, C<favail>, C<fsid>, C<flag> and C<namemax>, or C<undef>.
 Sizes are counts of C<frsize> octets. C<flag> has bits from
 L</File system flags>.
 
-=for example begin statvfs
+=for example begin statvfs needs +STATVFS
 
     aio_statvfs ".", sub {
         my $fs = shift or die "statvfs: $!";
@@ -855,7 +855,7 @@ The callback gets the flags as its second argument, with
 C<IO::AIO::READDIR_FOUND_UNKNOWN> added if the type of some entry is not
 known. Without it you can rely on all types.
 
-=for example begin readdirx
+=for example begin readdirx needs +DIRENT_D_TYPE
 
     aio_readdirx "tree", IO::AIO::READDIR_DENTS, sub {
         my ($entries) = @_;
@@ -1994,7 +1994,7 @@ what the file system filled in.
     stx_dev_major stx_dev_minor   the device that the file is on
     stx_rdev_major stx_rdev_minor the device that it is
 
-=for example begin statx needs STATX_BTIME
+=for example begin statx needs STATX_BTIME +STATX
 
     IO::AIO::statx "data.txt", 0, IO::AIO::STATX_BTIME and die "statx: $!";
 
@@ -2148,7 +2148,7 @@ C<SPLICE_F_GIFT>. Returns the number of octets, or -1.
 Copies data from pipe to pipe and leaves it in the first; C<tee(2)>. The same
 flags.
 
-=for example begin splice needs SPLICE_F_MOVE
+=for example begin splice needs +SPLICE +PIPE2
 
     open my $file, "<", "data.txt" or die $!;
     my ($in, $out) = IO::AIO::pipe2 IO::AIO::O_CLOEXEC or die "pipe2: $!";
@@ -2207,7 +2207,7 @@ other side goes to C<$sockaddr>, for which C<$maxlen> octets are provided; a
 longer string there means that it did not fit. Give C<undef> and 0 if you do
 not want it.
 
-=for example begin accept4 needs SOCK_CLOEXEC
+=for example begin accept4 needs +ACCEPT4
 
     use Socket;
 
@@ -2239,7 +2239,7 @@ who look into F</proc>. C<$flags> combines C<MFD_CLOEXEC>,
 C<MFD_ALLOW_SEALING>, C<MFD_HUGETLB>, C<MFD_HUGETLB_2MB> and
 C<MFD_HUGETLB_1GB>.
 
-=for example begin memfd needs MFD_ALLOW_SEALING
+=for example begin memfd needs MFD_ALLOW_SEALING +MEMFD_CREATE
 
     my $flags = IO::AIO::MFD_CLOEXEC | IO::AIO::MFD_ALLOW_SEALING;
     my $fh = IO::AIO::memfd_create("report", $flags) or die "memfd_create: $!";
@@ -2285,7 +2285,7 @@ C<$flags> is 0 or combines C<TFD_TIMER_ABSTIME> (C<$value> is a time of the
 clock) and C<TFD_TIMER_CANCEL_ON_SET>. C<timerfd_gettime> returns the present
 setting. Nothing is returned after an error.
 
-=for example begin timerfd needs TFD_CLOEXEC
+=for example begin timerfd needs +TIMERFD
 
     my $fh = IO::AIO::timerfd_create IO::AIO::CLOCK_MONOTONIC, IO::AIO::TFD_CLOEXEC
         or die "timerfd_create: $!";
@@ -2360,7 +2360,7 @@ Replaces the program by the one in the open file; C<fexecve(3)>. C<$argv> is
 an array of arguments, the program's name first, C<$envp> an array of
 C<NAME=value> strings. Returns only after an error, -1.
 
-=for example begin fexecve
+=for example begin fexecve needs +FEXECVE
 
     open my $fh, "<", "/bin/echo" or die $!;
     IO::AIO::fexecve $fh, ["echo", "hello"], ["LANG=C"];

@@ -405,7 +405,7 @@ int eio_poll_wait(eio_ctx *ctx, int timeout)
   struct pollfd pfd = { .fd = ctx->wake_fd[0], .events = POLLIN };
   int n;
 
-  if (!ctx->nreqs || something_done(ctx) || look_for_some(ctx))
+  if (ctx->nreqs <= eio_nheld(ctx) || something_done(ctx) || look_for_some(ctx))
     return 0;
   if (ctx->lazy && settle_signal(ctx, false))
     return 0;
@@ -575,6 +575,8 @@ eio_req *eio_orphan(eio_ctx *ctx)
 {
   eio_req *req;
 
+  if (ctx->ring)
+    eio__ring_reap(ctx); /* what was dropped there comes by itself */
   for (;;) {
     pthread_mutex_lock(&ctx->lock);
     req = eio_queue_pop(&ctx->orphans);
@@ -615,15 +617,15 @@ static void after_fork_child(void)
 {
   for (eio_ctx *ctx = contexts; ctx; ctx = ctx->next_ctx) {
     pthread_mutex_unlock(&ctx->lock);
-    if (!pthread_equal(ctx->owner, pthread_self()))
-      continue;
+    if (ctx->ids && !pthread_equal(ctx->owner, pthread_self()))
+      continue; /* one never used may be its own all the same */
     eio__pool_after_fork(ctx);
     eio__ring_after_fork(ctx);
     orphan_all(ctx);
     atomic_store(&ctx->polling, false);
     atomic_store(&ctx->signaled, false);
     eio__wake_reopen(ctx->wake_fd);
-    if (ctx->fork_hook && ctx->orphans.length)
+    if (ctx->fork_hook && (ctx->orphans.length || ctx->current))
       ctx->fork_hook(ctx->fork_data);
   }
   pthread_mutex_unlock(&contexts_lock);

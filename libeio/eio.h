@@ -133,8 +133,8 @@ void eio_reset(eio_ctx *ctx);
 eio_req *eio_orphan(eio_ctx *ctx);
 
 /* The context's wish to have its owner call eio_orphan() soon: `hook` is
- * called in the child of a fork when there are orphans; it may only set
- * flags. */
+ * called in the child of a fork when there are orphans, or may be later; it may
+ * only set flags. */
 void eio_on_fork(eio_ctx *ctx, void (*hook)(void *), void *data);
 
 /* Requests ------------------------------------------------------------- */
@@ -181,7 +181,8 @@ void eio_group_limit(eio_ctx *ctx, eio_req *group, int limit);
 
 /* Sets the feeder (NULL: none) and calls it right away. A limit of 0 becomes
  * 2. The feeder is called again whenever fewer than `limit` members are left,
- * and is removed when a call adds nothing. */
+ * and is removed when a call adds nothing. A feeder that polls may see its
+ * group finished; the memory must stay (flag EIO_FEEDING) until it returns. */
 void eio_group_feed(eio_ctx *ctx, eio_req *group, void (*feed)(eio_req *));
 
 /* Poll side ------------------------------------------------------------ */
@@ -216,13 +217,15 @@ int eio_poll_end_lazily(eio_ctx *ctx);
  * not to be called back again but to be released. */
 void eio_unfinish(eio_ctx *ctx, eio_req *req);
 
-/* Waits until something is done or nothing is outstanding, for at most
+/* Waits until something is done or nothing (but held groups) is outstanding, for at most
  * timeout milliseconds (-1: forever). Returns 0, or -1 with EINTR or
  * EAGAIN (time is up). Poll afterwards: the wakeup descriptor may not have been
  * made readable for what this function has seen by itself. */
 int eio_poll_wait(eio_ctx *ctx, int timeout);
 
 unsigned eio_nreqs(const eio_ctx *ctx);    /* callback not yet begun */
+/* How many of them are groups with a member whose callback is running now. */
+unsigned eio_nheld(const eio_ctx *ctx);
 unsigned eio_nready(const eio_ctx *ctx);   /* not yet executing */
 unsigned eio_npending(const eio_ctx *ctx); /* executed, not yet polled */
 unsigned eio_nthreads(const eio_ctx *ctx); /* worker threads alive */
@@ -279,6 +282,10 @@ eio_wd *eio_wd_open(eio_wd *base, const char *path);
  * closes the descriptor. NULL is fine. */
 eio_wd *eio_wd_ref(eio_wd *wd);
 void eio_wd_unref(eio_wd *wd);
+
+/* Another object for the same directory, wherever that is by now: for another
+ * owner thread. NULL with errno. */
+eio_wd *eio_wd_dup(const eio_wd *wd);
 
 /* The absolute path that the directory had when it was opened. */
 const char *eio_wd_path(const eio_wd *wd);

@@ -21,7 +21,9 @@ static void ripen(eio_ctx *ctx, eio_req *group)
     eio_queue_unshift(&ctx->done, group); /* right after its last member */
 }
 
-/* Calls the feeder until there are enough members. */
+/* Calls the feeder until there are enough members. It may do anything, up to
+ * polling until the group is finished, or never to return (by longjmp): so the
+ * group is in good order before, and nothing is left to be done after. */
 static void feed(eio_ctx *ctx, eio_req *group)
 {
   if (group->flags & EIO_FEEDING)
@@ -33,6 +35,8 @@ static void feed(eio_ctx *ctx, eio_req *group)
     group->flags |= EIO_FEEDING;
     group->feed(group);
     group->flags &= (uint8_t)~EIO_FEEDING;
+    if (group->state == EIO_FINISHED)
+      return;
     if (group->nmembers <= before)
       group->feed = NULL;
   }
@@ -64,14 +68,38 @@ void eio__group_released(eio_ctx *ctx, eio_req *req)
     group->feed = NULL;
   }
   unlink_member(req);
-  feed(ctx, group);
   if (!group->nmembers && (group->flags & EIO_RIPE))
-    ripen(ctx, group);
+    ripen(ctx, group); /* eio_next() looks for members that the feeder adds */
+  feed(ctx, group);
+}
+
+static bool is_above(const eio_req *group, const eio_req *req)
+{
+  for (const eio_req *up = req->group; up; up = up->group)
+    if (up == group)
+      return true;
+  return false;
+}
+
+/* Each group is counted with the first of the requests below it. */
+unsigned eio_nheld(const eio_ctx *ctx)
+{
+  unsigned n = 0;
+
+  for (const eio_req *req = ctx->current; req; req = req->next)
+    for (const eio_req *group = req->group; group; group = group->group) {
+      const eio_req *other = ctx->current;
+
+      while (other != req && !is_above(group, other))
+        other = other->next;
+      n += other == req && !(group->flags & EIO_ORPHAN);
+    }
+  return n;
 }
 
 int eio_group_add(eio_ctx *ctx, eio_req *group, eio_req *req)
 {
-  if (group->state == EIO_FINISHED) {
+  if (group->state == EIO_FINISHED || (group->flags & EIO_CALLED && !group->nmembers)) {
     errno = EINVAL;
     return -1;
   }
@@ -80,7 +108,8 @@ int eio_group_add(eio_ctx *ctx, eio_req *group, eio_req *req)
       errno = EINVAL;
       return -1;
     }
-  if (req->group || __atomic_load_n(&req->state, __ATOMIC_RELAXED) == EIO_FINISHED)
+  if (req->group || eio__flag(req, EIO_ORPHAN)
+      || __atomic_load_n(&req->state, __ATOMIC_RELAXED) == EIO_FINISHED)
     return 0;
   req->group = group;
   req->older = group->members;

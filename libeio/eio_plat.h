@@ -11,6 +11,11 @@
 #include "eio_int.h"
 #include <fcntl.h>
 #include <sys/stat.h>
+#if EIO_HAVE_STATVFS
+# include <sys/statvfs.h>
+#else
+struct statvfs { int nothing; };
+#endif
 
 /* O_CLOEXEC and so on where the system lacks them are 0 here. */
 #ifndef O_CLOEXEC
@@ -88,8 +93,8 @@ eio_wd *eio_p_wd(int fd, const eio_wd *wd, const char *path);
 
 /* Descriptors (eio_plat_fd.c) */
 
-struct statvfs;
-
+/* Access and modification time of a file. */
+void eio_p_times(const struct stat *st, struct timespec times[2]);
 int eio_p_futime(int fd, const struct timespec times[2]);
 int eio_p_statvfs(const eio_wd *wd, const char *path, struct statvfs *st);
 int eio_p_fstatvfs(int fd, struct statvfs *st);
@@ -100,6 +105,9 @@ int eio_p_dup_over(int from, int to);
 int eio_p_fallocate(int fd, int mode, off_t offs, off_t length);
 /* As read-ahead advice; ENOSYS where there is no such call. */
 int eio_p_readahead(int fd, off_t offs, size_t length);
+/* The first data at or after offs, which end before *end: their offset; -1 when
+ * there are none (ENXIO) or the system does not know. */
+off_t eio_p_find_data(int fd, off_t offs, off_t *end);
 /* As Linux's; *offs moves. ENOSYS elsewhere. */
 ssize_t eio_p_sendfile(int out, int in, off_t *offs, size_t length);
 ssize_t eio_p_copy_range(int in, int out, off_t *offs, size_t length);

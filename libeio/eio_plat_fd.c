@@ -9,9 +9,6 @@
 #if defined(__linux__)
 # include <sys/vfs.h>
 #endif
-#if EIO_HAVE_STATVFS
-# include <sys/statvfs.h>
-#endif
 #if EIO_HAVE_SENDFILE_LINUX
 # include <sys/sendfile.h>
 #endif
@@ -27,7 +24,7 @@
 #if !EIO_HAVE_FUTIMENS || !EIO_HAVE_STATVFS || !EIO_HAVE_FALLOCATE || !EIO_HAVE_SENDFILE_LINUX \
   || !EIO_HAVE_COPY_FILE_RANGE || !EIO_HAVE_FICLONE || !EIO_HAVE_SYNCFS || !EIO_HAVE_FIEMAP \
   || !EIO_HAVE_SYNC_FILE_RANGE || !EIO_HAVE_MSYNC || !EIO_HAVE_MLOCK || !EIO_HAVE_MLOCKALL \
-  || !(EIO_HAVE_READAHEAD || EIO_HAVE_POSIX_FADVISE) || !defined MADV_POPULATE_READ
+  || !(EIO_HAVE_READAHEAD || EIO_HAVE_POSIX_FADVISE) || !defined(MADV_POPULATE_READ) || !defined(SEEK_HOLE)
 static int absent(void)
 {
   errno = ENOSYS;
@@ -37,6 +34,17 @@ static int absent(void)
 
 /* For arguments of calls that are absent. */
 #define UNUSED(argument) ((void)(argument))
+
+void eio_p_times(const struct stat *st, struct timespec times[2])
+{
+#if EIO_HAVE_ST_TIM
+  times[0] = st->st_atim;
+  times[1] = st->st_mtim;
+#else
+  times[0] = (struct timespec){ st->st_atime, 0 };
+  times[1] = (struct timespec){ st->st_mtime, 0 };
+#endif
+}
 
 int eio_p_futime(int fd, const struct timespec times[2])
 {
@@ -139,6 +147,20 @@ int eio_p_readahead(int fd, off_t offs, size_t length)
   return errno ? -1 : 0;
 #else
   UNUSED(fd), UNUSED(offs), UNUSED(length);
+  return absent();
+#endif
+}
+
+off_t eio_p_find_data(int fd, off_t offs, off_t *end)
+{
+#if defined(SEEK_DATA) && defined(SEEK_HOLE)
+  off_t data = lseek(fd, offs, SEEK_DATA);
+
+  if (data >= 0)
+    *end = lseek(fd, data, SEEK_HOLE);
+  return data >= 0 && *end <= data ? -1 : data;
+#else
+  UNUSED(fd), UNUSED(offs), UNUSED(end);
   return absent();
 #endif
 }

@@ -156,7 +156,6 @@ static bool park(eio_ctx *ctx, struct worker *w)
       break;
     pthread_cond_timedwait(&w->cond, &ctx->lock, &ts);
   }
-  unpark(pool, w);
   return false;
 }
 
@@ -324,7 +323,9 @@ static void leave(eio_ctx *ctx, struct worker *w)
     last = --pool->abandoned == 0 && ctx->dead;
   else {
     arrive(pool, w);
-    pool->nthreads--;
+    pool->nthreads--; /* before nparked: must_send() looks at that first */
+    if (w->parked)
+      unpark(pool, w);
     pthread_cond_broadcast(&pool->left);
   }
   take_out(w);

@@ -6,9 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#if EIO_HAVE_STATVFS
-# include <sys/statvfs.h>
-#endif
 
 /* Leaves a copy in req->buf: in the caller's memory, if it gave some, else in
  * memory that goes with the request. */
@@ -44,15 +41,11 @@ int64_t eio_x_lstat(eio_req *req)
 
 int64_t eio_x_statvfs(eio_req *req)
 {
-#if EIO_HAVE_STATVFS
   struct statvfs st;
   int result = req->fd >= 0 ? eio_p_fstatvfs(req->fd, &st)
                             : eio_p_statvfs(req->wd, req->path, &st);
 
   return result < 0 ? -1 : leave(req, &st, sizeof st);
-#else
-  return req->fd >= 0 ? eio_p_fstatvfs(req->fd, NULL) : eio_p_statvfs(req->wd, req->path, NULL);
-#endif
 }
 
 /* Seconds as a time, rounded down; false when there is no such time. */

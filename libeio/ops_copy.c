@@ -134,21 +134,19 @@ static int copy_segment(struct copy *copy, off_t *offs, off_t end)
 /* The next data at or after offs: [*data, *end). False when there are none. */
 static bool find_data(const struct copy *copy, off_t offs, off_t *data, off_t *end)
 {
-  *data = offs;
-  *end = copy->from.st_size;
-#if defined SEEK_DATA && defined SEEK_HOLE
-  if (copy->from.st_blocks < copy->from.st_size / 512) {
-    off_t found = lseek(copy->in, offs, SEEK_DATA), hole;
+  off_t size = copy->from.st_size, found, hole = size;
 
-    if (found < 0)
-      return errno != ENXIO; /* refused: all may be data */
-    hole = lseek(copy->in, found, SEEK_HOLE);
-    *data = found;
-    if (hole > found && hole < *end)
-      *end = hole;
-  }
-#endif
-  return *data < copy->from.st_size;
+  *data = offs;
+  *end = size;
+  if (copy->from.st_blocks >= size / 512)
+    return true;
+  found = eio_p_find_data(copy->in, offs, &hole);
+  if (found < 0)
+    return errno != ENXIO; /* unknown: all may be data */
+  *data = found;
+  if (hole < size)
+    *end = hole;
+  return found < size;
 }
 
 /* A file of a known size, without its holes. What was appended meanwhile is
@@ -214,12 +212,9 @@ static void finish(struct copy *copy)
   mode_t mode = from->st_mode & 07777;
   uid_t uid = copy->to.st_uid;
   gid_t gid = copy->to.st_gid;
-#if EIO_HAVE_ST_TIM
-  const struct timespec times[2] = { from->st_atim, from->st_mtim };
-#else
-  const struct timespec times[2] = { { from->st_atime, 0 }, { from->st_mtime, 0 } };
-#endif
+  struct timespec times[2];
 
+  eio_p_times(from, times);
   if (eio_p_futime(copy->out, times) < 0 && errno == ENOSYS)
     eio_p_utime(copy->req->wd2, copy->req->path2, times);
   if (uid != from->st_uid || gid != from->st_gid) {

@@ -173,6 +173,22 @@ void eio_wd_unref(eio_wd *wd)
   free(wd);
 }
 
+eio_wd *eio_wd_dup(const eio_wd *wd)
+{
+  int fd = -1, error;
+  eio_wd *copy;
+
+  if (wd->fd >= 0 && (fd = fcntl(wd->fd, F_DUPFD_CLOEXEC, 0)) < 0)
+    return NULL;
+  copy = wd_create(fd, wd->path);
+  if (copy || fd < 0)
+    return copy;
+  error = errno;
+  close(fd);
+  errno = error;
+  return NULL;
+}
+
 const char *eio_wd_path(const eio_wd *wd)
 {
   return wd->path;

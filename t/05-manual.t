@@ -14,7 +14,8 @@ use IO::AIO;
 # The first program of README.md runs as well.
 #
 #   =for example begin NAME [needs WORD...]   then verbatim blocks: a program, run in a directory that has
-#                                             data.txt and tree/; needs a module, a CONSTANT or an $ENVIRONMENT
+#                                             data.txt and tree/; needs a module, a CONSTANT, an $ENVIRONMENT or a
+#                                             +FEATURE of the build (libeio/probes.txt)
 #   =for example output                       then verbatim blocks: all that it prints
 #   =for example end
 #
@@ -159,6 +160,7 @@ sub fits {
 sub have {
     my ($what) = @_;
     return $ENV{$1} if $what =~ /^\$(\w+)$/;
+    return !without($1) if $what =~ /^\+(\w+)$/;
     return IO::AIO->can($what) && IO::AIO->$what if $what =~ /^[A-Z]+_[A-Z_]+$/;
     return $have{$what} ||= !(run_perl("require $what"))[0] || undef;
 }

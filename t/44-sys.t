@@ -31,8 +31,9 @@ sub fails(&$$$) {
 # Is the system call there?
 sub missing { my ($code) = @_; $! = 0; my @got = $code->(); (!@got || !defined $got[0] || $got[0] eq '-1') && $!{ENOSYS} }
 
-# A pipe whose ends do not block.
+# A pipe whose ends do not block. Perl's own makes handles that are for both directions, going by their mode.
 sub nonblocking_pipe {
+    return IO::AIO::pipe2(IO::AIO::O_NONBLOCK) unless without 'PIPE2';
     pipe my $r, my $w or die "pipe: $!";
     $_->blocking(0) for $r, $w;
     return ($r, $w);

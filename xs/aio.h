@@ -61,6 +61,9 @@ void aio_boot_cxt(pTHX);
 aio_req *aio_req_new(pTHX_ aio_cxt *cxt, enum eio_op op);
 /* Drops what a request owns, and its memory. The library must not know it. */
 void aio_req_free(pTHX_ aio_cxt *cxt, aio_req *aio);
+/* Only the memory. A group that is freed while its feeder runs has the id 0
+ * and gets here when that returns. */
+void aio_req_recycle(aio_cxt *cxt, aio_req *aio);
 /* Queues a request with the pending priority; runs the next-submit hook. */
 void aio_submit(pTHX_ aio_cxt *cxt, aio_req *aio);
 /* Frees what a fork or reinit dropped. */
@@ -171,6 +174,8 @@ void aio_buffer_write(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, cons
 void aio_buffer_whole(pTHX_ aio_req *aio, SV *data, const char *func);
 void aio_buffer_region(pTHX_ aio_req *aio, SV *data, SV *offset, SV *length, const char *func);
 void aio_buffer_ctl(pTHX_ aio_req *aio, SV *arg, const char *func);
+/* Whether so much memory can be had; perl itself would exit. */
+bool aio_enough_memory(STRLEN size);
 /* A thread was created: its copies of locked scalars are its own. */
 void aio_clone_locks(pTHX_ const aio_cxt *parent);
 /* Stores the result; called by aio_settle(). */

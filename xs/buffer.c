@@ -227,8 +227,7 @@ static void fail(aio_req *aio, int error)
   aio->r.errorno = error;
 }
 
-/* Whether so much memory can be had; perl itself would exit. */
-static bool enough_memory(STRLEN size)
+bool aio_enough_memory(STRLEN size)
 {
   void *p;
 
@@ -273,7 +272,7 @@ void aio_buffer_read(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const
   if (aio_is_mapped(aTHX_ sv)) {
     if (len > (int64_t)cur - offs)
       aio_croak(aTHX_ func, "data is memory-mapped: what is read must fit into it");
-  } else if ((uint64_t)len > (uint64_t)1 << 62 || !enough_memory((STRLEN)(offs + len))) {
+  } else if ((uint64_t)len > (uint64_t)1 << 62 || !aio_enough_memory((STRLEN)(offs + len))) {
     fail(aio, ENOMEM);
     len = 0;
   } else

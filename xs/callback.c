@@ -30,6 +30,8 @@ static void save_outer(pTHX_ struct outer *outer)
   outer->laststatval = PL_laststatval;
   outer->laststype = PL_laststype;
   outer->statgv = PL_statgv;
+  if (PL_statgv)
+    sv_2mortal(SvREFCNT_inc_simple_NN((SV *)PL_statgv)); /* perl does not count it */
   outer->error = errno;
 }
 
@@ -70,13 +72,14 @@ static void leave_poll(pTHX_ void *data)
 static void relay(pTHX_ aio_cxt *cxt, aio_req *aio)
 {
   aio_req *group = AIO_REQ(aio->r.group);
-  SV **base = PL_stack_sp;
+  SSize_t before = PL_stack_sp - PL_stack_base, n;
+  SV **base;
   AV *av;
-  SSize_t n;
 
   if (!group)
     return;
   aio_push_results(aTHX_ cxt, aio);
+  base = PL_stack_base + before; /* it may have moved */
   n = PL_stack_sp - base;
   av = newAV();
   for (SSize_t i = 1; i <= n; i++)
@@ -89,9 +92,10 @@ static void relay(pTHX_ aio_cxt *cxt, aio_req *aio)
 
 static void call_back(pTHX_ aio_cxt *cxt, aio_req *aio)
 {
-  SV *callback = AIO_CALLBACK(aio);
+  SV *callback;
 
   aio_settle(aTHX_ aio);
+  callback = AIO_CALLBACK(aio); /* magic of the data may have changed it */
   if (!callback || aio->r.flags & EIO_CANCELLED)
     return;
   if (callback == AIO_RELAY) {
@@ -174,12 +178,19 @@ static void wait_for_some(pTHX_ aio_cxt *cxt)
   RESTORE_ERRNO;
 }
 
+/* What is outstanding, but for groups that cannot finish before the callbacks
+ * that are running now have returned: to wait for those would be for ever. */
+static unsigned outstanding(const aio_cxt *cxt)
+{
+  return eio_nreqs(cxt->eio) - eio_nheld(cxt->eio);
+}
+
 /* poll_cb: polls, and goes on while more is outstanding than allowed. */
 static int poll_some(pTHX_ aio_cxt *cxt, unsigned *count, bool lazily)
 {
   int left = poll_once(aTHX_ cxt, count, lazily);
 
-  while (eio_nreqs(cxt->eio) > cxt->max_outstanding) {
+  while (outstanding(cxt) > cxt->max_outstanding) {
     wait_for_some(aTHX_ cxt);
     left = poll_once(aTHX_ cxt, count, lazily);
   }
@@ -234,7 +245,7 @@ XS_INTERNAL(xs_flush)
   unsigned count = 0;
 
   PERL_UNUSED_VAR(items);
-  while (eio_nreqs(cxt->eio)) {
+  while (outstanding(cxt)) {
     wait_for_some(aTHX_ cxt);
     poll_once(aTHX_ cxt, &count, FALSE);
   }
@@ -249,7 +260,7 @@ XS_INTERNAL(xs_end)
   unsigned count = 0;
 
   PERL_UNUSED_VAR(items);
-  while (eio_nreqs(cxt->eio) && eio_parallel(cxt->eio)) {
+  while (outstanding(cxt) && eio_parallel(cxt->eio)) {
     wait_for_some(aTHX_ cxt);
     poll_once(aTHX_ cxt, &count, FALSE);
   }
@@ -286,11 +297,13 @@ XS_INTERNAL(xs_on_next_submit)
 {
   dXSARGS;
   dAIO;
-  SV *old = cxt->on_next_submit;
+  SV *old, *hook;
 
   if (items != 1)
     croak_xs_usage(cv, "callback");
-  cxt->on_next_submit = SvREFCNT_inc((SV *)aio_arg_callback(aTHX_ ST(0), "_on_next_submit"));
+  hook = (SV *)aio_arg_callback(aTHX_ ST(0), "_on_next_submit");
+  old = cxt->on_next_submit;
+  cxt->on_next_submit = SvREFCNT_inc(hook);
   SvREFCNT_dec(old);
   XSRETURN_EMPTY;
 }

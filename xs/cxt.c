@@ -58,6 +58,13 @@ aio_req *aio_req_new(pTHX_ aio_cxt *cxt, enum eio_op op)
   return aio;
 }
 
+void aio_req_recycle(aio_cxt *cxt, aio_req *aio)
+{
+  aio->r.next = (eio_req *)cxt->spare;
+  cxt->spare = aio;
+  cxt->live--;
+}
+
 /* Dropping scalars may run Perl code (DESTROY), so the struct is put back
  * first, and what it owned is dropped from local copies. */
 void aio_req_free(pTHX_ aio_cxt *cxt, aio_req *aio)
@@ -74,9 +81,11 @@ void aio_req_free(pTHX_ aio_cxt *cxt, aio_req *aio)
     free(req->path2);
     eio_wd_unref(req->wd2);
   }
-  req->next = (eio_req *)cxt->spare;
-  cxt->spare = aio;
-  cxt->live--;
+  if (req->op == EIO_GROUP && req->flags & EIO_FEEDING) {
+    req->data = aio->sv1 = aio->sv2 = NULL;
+    req->id = 0;
+  } else
+    aio_req_recycle(cxt, aio);
   SvREFCNT_dec(cb);
   SvREFCNT_dec(sv1);
   SvREFCNT_dec(sv2);
@@ -84,7 +93,8 @@ void aio_req_free(pTHX_ aio_cxt *cxt, aio_req *aio)
 
 void aio_submit(pTHX_ aio_cxt *cxt, aio_req *aio)
 {
-  SV *hook = cxt->on_next_submit;
+  /* Not between the member of a composite request and its group: it may poll. */
+  SV *hook = eio_op_info((enum eio_op)aio->r.op)->name[0] == '_' ? NULL : cxt->on_next_submit;
   dSAVE_ERRNO;
 
   cxt->next_pri = 0;
@@ -147,6 +157,7 @@ static void forked(void *data)
   aio_cxt *cxt = data;
   dTHXa(cxt->owner);
 
+  cxt->orphans = TRUE; /* for the groups of what is called back just now */
   if (cxt->guard) {
     SV *guard = cxt->guard;
 
@@ -165,8 +176,8 @@ static void shut_down(pTHX_ void *data)
   dMY_CXT;
   aio_cxt *cxt = data;
 
-  if (cxt->owner != PERL_GET_THX)
-    return; /* a thread has a copy of its parent's list of these */
+  if (MY_CXT.cxt != cxt || cxt->owner != PERL_GET_THX)
+    return; /* a thread has a copy of its ancestors' list of these; they may be gone */
   eio_reset(cxt->eio);
   aio_free_orphans(aTHX_ cxt);
   eio_destroy(cxt->eio);

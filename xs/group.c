@@ -153,6 +153,29 @@ XS_INTERNAL(xs_errno)
   XSRETURN_EMPTY;
 }
 
+/* _feeder_died $exception: warns of it. */
+XS_INTERNAL(xs_feeder_died)
+{
+  dXSARGS;
+
+  if (items != 1)
+    croak_xs_usage(cv, "exception");
+  warn("IO::AIO: feeder died: %" SVf, SVfARG(ST(0)));
+  XSRETURN_EMPTY;
+}
+
+/* In an eval of its own, as the exception may be an object that cannot be
+ * printed, and what handles warnings may die as well. */
+static void report_death(pTHX)
+{
+  dSP;
+
+  PUSHMARK(SP);
+  XPUSHs(sv_mortalcopy(ERRSV));
+  PUTBACK;
+  call_pv("IO::AIO::_feeder_died", G_VOID | G_DISCARD | G_EVAL | G_KEEPERR);
+}
+
 /* Calls the feeder. An exception ends the feeding, with a warning: it happens
  * in the middle of a poll, or of the call that has set it. */
 static void feed(eio_req *req)
@@ -175,12 +198,14 @@ static void feed(eio_req *req)
   XPUSHs(sv_2mortal(aio_req_object(aTHX_ cxt, group)));
   PUTBACK;
   call_sv(feeder, G_VOID | G_DISCARD | G_EVAL);
-  if (SvTRUE(ERRSV)) {
+  if (SvROK(ERRSV) || SvTRUE(ERRSV)) {
     req->feed = NULL;
-    warn("IO::AIO: feeder died: %" SVf, SVfARG(ERRSV));
+    report_death(aTHX);
   }
   FREETMPS;
   LEAVE;
+  if (!req->id)
+    aio_req_recycle(cxt, group); /* the feeder has polled, until the end of the group */
 }
 
 XS_INTERNAL(xs_feed)
@@ -222,6 +247,7 @@ void aio_boot_group(pTHX)
     { "aio_group", xs_group, ";$", 0 },
     { "_whole", xs_whole, "$$$", 0 },
     { "_callback", xs_callback, "$$", 0 },
+    { "_feeder_died", xs_feeder_died, "$", 0 },
     { "IO::AIO::GRP::add", xs_add, NULL, 0 },
     { "IO::AIO::GRP::cancel_subs", xs_cancel_subs, NULL, 0 },
     { "IO::AIO::GRP::result", xs_result, NULL, 0 },

@@ -92,11 +92,10 @@ XS_INTERNAL(xs_cb)
 
   if (items < 1 || items > 2)
     croak_xs_usage(cv, "req, callback = undef");
+  SvGETMAGIC(ST(0));
   if (items > 1)
     callback = aio_arg_callback(aTHX_ ST(1), "cb");
-  SvREFCNT_inc(callback); /* magic of the next may drop it */
-  sv_2mortal((SV *)callback);
-  aio = aio_req_of(aTHX_ ST(0), FALSE, "cb");
+  aio = aio_req_of_nomg(aTHX_ ST(0), FALSE, "cb");
   if (!aio || AIO_CALLBACK(aio) == AIO_RELAY)
     XSRETURN_UNDEF;
   old = AIO_CALLBACK(aio);

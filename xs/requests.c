@@ -192,7 +192,14 @@ static void convert(pTHX_ aio_req *aio, const struct row *row, SV **args, int n)
     if (req->offs < 0 && SvOK(sv))
       fail(aio, EINVAL);
     break;
-  case 'O': case 'd': req->offs = aio_arg_int64(aTHX_ sv); break;
+  case 'O':
+    SvGETMAGIC(sv);
+    if (req->op == EIO_TRUNCATE && !SvOK(sv))
+      fail(aio, EINVAL); /* a length that was forgotten must not cost the data */
+    else
+      req->offs = aio_arg_int64(aTHX_ sv);
+    break;
+  case 'd': req->offs = aio_arg_int64(aTHX_ sv); break;
   case 'z': req->size = (uint64_t)aio_arg_int64(aTHX_ sv); break;
   case 'n':
     SvGETMAGIC(sv);
@@ -213,6 +220,8 @@ static void convert(pTHX_ aio_req *aio, const struct row *row, SV **args, int n)
       if (size < 0)
         aio_croak(aTHX_ func, "length must not be negative");
       req->size = (uint64_t)size;
+      if (!aio_enough_memory((STRLEN)size))
+        fail(aio, ENOMEM);
     }
     aio_buffer_whole(aTHX_ aio, sv, func);
     break;

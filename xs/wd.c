@@ -15,12 +15,13 @@ static int wd_free(pTHX_ SV *sv, MAGIC *mg)
   return 0;
 }
 
-/* A copy in another thread has a directory of its own, if it can be opened. */
+/* A copy in another thread is of the same directory, if there are descriptors
+ * left; else it is as INVALID_WD. */
 static int wd_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *param)
 {
   eio_wd *wd = (eio_wd *)(void *)mg->mg_ptr;
 
-  mg->mg_ptr = wd ? (char *)(void *)eio_wd_open(NULL, eio_wd_path(wd)) : NULL;
+  mg->mg_ptr = wd ? (char *)(void *)eio_wd_dup(wd) : NULL;
   PERL_UNUSED_CONTEXT;
   PERL_UNUSED_VAR(param);
   return 0;

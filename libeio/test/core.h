@@ -26,11 +26,12 @@
 # define HAVE_SECCOMP 0
 #endif
 
-/* ThreadSanitizer gives up otherwise when a child starts threads. */
+/* ThreadSanitizer gives up otherwise when a child starts threads, and takes the
+ * parent's for forgotten by the child. */
 const char *__tsan_default_options(void);
-const char *__tsan_default_options(void)
+__attribute__((visibility("default"))) const char *__tsan_default_options(void)
 {
-  return "die_after_fork=0";
+  return "die_after_fork=0 report_thread_leaks=0";
 }
 
 /* Checks, with the engine's name before their own ------------------------- */

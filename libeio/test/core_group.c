@@ -121,6 +121,64 @@ static void test_errors(void)
   eio_destroy(ctx);
 }
 
+/* Put back after its callback, it is finished but for its release. */
+static void test_called(void)
+{
+  eio_req *outer, *inner;
+
+  ctx = context();
+  outer = submit_group(&groups[0], 0);
+  inner = submit_group(&groups[1], 1);
+  eio_group_add(ctx, outer, inner);
+  eio_poll_begin(ctx);
+  if (eio_next(ctx) != inner)
+    bail_out("not the inner group");
+  eio_unfinish(ctx, inner);
+  eio_poll_end(ctx);
+  submit_nop(ctx, &members[0], 2);
+  errno = 0;
+  check(eio_group_add(ctx, inner, &members[0].req) < 0 && errno == EINVAL,
+        "nothing can be added to a group that was called back");
+  check_int(eio_nreqs(ctx), 2, "the outer group and a request are outstanding");
+  finish_all(ctx);
+  check(ncalled == 2 && eio_nreqs(ctx) == 0, "and called back");
+  check(!is_readable(ctx), "descriptor is silent");
+  eio_destroy(ctx);
+}
+
+/* Waiting in a callback for what cannot finish before it returns. */
+static void wait_for_others(eio_req *req)
+{
+  note(req);
+  check_int(eio_nheld(ctx), 2, "a callback holds up two groups");
+  while (eio_nreqs(ctx) > eio_nheld(ctx)) {
+    eio_poll_wait(ctx, -1);
+    eio_poll(ctx, 0, 0);
+  }
+  check_int(eio_poll_wait(ctx, -1), 0, "there is no waiting for these");
+}
+
+static void test_held(void)
+{
+  eio_req *outer, *inner;
+
+  ctx = context();
+  outer = submit_group(&groups[0], 3);
+  inner = submit_group(&groups[1], 2);
+  eio_group_add(ctx, outer, inner);
+  submit_nop(ctx, &members[0], 0);
+  members[0].req.cb = wait_for_others;
+  submit_for_worker(ctx, &members[1], 1);
+  eio_group_add(ctx, inner, &members[0].req);
+  eio_group_add(ctx, inner, &members[1].req);
+  while (ncalled < 2)
+    eio_poll(ctx, 0, 0);
+  finish_all(ctx);
+  check(called_in_order(0, 4), "all are called back");
+  check_int(eio_nheld(ctx), 0, "nothing is held up then");
+  eio_destroy(ctx);
+}
+
 static void nest(int depth)
 {
   for (int i = 0; i <= depth; i++) {
@@ -308,8 +366,8 @@ static void test_many(void)
 int main(void)
 {
   static test *const tests[] = {
-    test_empty, test_order, test_late, test_errors, test_nesting, test_feed, test_cancel,
-    test_cancel_running, test_many, NULL,
+    test_empty, test_order, test_late, test_errors, test_called, test_held, test_nesting,
+    test_feed, test_cancel, test_cancel_running, test_many, NULL,
   };
 
   tap_begin();

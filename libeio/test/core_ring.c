@@ -146,13 +146,14 @@ static void test_declines(void)
   submit_read(&jobs[0], fds[0], -1, 10);
   finish_all(ctx);
   check(jobs[0].req.result == -1 && jobs[0].req.errorno == EAGAIN, "EAGAIN is the pool's answer");
-  check(stats().ring_declined == 1 && stats().executed == 1 && !stats().ring, "not the ring's");
+  check(stats().ring_declined == 1 && stats().executed == 1, "the ring would wait");
   job_init(&jobs[1], EIO_FSYNC, 1);
   jobs[1].req.fd = fds[0];
   eio_submit(ctx, &jobs[1].req);
   finish_all(ctx);
   check(jobs[1].req.result == -1 && jobs[1].req.errorno == EINVAL, "so is EINVAL");
-  check(stats().ring_declined == 2 && stats().executed == 2 && !stats().ring, "not the ring's");
+  check(stats().ring_declined == 2 && stats().executed == 2 && !stats().ring,
+        "the ring has tried that one");
   check_int(atomic_load(&ctx->nrunning), 0, "nothing runs");
   close(fds[0]);
   close(fds[1]);

@@ -7,6 +7,7 @@
 struct owner {
   pthread_t thread;
   struct job jobs[N], group;
+  char bufs[N][64];
   unsigned called;
   bool passed;
 };
@@ -16,7 +17,7 @@ static void count(eio_req *req)
   ++*(unsigned *)req->data;
 }
 
-static void submit_one(eio_ctx *ctx, struct owner *owner, int i, char *page, int fd)
+static void submit_one(eio_ctx *ctx, struct owner *owner, int i, int fd)
 {
   struct job *job = &owner->jobs[i];
 
@@ -25,8 +26,8 @@ static void submit_one(eio_ctx *ctx, struct owner *owner, int i, char *page, int
   job->req.data = &owner->called;
   job->req.fd = fd;
   if (i % 3 == 1) {
-    job->req.buf = page + i % 7 * 4096;
-    job->req.size = 4096;
+    job->req.buf = owner->bufs[i];
+    job->req.size = sizeof owner->bufs[i];
   } else
     job->req.path = "/proc/self";
   job->req.flags = i % 7 < 4 ? EIO_NO_INLINE : 0;
@@ -38,15 +39,14 @@ static void *own(void *arg)
   struct owner *owner = arg;
   eio_ctx *ctx = eio_create();
   int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-  char *page = calloc(7, 4096);
 
-  if (ctx && page && fd >= 0 && eio_set_engine(ctx, engine) == 0) {
+  if (ctx && fd >= 0 && eio_set_engine(ctx, engine) == 0) {
     job_init(&owner->group, EIO_GROUP, 0);
     owner->group.req.cb = count;
     owner->group.req.data = &owner->called;
     eio_submit(ctx, &owner->group.req);
     for (int i = 0; i < N; i++) {
-      submit_one(ctx, owner, i, page, fd);
+      submit_one(ctx, owner, i, fd);
       eio_group_add(ctx, &owner->group.req, &owner->jobs[i].req);
       if (i % 50 == 0) {
         eio_poll_wait(ctx, -1);
@@ -58,7 +58,6 @@ static void *own(void *arg)
   }
   eio_destroy(ctx);
   close(fd);
-  free(page);
   return NULL;
 }
 
