@@ -2,15 +2,15 @@
  *
  *   eio_queue.c   priority queues            eio_sync.c    engine: in submit
  *   eio_group.c   groups                     eio_pool.c    engine: threads
- *   eio_wake.c    wakeup descriptor          eio_uring.c   engine: the ring
- *   eio_ops.c     table of operations        eio_inline.c  attempts in submit
- *   ops_*.c       the operations             eio_plat.c    what systems lack
+ *   eio_poll.c    the poll side              eio_uring.c   engine: the ring
+ *   eio_wake.c    wakeup descriptor          eio_inline.c  attempts in submit
+ *   eio_ops.c     table of operations        eio_plat*.c   what systems lack
+ *   ops_*.c       the operations
  *
- * This file: states, submit, cancel, the poll side, and what a fork does. */
+ * This file: states, submit, cancel, limits, and what a fork does. */
 #include "eio_int.h"
 
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,67 +58,6 @@ void eio__state(eio_ctx *ctx, eio_req *req, enum eio_state state)
             eio__ops[req->op].info.name, eio__state_name((enum eio_state)req->state),
             eio__state_name(state), eio__cancelled(req) ? " (cancelled)" : "");
   __atomic_store_n(&req->state, (uint8_t)state, __ATOMIC_RELAXED);
-}
-
-/* Wakeup --------------------------------------------------------------- */
-
-static void signal_locked(eio_ctx *ctx)
-{
-  if (atomic_load(&ctx->polling) || atomic_load_explicit(&ctx->signaled, memory_order_relaxed))
-    return;
-  atomic_store_explicit(&ctx->signaled, true, memory_order_relaxed);
-  ctx->stats.wakeups++;
-  eio__wake_set(ctx->wake_fd);
-}
-
-void eio__finished(eio_ctx *ctx, eio_req *req)
-{
-  eio__state(ctx, req, EIO_DONE);
-  eio_queue_push(&ctx->finished, req);
-  atomic_fetch_add(&ctx->nfinished, 1);
-  signal_locked(ctx);
-}
-
-/* Whether requests are handed out in the order in which they were executed,
- * whether here or by a worker: with one at a time that is the order of their
- * submission. */
-static bool keeps_order(const eio_ctx *ctx)
-{
-  return ctx->max_parallel == 1;
-}
-
-/* Takes over what workers have finished. */
-static void take_finished(eio_ctx *ctx, struct eio_queue *q)
-{
-  if (atomic_load_explicit(&ctx->nfinished, memory_order_relaxed) == 0)
-    return;
-  pthread_mutex_lock(&ctx->lock);
-  eio_queue_append(q, &ctx->finished);
-  atomic_store_explicit(&ctx->nfinished, 0, memory_order_relaxed);
-  pthread_mutex_unlock(&ctx->lock);
-}
-
-/* Puts a request in state DONE where the owner's next poll finds it: requests
- * that callbacks finish wait for the next poll, or an endless chain of them
- * would never let the event loop have a turn. */
-static void done_here(eio_ctx *ctx, eio_req *req)
-{
-  struct eio_queue *q = ctx->depth ? &ctx->fresh : &ctx->done;
-
-  if (keeps_order(ctx))
-    take_finished(ctx, q);
-  eio_queue_push(q, req);
-  if (atomic_load_explicit(&ctx->signaled, memory_order_relaxed))
-    return;
-  pthread_mutex_lock(&ctx->lock);
-  signal_locked(ctx);
-  pthread_mutex_unlock(&ctx->lock);
-}
-
-void eio__finish_here(eio_ctx *ctx, eio_req *req)
-{
-  eio__state(ctx, req, EIO_DONE);
-  done_here(ctx, req);
 }
 
 /* Submit and cancel ---------------------------------------------------- */
@@ -193,7 +132,7 @@ static void cancel_one(eio_ctx *ctx, eio_req *req)
     eio__state(ctx, req, EIO_DONE);
   pthread_mutex_unlock(&ctx->lock);
   if (was_ready)
-    done_here(ctx, req);
+    eio__done_here(ctx, req);
   else if (ctx->ring)
     eio__ring_cancel(ctx, req);
 }
@@ -225,249 +164,12 @@ void eio_req_finish(eio_req *req)
   req->flags &= (uint8_t)~(EIO_OWNS_FD | EIO_FREE_BUF);
 }
 
-/* Poll side ------------------------------------------------------------ */
-
-void eio_poll_begin(eio_ctx *ctx)
-{
-  if (ctx->ring)
-    eio__ring_reap(ctx); /* first: now these need not wait for the next poll */
-  ctx->depth++;
-  eio_queue_append(&ctx->done, &ctx->fresh);
-  take_finished(ctx, &ctx->done);
-}
-
-eio_req *eio_next(eio_ctx *ctx)
-{
-  for (;;) {
-    eio_req *req = eio_queue_pop(&ctx->done);
-
-    if (!req) {
-      if (keeps_order(ctx) && ctx->fresh.length)
-        return NULL; /* these were before what workers have finished since */
-      take_finished(ctx, &ctx->done);
-      if (ctx->ring)
-        eio__ring_reap(ctx);
-      req = eio_queue_pop(&ctx->done);
-      if (!req)
-        return NULL;
-    }
-    if (req->op == EIO_GROUP && req->nmembers) {
-      req->flags |= EIO_RIPE;
-      continue;
-    }
-    eio__state(ctx, req, EIO_FINISHED);
-    if (!(req->flags & EIO_CALLED))
-      ctx->nreqs--;
-    req->next = ctx->current;
-    ctx->current = req;
-    return req;
-  }
-}
-
-static void forget_current(eio_ctx *ctx, eio_req *req)
-{
-  for (eio_req **p = &ctx->current; *p; p = &(*p)->next)
-    if (*p == req) {
-      *p = req->next;
-      return;
-    }
-}
-
-void eio_release(eio_ctx *ctx, eio_req *req)
-{
-  forget_current(ctx, req);
-  eio__group_released(ctx, req);
-  eio_req_finish(req);
-}
-
-void eio_unfinish(eio_ctx *ctx, eio_req *req)
-{
-  forget_current(ctx, req);
-  req->flags |= EIO_CANCELLED | EIO_CALLED;
-  eio__state(ctx, req, EIO_DONE);
-  eio_queue_unshift(&ctx->done, req);
-}
-
-/* Makes the descriptor tell the truth; returns whether something is left. */
-static bool settle_signal(eio_ctx *ctx, bool pending)
-{
-  pthread_mutex_lock(&ctx->lock);
-  pending = pending || ctx->finished.length;
-  if (pending)
-    signal_locked(ctx);
-  else if (atomic_load_explicit(&ctx->signaled, memory_order_relaxed)
-           || (ctx->ring && eio__ring_signaled(ctx))) {
-    atomic_store_explicit(&ctx->signaled, false, memory_order_relaxed);
-    eio__wake_clear(ctx->wake_fd);
-    if (ctx->ring && eio__ring_ready(ctx)) { /* its signal may be lost now */
-      pending = true;
-      signal_locked(ctx);
-    }
-  }
-  pthread_mutex_unlock(&ctx->lock);
-  return pending;
-}
-
-/* Leaves the poll; returns whether the owner's own queues have something. */
-static bool leave_poll(eio_ctx *ctx)
-{
-  if (!--ctx->depth)
-    eio_queue_append(&ctx->done, &ctx->fresh);
-  return ctx->done.length || ctx->fresh.length;
-}
-
-int eio_poll_end(eio_ctx *ctx)
-{
-  bool pending = leave_poll(ctx);
-
-  ctx->lazy = 0;
-  if (pending && atomic_load_explicit(&ctx->signaled, memory_order_relaxed))
-    return -1;
-  return settle_signal(ctx, pending) ? -1 : 0;
-}
-
-#define LAZY_AFTER 16
-
-int eio_poll_end_lazily(eio_ctx *ctx)
-{
-  bool pending = leave_poll(ctx);
-
-  if (ctx->lazy < LAZY_AFTER)
-    ctx->lazy++;
-  if ((pending || ctx->lazy >= LAZY_AFTER)
-      && atomic_load_explicit(&ctx->signaled, memory_order_relaxed))
-    return pending || atomic_load(&ctx->nfinished) ? -1 : 0;
-  return settle_signal(ctx, pending) ? -1 : 0;
-}
-
-int eio_poll(eio_ctx *ctx, unsigned max_reqs, uint64_t max_time)
-{
-  uint64_t end = max_time ? eio_p_now() + max_time : 0;
-  unsigned count = 0;
-  eio_req *req;
-
-  eio_poll_begin(ctx);
-  while ((req = eio_next(ctx))) {
-    if (req->cb && !eio__cancelled(req))
-      req->cb(req);
-    eio_release(ctx, req);
-    if ((max_reqs && ++count >= max_reqs) || (end && eio_p_now() >= end))
-      break;
-  }
-  return eio_poll_end(ctx);
-}
-
-int eio_poll_fd(const eio_ctx *ctx)
-{
-  return ctx->wake_fd[0];
-}
-
-static bool something_done(eio_ctx *ctx)
-{
-  return ctx->done.length || ctx->fresh.length || atomic_load(&ctx->nfinished)
-         || (ctx->ring && eio__ring_ready(ctx));
-}
-
-/* With more than one processor, a worker that is at a request now is likely to
- * finish it in less time than it takes to sleep and be woken: so the owner
- * looks a moment, and the worker need not wake it. When looking was in vain the
- * next chances are skipped, twice as many each time. */
-#define LOOK_NS 20000
-
-static bool look_for_some(eio_ctx *ctx)
-{
-  bool found = false;
-  uint64_t end;
-
-  if (eio__pool_ncpus(ctx) < 2 || (ctx->look_skips && ctx->look_skips--))
-    return false;
-  atomic_store(&ctx->polling, true);
-  end = eio_p_now() + LOOK_NS;
-  do
-    for (int i = 0; i < 32 && !found; i++) {
-      found = something_done(ctx);
-      eio_p_relax();
-    }
-  while (!found && eio_p_now() < end);
-  atomic_store(&ctx->polling, false);
-  found = found || something_done(ctx); /* after polling: its signal was spared */
-  if (found)
-    ctx->look_misses = 0;
-  else {
-    ctx->look_misses += ctx->look_misses < 6;
-    ctx->look_skips = 1u << ctx->look_misses;
-  }
-  return found;
-}
-
-int eio_poll_wait(eio_ctx *ctx, int timeout)
-{
-  struct pollfd pfd = { .fd = ctx->wake_fd[0], .events = POLLIN };
-  int n;
-
-  if (ctx->nreqs <= eio_nheld(ctx) || something_done(ctx) || look_for_some(ctx))
-    return 0;
-  if (ctx->lazy && settle_signal(ctx, false))
-    return 0;
-  n = poll(&pfd, 1, timeout);
-  if (n == 0)
-    errno = EAGAIN;
-  return n > 0 ? 0 : -1;
-}
-
-unsigned eio_nreqs(const eio_ctx *ctx)
-{
-  return ctx->nreqs;
-}
-
-unsigned eio_nready(const eio_ctx *ctx)
-{
-  return atomic_load_explicit(&ctx->nready, memory_order_relaxed);
-}
-
-unsigned eio_npending(const eio_ctx *ctx)
-{
-  return ctx->done.length + ctx->fresh.length
-         + atomic_load_explicit(&ctx->nfinished, memory_order_relaxed);
-}
-
-unsigned eio_nthreads(const eio_ctx *ctx)
-{
-  return eio__pool_nthreads(ctx);
-}
-
-void eio_get_stats(eio_ctx *ctx, struct eio_stats *stats)
-{
-  pthread_mutex_lock(&ctx->lock);
-  *stats = ctx->stats;
-  pthread_mutex_unlock(&ctx->lock);
-}
-
 /* Limits and engines --------------------------------------------------- */
-
-/* The sync engine's share of what waited for the limit to be raised. */
-static void run_ready(eio_ctx *ctx)
-{
-  eio_req *req;
-
-  pthread_mutex_lock(&ctx->lock);
-  eio__take_incoming(ctx);
-  while ((req = eio_queue_pop(&ctx->ready))) {
-    atomic_fetch_sub_explicit(&ctx->nready, 1, memory_order_relaxed);
-    eio__state(ctx, req, EIO_RUNNING);
-    pthread_mutex_unlock(&ctx->lock);
-    eio__execute_here(req);
-    pthread_mutex_lock(&ctx->lock);
-    ctx->stats.executed++;
-    eio__finished(ctx, req);
-  }
-  pthread_mutex_unlock(&ctx->lock);
-}
 
 static void limits_changed(eio_ctx *ctx)
 {
   if (ctx->engine == &eio__engine_sync && eio_parallel(ctx))
-    run_ready(ctx);
+    eio__run_ready(ctx, false);
   eio__pool_limits(ctx);
 }
 

@@ -94,7 +94,7 @@ static int open_cached(eio_ctx *ctx, const eio_req *req, int flags)
 
   if (ctx->latched & LATCH_OPEN)
     return -1;
-  fd = (int)syscall(SYS_openat2, req->wd ? req->wd->fd : AT_FDCWD, req->path, &how, sizeof how);
+  fd = (int)syscall(__NR_openat2, req->wd ? req->wd->fd : AT_FDCWD, req->path, &how, sizeof how);
   if (fd < 0 && flags & O_PATH && is_refusal(errno))
     ctx->latched |= LATCH_OPEN;
   return fd;

@@ -152,14 +152,21 @@ struct eio_ctx {
 void eio__state(eio_ctx *ctx, eio_req *req, enum eio_state state);
 const char *eio__state_name(enum eio_state state);
 
+/* eio_poll.c */
+
 /* Queues an executed request for poll. Any thread, lock held. */
 void eio__finished(eio_ctx *ctx, eio_req *req);
 /* The same by the owner, without the lock. */
 void eio__finish_here(eio_ctx *ctx, eio_req *req);
+/* The same for one that is in state DONE already. */
+void eio__done_here(eio_ctx *ctx, eio_req *req);
 
 /* eio_pool.c; the functions without "locked" are for the owner, unlocked */
 int eio__pool_create(eio_ctx *ctx);
 void eio__pool_submit(eio_ctx *ctx, eio_req *req);
+/* Executes what is ready in the owner's thread: all, or as long as there is no
+ * worker. */
+void eio__run_ready(eio_ctx *ctx, bool without_workers);
 /* Moves what was submitted to ctx->ready. Lock held. */
 void eio__take_incoming(eio_ctx *ctx);
 /* Adapts the threads to changed limits; waits for those above. */

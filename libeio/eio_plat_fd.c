@@ -24,7 +24,7 @@
 #if !EIO_HAVE_FUTIMENS || !EIO_HAVE_STATVFS || !EIO_HAVE_FALLOCATE || !EIO_HAVE_SENDFILE_LINUX \
   || !EIO_HAVE_COPY_FILE_RANGE || !EIO_HAVE_FICLONE || !EIO_HAVE_SYNCFS || !EIO_HAVE_FIEMAP \
   || !EIO_HAVE_SYNC_FILE_RANGE || !EIO_HAVE_MSYNC || !EIO_HAVE_MLOCK || !EIO_HAVE_MLOCKALL \
-  || !(EIO_HAVE_READAHEAD || EIO_HAVE_POSIX_FADVISE) || !defined(MADV_POPULATE_READ) || !defined(SEEK_HOLE)
+  || !(EIO_HAVE_READAHEAD || EIO_HAVE_POSIX_FADVISE) || !defined(__linux__) || !defined(SEEK_HOLE)
 static int absent(void)
 {
   errno = ENOSYS;
@@ -314,8 +314,8 @@ int eio_p_mlockall(int flags)
  * empty range as well, or memory that does not allow the access. */
 int eio_p_populate(void *addr, size_t length, bool write)
 {
-#ifdef MADV_POPULATE_READ
-  int advice = write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+#if defined(__linux__)
+  int advice = write ? 23 : 22; /* MADV_POPULATE_..., which older headers lack */
   int result;
 
   EIO_RETRY(result, madvise(addr, length, advice));

@@ -367,14 +367,14 @@ static void *work(void *arg)
 
 /* Owner ---------------------------------------------------------------- */
 
-/* No thread can be had at all: the owner does the work. */
-static void run_here(eio_ctx *ctx)
+void eio__run_ready(eio_ctx *ctx, bool without_workers)
 {
   eio_req *req;
 
   pthread_mutex_lock(&ctx->lock);
   eio__take_incoming(ctx);
-  while (!ctx->pool->nthreads && ctx->pool->limit && (req = eio_queue_pop(&ctx->ready))) {
+  while (!(without_workers && (ctx->pool->nthreads || !ctx->pool->limit))
+         && (req = eio_queue_pop(&ctx->ready))) {
     atomic_fetch_sub_explicit(&ctx->nready, 1, memory_order_relaxed);
     eio__state(ctx, req, EIO_RUNNING);
     pthread_mutex_unlock(&ctx->lock);
@@ -395,7 +395,7 @@ static void send_and_unlock(eio_ctx *ctx)
   if (w)
     pthread_cond_signal(&w->cond);
   else if (start && start_thread(ctx, NULL) < 0)
-    run_here(ctx);
+    eio__run_ready(ctx, true); /* no thread can be had at all */
 }
 
 void eio__take_incoming(eio_ctx *ctx)

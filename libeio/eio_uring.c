@@ -25,6 +25,7 @@ static void refused(eio_ctx *ctx, const char *what, int error)
 #include <liburing.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define ENTRIES 256
@@ -306,13 +307,19 @@ static bool needs_entering(struct io_uring *uring)
   return flags & IORING_SQ_CQ_OVERFLOW;
 }
 
+/* liburing's io_uring_get_events(), which versions before 2.2 lack. */
+static void get_events(struct io_uring *uring)
+{
+  syscall(__NR_io_uring_enter, uring->ring_fd, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0);
+}
+
 void eio__ring_reap(eio_ctx *ctx)
 {
   struct eio_ring *ring = ctx->ring;
   struct io_uring_cqe *cqe;
 
   if (needs_entering(&ring->uring))
-    io_uring_get_events(&ring->uring);
+    get_events(&ring->uring);
   while (io_uring_cq_ready(&ring->uring)) {
     eio_req *req;
     int res;

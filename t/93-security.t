@@ -81,9 +81,9 @@ sub moved {
         my @level = (fresh_dir() . '/tree');
         push @level, "$level[-1]/d" for 1 .. 40;
         make_dirs(@level, $there, "$there/e");
-        write_file "$_/$round" for @level;
+        write_file "$_/f$round" for @level;
         fill($level[-1], 1500);
-        push @precious, map write_file("$there/$_"), $round, 'zfile', 'e/file';
+        push @precious, map write_file("$there/$_"), "f$round", 'zfile', 'e/file';
         my $left = meanwhile {
             my ($over) = @_;
             my $bottom = $level[-1];

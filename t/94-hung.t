@@ -14,9 +14,11 @@ use IO::AIO;
 
 # Queues $n opens of FIFOs that block their workers; they are in execution when it returns. Returns a function
 # that ends them and gives the number of callbacks.
+my $hung = 0;
+
 sub hang {
     my ($n) = @_;
-    my $fifo = fresh_dir() . '/fifo';
+    my $fifo = tmpdir() . "/fifo.$$." . ++$hung;
     POSIX::mkfifo($fifo, 0600) or die "mkfifo: $!";
     my $called = 0;
     my $was    = IO::AIO::nready;
@@ -52,8 +54,8 @@ sub others_go_on {
     aio_readdir '/', sub { $done++ };
     IO::AIO::poll_cb for 1 .. 100;
     is("$done " . IO::AIO::nready, '51 1', 'eight files hang: the next request waits');
-    IO::AIO::max_parallel(10);
-    ok(poll_for { $done == 52 }, 'max_parallel raised: it goes on');
+    IO::AIO::min_parallel(10);
+    ok(poll_for { $done == 52 }, 'min_parallel raised: it goes on');
     $_->cancel for @req[0 .. 3];
     is(IO::AIO::nreqs, 8, 'cancelled ones stay outstanding');
     is($end->(), 4, 'and are not called back');
@@ -186,7 +188,6 @@ sub gone_peers {
         my $data = 'x' x 1000;
         fails_with { aio_write $w, undef, 1000, $data, 0, $_[0] } 'EPIPE', "write to a $kind without reader: EPIPE";
         fails_with { aio_sendfile $w, $in, 0, 1000, $_[0] } 'EPIPE', 'sendfile';
-        fails_with { aio_copy $file, "/proc/$$/fd/" . fileno $w, $_[0] } 'EPIPE ENXIO', 'copy' if $kind eq 'pipe' && engine ne 'sync' && 0;
         $make->();
         close $w;
         my ($errno, $n) = run_req { aio_read $r, undef, 10, my $buf, 0, $_[0] };

@@ -229,7 +229,7 @@ static void fail(aio_req *aio, int error)
 
 bool aio_enough_memory(STRLEN size)
 {
-  void *p;
+  void *volatile p; /* or clang leaves the two calls out */
 
   if (size < (STRLEN)1 << 26)
     return TRUE;
