@@ -133,8 +133,8 @@ void eio_reset(eio_ctx *ctx);
 eio_req *eio_orphan(eio_ctx *ctx);
 
 /* The context's wish to have its owner call eio_orphan() soon: `hook` is
- * called in the child of a fork when there are orphans, or may be later; it may
- * only set flags. */
+ * called in the child of a fork when there are orphans, or may be later; it
+ * may only set flags. */
 void eio_on_fork(eio_ctx *ctx, void (*hook)(void *), void *data);
 
 /* Requests ------------------------------------------------------------- */
@@ -217,10 +217,10 @@ int eio_poll_end_lazily(eio_ctx *ctx);
  * not to be called back again but to be released. */
 void eio_unfinish(eio_ctx *ctx, eio_req *req);
 
-/* Waits until something is done or nothing (but held groups) is outstanding, for at most
- * timeout milliseconds (-1: forever). Returns 0, or -1 with EINTR or
- * EAGAIN (time is up). Poll afterwards: the wakeup descriptor may not have been
- * made readable for what this function has seen by itself. */
+/* Waits until something is done or nothing but held groups (see eio_nheld) is
+ * outstanding, for at most timeout milliseconds (-1: forever). Returns 0, or -1
+ * with EINTR or EAGAIN (time is up). Poll afterwards: the wakeup descriptor may
+ * not have been made readable for what this function has seen by itself. */
 int eio_poll_wait(eio_ctx *ctx, int timeout);
 
 unsigned eio_nreqs(const eio_ctx *ctx);    /* callback not yet begun */

@@ -15,6 +15,9 @@ close $fh;
 plan skip_all => 'needs strace that can trace here'
     if system("strace -f -o /dev/null -e inject=fsync:error=EIO true >/dev/null 2>&1");
 
+# A build that has no fdatasync takes fsync instead.
+my $fdatasync = `$^X @{[map "-I$_", @INC]} -MIO::AIO -e 'print IO::AIO::_features()'` =~ /\bFDATASYNC\b/ ? 'fdatasync' : 'fsync';
+
 # Runs a program under strace with the faults given; returns what it printed.
 sub with_faults {
     my ($faults, $program, %env) = @_;
@@ -58,7 +61,7 @@ my @case = (
     ['load cannot read', [inject('pread64,preadv2,read:error=EIO')], 'aio_load $F, my $d = "", \&status;', "-1 EIO\n0\n"],
     (map ["fsync fails with $_", [inject("fsync:error=$_")], 'open my $fh, "+<", $F or die; aio_fsync $fh, \&status;', "-1 $_\n0\n", { pool => 1, sync => 1 }], qw(EIO ENOSPC EDQUOT)),
     ['pathsync', [inject('fsync:error=EIO')], 'aio_pathsync $F, \&status;', "-1 EIO\n0\n"],
-    ['fdatasync', [inject('fdatasync:error=EIO')], 'open my $fh, "+<", $F or die; aio_fdatasync $fh, \&status;', "-1 EIO\n0\n", { pool => 1, sync => 1 }],
+    ['fdatasync', [inject("$fdatasync:error=EIO")], 'open my $fh, "+<", $F or die; aio_fdatasync $fh, \&status;', "-1 EIO\n0\n", { pool => 1, sync => 1 }],
     ['stat', [inject('newfstatat,fstat,stat,statx,openat2:error=EIO')], 'aio_stat $F, \&status;', "-1 EIO\n0\n"],
     ['unlink', [inject('unlink,unlinkat:error=EROFS')], 'aio_unlink $F, \&status;', "-1 EROFS\n0\n"],
     ['rename', [inject('rename,renameat,renameat2:error=EROFS')], 'aio_rename $F, "$D/x", \&status;', "-1 EROFS\n0\n"],

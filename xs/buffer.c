@@ -403,6 +403,28 @@ static void set_length(pTHX_ SV *sv, STRLEN len)
   SvPOK_only(sv);
 }
 
+/* Whether perl's strings are malloc's. Headers do not tell: perls that differ in
+ * this may share them (Debian's debugperl does); perl itself does. */
+static bool perl_mallocs;
+
+static void ask_perl(pTHX)
+{
+  dSP;
+  I32 n;
+
+  ENTER;
+  SAVETMPS;
+  PUSHMARK(SP);
+  n = call_pv("Internals::V", G_LIST);
+  SPAGAIN;
+  SP -= n;
+  perl_mallocs = n > 0 && SvPOK(SP[1]) && !strstr(SvPVX(SP[1]), "PERL_TRACK_MEMPOOL")
+    && !strstr(SvPVX(SP[1]), "MYMALLOC");
+  PUTBACK;
+  FREETMPS;
+  LEAVE;
+}
+
 /* Hands the octets that a request has malloc'ed to a scalar. */
 static void take_data(pTHX_ SV *sv, eio_req *req)
 {
@@ -410,10 +432,7 @@ static void take_data(pTHX_ SV *sv, eio_req *req)
 
   if (SvREADONLY(sv))
     return; /* made so in the meantime: nothing can be stored */
-#if defined(PERL_TRACK_MEMPOOL) || defined(MYMALLOC)
-  sv_setpvn_mg(sv, req->buf, len);
-#else
-  if (len < 256 || is_indirect(sv)) {
+  if (len < 256 || is_indirect(sv) || !perl_mallocs) {
     sv_setpvn_mg(sv, (char *)req->buf, len);
     SvUTF8_off(sv);
     return;
@@ -421,7 +440,6 @@ static void take_data(pTHX_ SV *sv, eio_req *req)
   sv_usepvn_flags(sv, (char *)req->buf, len, SV_HAS_TRAILING_NUL | SV_SMAGIC);
   SvUTF8_off(sv);
   req->buf = NULL;
-#endif
 }
 
 /* _store $target, $value */
@@ -468,6 +486,7 @@ void aio_boot_buffer(pTHX)
   static const struct aio_xsub xsubs[] = { { "_store", xs_store, "$$", 0 } };
 
   aio_install(aTHX_ xsubs, C_ARRAY_LENGTH(xsubs));
+  ask_perl(aTHX);
 }
 
 void aio_buffer_settle(pTHX_ aio_req *aio, bool cancelled)

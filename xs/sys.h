@@ -77,7 +77,7 @@ int aio_absent(int unused, ...);
 #endif
 #if EIO_HAVE_PIDFD
 # include <sys/syscall.h>
-# define PIDFD_CALL(name, ...) (int)syscall(SYS_pidfd_##name, __VA_ARGS__)
+# define PIDFD_CALL(name, ...) (int)syscall(__NR_pidfd_##name, __VA_ARGS__)
 #else
 # define PIDFD_CALL(name, ...) AIO_ABSENT(__VA_ARGS__)
 #endif

@@ -184,6 +184,39 @@ static void test_together(void)
   eio_destroy(ctx);
 }
 
+/* A worker that is done with one leaves the next in the queue when the ring
+ * alone has more than the limit, which has been lowered meanwhile. */
+static void test_ring_above(void)
+{
+  struct gate one = gate_make(), other = gate_make();
+  struct eio_stats stats;
+
+  ctx = context();
+  if (is_uring()) {
+    eio_set_max_parallel(ctx, 5);
+    block(ctx, &jobs[0], &one, 0);
+    wait_running(ctx, 1);
+    for (int i = 1; i < 5; i++)
+      block_in_ring(ctx, &jobs[i], &other, i);
+    submit_for_worker(ctx, &jobs[5], 5);
+    eio_set_max_parallel(ctx, 2);
+    check(atomic_load(&ctx->nrunning) == 5 && eio_nready(ctx) == 1, "5 execute, 1 waits");
+    gate_open(&one);
+    wait_pending(ctx, 1);
+    eio_get_stats(ctx, &stats); /* waits for the worker to give up the lock */
+    check(stats.executed == 1 && eio_nready(ctx) == 1, "it waits while the ring has 4 of 2");
+    gate_open(&other);
+    finish_all(ctx);
+    check_int(ncalled, 6, "all are called back");
+  } else {
+    gate_open(&one);
+    gate_open(&other);
+  }
+  gate_remove(&one);
+  gate_remove(&other);
+  eio_destroy(ctx);
+}
+
 static atomic_bool go, opened;
 
 static void *open_later(void *gate)
@@ -332,8 +365,8 @@ static void test_refused(void)
 int main(void)
 {
   static test *const tests[] = {
-    test_numbers, test_none, test_one, test_one_done, test_on_demand, test_together, test_lower, test_idle,
-    test_leaving, test_refused, NULL,
+    test_numbers, test_none, test_one, test_one_done, test_on_demand, test_together,
+    test_ring_above, test_lower, test_idle, test_leaving, test_refused, NULL,
   };
 
   tap_begin();

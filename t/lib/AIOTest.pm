@@ -36,7 +36,7 @@ our @EXPORT = qw(
     run_req succeeds fails_with croaks
     saturate hold release one_by_one reset_limits wait_for poll_ready
     in_child as_nobody run_perl
-    without needs
+    without needs sanitizer
     done
 );
 
@@ -155,6 +155,13 @@ sub needs {
     my ($n, @names) = @_;
     my @absent = without(@names) or return;
     skip("built without @absent", $n);
+}
+
+# The sanitizer that this runs under, or '': see the targets asan and tsan of Makefile.PL. They replace some calls of
+# the C library, and run signal handlers late.
+sub sanitizer {
+    my %name = (a => 'AddressSanitizer', t => 'ThreadSanitizer');
+    ($ENV{LD_PRELOAD} || '') =~ /\blib([at])san\b/ ? $name{$1} : '';
 }
 
 # ---- files ---------------------------------------------------------------------------------------
