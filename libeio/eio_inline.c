@@ -71,7 +71,7 @@ static bool inline_read(eio_ctx *ctx, eio_req *req)
 }
 #endif
 
-#if EIO_HAVE_OPENAT2 && EIO_HAVE_STATX && EIO_HAVE_O_PATH
+#if EIO_HAVE_PREADV2 && EIO_HAVE_OPENAT2 && EIO_HAVE_STATX && EIO_HAVE_O_PATH
 #include <linux/openat2.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>

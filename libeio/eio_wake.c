@@ -3,6 +3,8 @@
  * descriptor the two numbers are equal. */
 #include "eio_int.h"
 
+#include "eio_plat.h"
+
 #include <fcntl.h>
 #include <unistd.h>
 #if EIO_HAVE_EVENTFD
@@ -23,7 +25,7 @@ int eio__wake_open(int fds[2])
   if (fds[0] >= 0)
     return 0;
 #endif
-  if (pipe(fds) < 0)
+  if (eio_p_pipe(fds) < 0)
     return fds[0] = fds[1] = -1;
   if (set_flags(fds[0]) < 0 || set_flags(fds[1]) < 0) {
     eio__wake_close(fds);

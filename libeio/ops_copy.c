@@ -4,8 +4,8 @@
  * kernel, which may be one on the server of a network file system; written from
  * a mapping of the source, which for local files is faster than that; sendfile;
  * read and write. Holes stay holes. While data arrive the target has mode 0200;
- * it gets its final mode last, so that nobody reads a copy who may not read the
- * original. A target whose data did not all arrive is removed. */
+ * it gets its final mode last, so that nobody else reads a part of a copy, or
+ * one that its final mode keeps from him. A target whose data did not all arrive is removed. */
 #include "ops_xfer.h"
 
 #include <stdlib.h>
