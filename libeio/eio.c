@@ -230,6 +230,12 @@ const char *eio_engine(const eio_ctx *ctx, const char **why)
   return ctx->engine->name;
 }
 
+void eio_hand_over(eio_ctx *ctx)
+{
+  if (!ctx->nreqs)
+    eio__ring_destroy(ctx);
+}
+
 /* Dropping everything -------------------------------------------------- */
 
 static void orphan_queue(eio_ctx *ctx, struct eio_queue *q)

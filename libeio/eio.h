@@ -259,6 +259,10 @@ int eio_set_engine(eio_ctx *ctx, const char *name);
  * for last is not active, or "". */
 const char *eio_engine(const eio_ctx *ctx, const char **why);
 
+/* Another thread is going to own a context that has nothing outstanding: gives
+ * up what is bound to this one. The ring is made again by the next submit. */
+void eio_hand_over(eio_ctx *ctx);
+
 /* Counters for tests and tuning; see struct eio_stats in eio_int.h. */
 struct eio_stats {
   uint64_t submitted;       /* requests */

@@ -241,6 +241,7 @@ XS_INTERNAL(xs_clone)
     MY_CXT_CLONE;
     parent = MY_CXT.cxt;
     MY_CXT.cxt = new_cxt(aTHX);
+    eio_hand_over(MY_CXT.cxt->eio); /* CLONE runs in the parent's thread */
   }
   aio_clone_locks(aTHX_ parent);
   XSRETURN_EMPTY;
