@@ -111,9 +111,6 @@ off_t eio_p_find_data(int fd, off_t offs, off_t *end);
 /* As Linux's; *offs moves. ENOSYS elsewhere. */
 ssize_t eio_p_sendfile(int out, int in, off_t *offs, size_t length);
 ssize_t eio_p_copy_range(int in, int out, off_t *offs, size_t length);
-/* Writes up to `length` octets of a file at offs from a mapping of it, at the same
- * place of `out`; *offs moves. */
-ssize_t eio_p_write_mapped(int in, int out, off_t *offs, size_t length);
 /* Whether the file system answers from memory or a local disk: then fstat() and
  * close() do not wait for anything else than the kernel itself. */
 bool eio_p_is_local(int fd);

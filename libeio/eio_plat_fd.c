@@ -328,31 +328,6 @@ int eio_p_populate(void *addr, size_t length, bool write)
 #endif
 }
 
-ssize_t eio_p_write_mapped(int in, int out, off_t *offs, size_t length)
-{
-#if defined(MAP_POPULATE)
-  size_t skip = (size_t)(*offs % sysconf(_SC_PAGESIZE));
-  char *p = mmap(NULL, skip + length, PROT_READ, MAP_SHARED | MAP_POPULATE, in, *offs - (off_t)skip);
-  ssize_t n;
-  int error;
-
-  if (p == MAP_FAILED)
-    return -1;
-  /* The kernel reads the mapping: a page that is gone is EFAULT, no signal. */
-  EIO_RETRY(n, pwrite(out, p + skip, length, *offs));
-  error = errno;
-  munmap(p, skip + length);
-  if (n > 0)
-    *offs += n;
-  errno = error;
-  return n;
-#else
-  (void)in, (void)out, (void)offs, (void)length;
-  errno = ENOSYS;
-  return -1;
-#endif
-}
-
 bool eio_p_is_local(int fd)
 {
 #if defined(__linux__)

@@ -1,9 +1,9 @@
 /* ops_copy.c - copies a file in one request.
  *
  * The data go the cheapest way that there is: shared blocks; a copy inside the
- * kernel, which may be one on the server of a network file system; written from
- * a mapping of the source, which for local files is faster than that; sendfile;
- * read and write. Holes stay holes. While data arrive the target has mode 0200;
+ * kernel, which may be one on the server of a network file system; sendfile;
+ * read and write. Holes stay holes. A target that exists is written over and cut
+ * to length at the end, as its memory and blocks can be used again. While data arrive the target has mode 0200;
  * it gets its final mode last, so that nobody else reads a part of a copy, or
  * one that its final mode keeps from him. A target whose data did not all arrive is removed. */
 #include "ops_xfer.h"
@@ -14,14 +14,13 @@
 enum {
   WRITE_ONLY = 0200,
   CHUNK = 8 << 20, /* between two looks at the cancelled flag */
-  MAPPED = 2 << 20, /* mapped at a time: fits into the processor's cache */
 };
 
 struct copy {
   eio_req *req;
   int in, out;
   struct stat from, to;
-  enum { BY_RANGE, BY_MAPPING, BY_SENDFILE, BY_READ } way; /* the first that may work */
+  enum { BY_RANGE, BY_SENDFILE, BY_READ } way; /* the first that may work */
 };
 
 static bool cancelled(const struct copy *copy)
@@ -103,8 +102,6 @@ static ssize_t step_kernel(struct copy *copy, off_t *offs, size_t size)
 {
   if (copy->way == BY_RANGE)
     return eio_p_copy_range(copy->in, copy->out, offs, size);
-  if (copy->way == BY_MAPPING)
-    return eio_p_write_mapped(copy->in, copy->out, offs, size < MAPPED ? size : MAPPED);
   if (lseek(copy->out, *offs, SEEK_SET) < 0)
     return -1;
   return eio_p_sendfile(copy->out, copy->in, offs, size);
@@ -131,6 +128,11 @@ static int copy_segment(struct copy *copy, off_t *offs, off_t end)
   return 1;
 }
 
+static bool is_sparse(const struct stat *st)
+{
+  return st->st_blocks < st->st_size / 512;
+}
+
 /* The next data at or after offs: [*data, *end). False when there are none. */
 static bool find_data(const struct copy *copy, off_t offs, off_t *data, off_t *end)
 {
@@ -138,7 +140,7 @@ static bool find_data(const struct copy *copy, off_t offs, off_t *data, off_t *e
 
   *data = offs;
   *end = size;
-  if (copy->from.st_blocks >= size / 512)
+  if (!is_sparse(&copy->from))
     return true;
   found = eio_p_find_data(copy->in, offs, &hole);
   if (found < 0)
@@ -154,24 +156,18 @@ static bool find_data(const struct copy *copy, off_t offs, off_t *data, off_t *e
 static int copy_file(struct copy *copy)
 {
   off_t size = copy->from.st_size, offs = 0, data, end;
-  struct stat st;
 
   if (eio_p_clone(copy->out, copy->in) == 0)
-    return 0;
-  if (eio_p_is_local(copy->in) && eio_p_is_local(copy->out))
-    copy->way = BY_MAPPING;
+    return copy->to.st_size > size ? ftruncate(copy->out, size) : 0;
   while (offs < size && find_data(copy, offs, &data, &end)) {
     int more;
 
     offs = data;
     more = copy_segment(copy, &offs, end);
     if (more <= 0)
-      return more;
+      return more < 0 ? -1 : ftruncate(copy->out, offs);
   }
-  /* a mapping shows zeros up to the end of the last page that is there */
-  if (copy->way == BY_MAPPING && fstat(copy->in, &st) == 0 && st.st_size < size)
-    return ftruncate(copy->out, st.st_size);
-  return offs < size ? ftruncate(copy->out, size) : 0;
+  return offs < size || copy->to.st_size > size ? ftruncate(copy->out, size) : 0;
 }
 
 /* Target ----------------------------------------------------------------- */
@@ -188,16 +184,20 @@ static int check(struct copy *copy)
   return 0;
 }
 
-/* Empties the target, after shutting it to readers. */
-static int prepare(struct copy *copy)
+/* Shuts the target to readers, and empties it unless all of it will be written. */
+static int prepare(struct copy *copy, bool all)
 {
   mode_t mode = copy->to.st_mode & 07777;
   int error;
 
   if (mode & ~(mode_t)WRITE_ONLY && fchmod(copy->out, WRITE_ONLY) < 0)
     errno = 0; /* not ours: it keeps its mode in the end as well */
-  if (copy->to.st_size == 0 || ftruncate(copy->out, 0) == 0)
+  if (all || copy->to.st_size == 0)
     return 0;
+  if (ftruncate(copy->out, 0) == 0) {
+    copy->to.st_size = 0;
+    return 0;
+  }
   error = errno;
   fchmod(copy->out, mode);
   errno = error;
@@ -260,7 +260,7 @@ static int copy_into(struct copy *copy)
   bool file = S_ISREG(copy->to.st_mode);
   bool whole = file && S_ISREG(copy->from.st_mode) && copy->from.st_size > 0;
 
-  if (file && prepare(copy) < 0)
+  if (file && prepare(copy, whole && !is_sparse(&copy->from)) < 0)
     return -1;
   if ((whole ? copy_file(copy) : copy_stream(copy)) < 0) {
     int error = errno;
