@@ -263,7 +263,7 @@ const char *eio_engine(const eio_ctx *ctx, const char **why);
  * up what is bound to this one. The ring is made again by the next submit. */
 void eio_hand_over(eio_ctx *ctx);
 
-/* Counters for tests and tuning; see struct eio_stats in eio_int.h. */
+/* Counters for tests and tuning. */
 struct eio_stats {
   uint64_t submitted;       /* requests */
   uint64_t inlined;         /* finished by the inline attempt */

@@ -63,11 +63,6 @@ static inline void eio__flag_set(eio_req *req, unsigned bits)
   __atomic_fetch_or(&req->flags, (uint8_t)bits, __ATOMIC_RELAXED);
 }
 
-static inline void eio__flag_clear(eio_req *req, unsigned bits)
-{
-  __atomic_fetch_and(&req->flags, (uint8_t)~bits, __ATOMIC_RELAXED);
-}
-
 static inline bool eio__flag(const eio_req *req, unsigned bits)
 {
   return __atomic_load_n(&req->flags, __ATOMIC_RELAXED) & bits;

@@ -20,12 +20,6 @@
 # pragma GCC diagnostic pop
 #endif
 
-#ifndef PERL_VERSION_GE
-# define PERL_VERSION_GE(r, v, s) \
-    (PERL_REVISION > (r) || (PERL_REVISION == (r) \
-     && (PERL_VERSION > (v) || (PERL_VERSION == (v) && PERL_SUBVERSION >= (s)))))
-#endif
-
 #ifndef SvREFCNT_dec_NN
 # define SvREFCNT_dec_NN(sv) SvREFCNT_dec(sv)
 #endif

@@ -3,6 +3,7 @@
 #include "aio.h"
 
 #include <math.h>
+#include <sys/mman.h>
 
 /* What the XSUB has to know of a row, worked out once. */
 struct row {
@@ -257,7 +258,7 @@ static void usage(pTHX_ const struct row *row)
 static SV *default_arg(pTHX_ enum eio_op op, int n, SV *number)
 {
   if (op == EIO_MSYNC && n == 3)
-    sv_setiv(number, 4); /* MS_SYNC */
+    sv_setiv(number, MS_SYNC);
   else if (eio_op_info(op)->args[n + 1] != 'x')
     sv_setiv(number, 0);
   else
@@ -317,9 +318,8 @@ static void prepare_row(enum eio_op op)
   const struct eio_op_info *info = eio_op_info(op);
   struct row *row = &rows[op];
   const char *optional = strchr(info->args, ';');
-  char *p = row->proto;
-
   static char letters[EIO_OP_COUNT][8];
+  char *p = row->proto;
   int n = 0;
 
   row->min = (unsigned char)(optional ? optional - info->args : (long)strlen(info->args));
