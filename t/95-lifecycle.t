@@ -266,7 +266,7 @@ sub constant_memory {
         $fds ||= descriptors;
         # what is still settling (arenas, threads that come and go) is over soon; a leak goes on
         my $more;
-        for (1 .. 3) {
+        for (1 .. 10) {
             my $before = rss;
             run_many($kind{$name}, $n);
             $callbacks += $n;
