@@ -67,15 +67,17 @@ unsigned eio_parallel(const eio_ctx *ctx)
   return ctx->min_parallel < ctx->max_parallel ? ctx->min_parallel : ctx->max_parallel;
 }
 
-/* The inline attempt stands in for an idle worker: it is made only when one
- * could have taken the request at once. So nothing overtakes what waits,
- * nothing executes with max_parallel 0, and max_parallel 1 keeps the order.
+/* The inline attempt stands in for a worker: it is made only when one more
+ * request may execute now. So nothing executes with max_parallel 0. What waits
+ * is overtaken only where order is not promised: with max_parallel 1 it is, and
+ * where priorities are in use.
  * For that a request that a worker takes counts in nrunning before it leaves
  * nready, and in nfinished before it leaves the other two: hence this order. */
 static bool may_inline(eio_ctx *ctx, const eio_req *req)
 {
   return !(req->flags & EIO_NO_INLINE)
-         && atomic_load_explicit(&ctx->nready, memory_order_acquire) == 0
+         && (atomic_load_explicit(&ctx->nready, memory_order_acquire) == 0
+             || (ctx->max_parallel > 1 && !ctx->npri))
          && atomic_load_explicit(&ctx->nrunning, memory_order_acquire) < eio_parallel(ctx);
 }
 
@@ -101,6 +103,7 @@ void eio_submit(eio_ctx *ctx, eio_req *req)
   req->id = ++ctx->ids;
   ctx->owner = pthread_self();
   ctx->nreqs++;
+  ctx->npri += req->pri != 0;
   ctx->stats.submitted++;
   if (req->op == EIO_GROUP)
     eio__finish_here(ctx, req);
@@ -255,15 +258,14 @@ static void orphan_all(eio_ctx *ctx)
 {
   eio__take_incoming(ctx);
   orphan_queue(ctx, &ctx->ready);
-  orphan_queue(ctx, &ctx->finished);
+  eio__take_finished(ctx, &ctx->done);
   orphan_queue(ctx, &ctx->done);
   orphan_queue(ctx, &ctx->fresh);
   atomic_store(&ctx->nready, 0);
   atomic_store(&ctx->nrunning, 0);
-  atomic_store(&ctx->nfinished, 0);
   for (eio_req *req = ctx->current; req; req = req->next)
     req->flags |= EIO_ORPHAN;
-  ctx->nreqs = 0;
+  ctx->nreqs = ctx->npri = 0;
 }
 
 void eio_reset(eio_ctx *ctx)
@@ -363,7 +365,7 @@ eio_ctx *eio_create(void)
   ctx->max_parallel = UINT_MAX;
   ctx->owner = pthread_self();
   ctx->engine = &eio__engine_pool;
-  pthread_mutex_init(&ctx->lock, NULL);
+  eio_p_mutex_init(&ctx->lock);
   if (eio__pool_create(ctx) < 0) {
     eio__wake_close(ctx->wake_fd);
     eio__free(ctx);

@@ -248,11 +248,19 @@ static bool inline_none(eio_ctx *ctx, eio_req *req)
 }
 #endif
 
-/* An attempt of several system calls takes longer than to hand the request to
- * a worker; it saves the hop there and back, which counts when little else is
- * outstanding. With more in flight the workers hide the hop, and do the work
- * on another processor. */
+/* Whether the owner does better by leaving a request to a worker. While little is
+ * outstanding the hop there and back is what counts, and with `share` requests
+ * waiting the workers have enough: then the owner does its part. A worker that
+ * sleeps is worth waking only for many. */
 #define FEW 3
+#define MANY 32
+
+static bool leave_to_worker(const eio_ctx *ctx, unsigned share)
+{
+  return ctx->nreqs > FEW && ctx->engine == &eio__engine_pool
+         && atomic_load_explicit(&ctx->nready, memory_order_relaxed) < share
+         && (ctx->nreqs > MANY || eio__pool_is_awake(ctx));
+}
 
 bool eio__inline(eio_ctx *ctx, eio_req *req)
 {
@@ -263,16 +271,15 @@ bool eio__inline(eio_ctx *ctx, eio_req *req)
     req->result = 0;
     return true;
   }
-  if (req->op == EIO_READ)
-    done = inline_read(ctx, req);
-  else if (ctx->nreqs <= FEW)
-    switch (req->op) {
-    case EIO_STAT: case EIO_LSTAT: done = inline_stat(ctx, req); break;
-    case EIO_OPEN: done = inline_open(ctx, req); break;
-    case EIO_CLOSE: done = inline_close(ctx, req); break;
-    case EIO_LOAD: case EIO_SLURP: done = inline_load(ctx, req); break;
-    default: break;
-    }
+  switch (req->op) {
+  case EIO_READ: done = !leave_to_worker(ctx, 8) && inline_read(ctx, req); break;
+  case EIO_STAT: case EIO_LSTAT: done = inline_stat(ctx, req); break;
+  case EIO_LOAD: case EIO_SLURP: done = !leave_to_worker(ctx, 4) && inline_load(ctx, req); break;
+  /* Two threads that open files are in each other's way. */
+  case EIO_OPEN: done = ctx->nreqs <= FEW && inline_open(ctx, req); break;
+  case EIO_CLOSE: done = ctx->nreqs <= FEW && inline_close(ctx, req); break;
+  default: break;
+  }
   if (!done)
     req->result = -1;
   errno = saved;

@@ -108,7 +108,8 @@ struct eio_ctx {
   _Atomic(eio_req *) incoming; /* submitted, last first; whoever holds the lock
                               * moves them to `ready` (eio__take_incoming) */
   struct eio_queue ready;    /* (L) waiting for a worker */
-  struct eio_queue finished; /* (L) executed by workers, not yet seen by poll */
+  _Atomic(eio_req *) finished; /* executed by workers, last first; the owner moves
+                              * them to `done` (take_finished) */
   struct eio_queue orphans;  /* (L) dropped */
   atomic_bool signaled;      /* (L) the wakeup fd is readable; only the owner clears it */
   atomic_bool polling;       /* the owner looks at nfinished by itself; (O) sets it */
@@ -122,6 +123,7 @@ struct eio_ctx {
   eio_req *current;          /* (O) FINISHED, not yet released; linked by next */
   pthread_t owner;           /* (O) whoever submitted last */
   unsigned nreqs;            /* (O) outstanding */
+  unsigned npri;             /* (O) of them, those with a priority other than 0 */
   unsigned look_misses, look_skips; /* (O) see look_for_some() */
   unsigned depth;            /* (O) nested polls */
   unsigned lazy;             /* (O) eio_poll_end_lazily() in a row */
@@ -151,6 +153,8 @@ const char *eio__state_name(enum eio_state state);
 
 /* Queues an executed request for poll. Any thread, lock held. */
 void eio__finished(eio_ctx *ctx, eio_req *req);
+/* Moves what workers have finished to a queue. Owner thread. */
+void eio__take_finished(eio_ctx *ctx, struct eio_queue *q);
 /* The same by the owner, without the lock. */
 void eio__finish_here(eio_ctx *ctx, eio_req *req);
 /* The same for one that is in state DONE already. */
@@ -169,6 +173,8 @@ void eio__pool_limits(eio_ctx *ctx);
 void eio__pool_set_idle(eio_ctx *ctx, unsigned max_idle, double timeout);
 unsigned eio__pool_nthreads(const eio_ctx *ctx);
 unsigned eio__pool_ncpus(const eio_ctx *ctx);
+/* Whether a worker is at the queue, or about to be. */
+bool eio__pool_is_awake(const eio_ctx *ctx);
 /* Wakes or starts a worker when requests wait and none is on its way. */
 void eio__pool_kick(eio_ctx *ctx);
 /* Forgets the threads: they exit when they have executed what they are at,

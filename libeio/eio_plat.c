@@ -38,6 +38,18 @@ unsigned eio_p_ncpus(void)
   return n > 1 ? (unsigned)n : 1;
 }
 
+void eio_p_mutex_init(pthread_mutex_t *mutex)
+{
+  pthread_mutexattr_t attr;
+
+  pthread_mutexattr_init(&attr);
+#if EIO_HAVE_MUTEX_ADAPTIVE
+  pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
+#endif
+  pthread_mutex_init(mutex, &attr);
+  pthread_mutexattr_destroy(&attr);
+}
+
 /* The *at calls, or the same without the descriptor ----------------------- */
 
 #if EIO_HAVE_AT

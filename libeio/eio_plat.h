@@ -50,6 +50,10 @@ uint64_t eio_p_now(void);
 /* How many processors this process may run on. */
 unsigned eio_p_ncpus(void);
 
+/* Makes a mutex that is held for moments only: who wants it tries for a while
+ * before it sleeps, where the system has that kind. */
+void eio_p_mutex_init(pthread_mutex_t *mutex);
+
 /* Tells the processor that it turns in a loop. */
 static inline void eio_p_relax(void)
 {

@@ -25,8 +25,8 @@ static void signal_locked(eio_ctx *ctx)
 void eio__finished(eio_ctx *ctx, eio_req *req)
 {
   eio__state(ctx, req, EIO_DONE);
-  eio_queue_push(&ctx->finished, req);
   atomic_fetch_add(&ctx->nfinished, 1);
+  eio__push(&ctx->finished, req);
   signal_locked(ctx);
 }
 
@@ -38,15 +38,18 @@ static bool keeps_order(const eio_ctx *ctx)
   return ctx->max_parallel == 1;
 }
 
-/* Takes over what workers have finished. */
-static void take_finished(eio_ctx *ctx, struct eio_queue *q)
+void eio__take_finished(eio_ctx *ctx, struct eio_queue *q)
 {
-  if (atomic_load_explicit(&ctx->nfinished, memory_order_relaxed) == 0)
+  unsigned n = 0;
+
+  if (!atomic_load_explicit(&ctx->finished, memory_order_relaxed))
     return;
-  pthread_mutex_lock(&ctx->lock);
-  eio_queue_append(q, &ctx->finished);
-  atomic_store_explicit(&ctx->nfinished, 0, memory_order_relaxed);
-  pthread_mutex_unlock(&ctx->lock);
+  for (eio_req *req = eio__reverse(atomic_exchange(&ctx->finished, NULL)), *next; req; req = next) {
+    next = req->next;
+    eio_queue_push(q, req);
+    n++;
+  }
+  atomic_fetch_sub(&ctx->nfinished, n);
 }
 
 /* Requests that callbacks finish wait for the next poll, or an endless chain of
@@ -56,7 +59,7 @@ void eio__done_here(eio_ctx *ctx, eio_req *req)
   struct eio_queue *q = ctx->depth ? &ctx->fresh : &ctx->done;
 
   if (keeps_order(ctx))
-    take_finished(ctx, q);
+    eio__take_finished(ctx, q);
   eio_queue_push(q, req);
   if (atomic_load_explicit(&ctx->signaled, memory_order_relaxed))
     return;
@@ -79,7 +82,7 @@ void eio_poll_begin(eio_ctx *ctx)
     eio__ring_reap(ctx); /* first: now these need not wait for the next poll */
   ctx->depth++;
   eio_queue_append(&ctx->done, &ctx->fresh);
-  take_finished(ctx, &ctx->done);
+  eio__take_finished(ctx, &ctx->done);
 }
 
 eio_req *eio_next(eio_ctx *ctx)
@@ -90,7 +93,7 @@ eio_req *eio_next(eio_ctx *ctx)
     if (!req) {
       if (keeps_order(ctx) && ctx->fresh.length)
         return NULL; /* these were before what workers have finished since */
-      take_finished(ctx, &ctx->done);
+      eio__take_finished(ctx, &ctx->done);
       if (ctx->ring)
         eio__ring_reap(ctx);
       req = eio_queue_pop(&ctx->done);
@@ -102,8 +105,10 @@ eio_req *eio_next(eio_ctx *ctx)
       continue;
     }
     eio__state(ctx, req, EIO_FINISHED);
-    if (!(req->flags & EIO_CALLED))
+    if (!(req->flags & EIO_CALLED)) {
       ctx->nreqs--;
+      ctx->npri -= req->pri != 0;
+    }
     req->next = ctx->current;
     ctx->current = req;
     return req;
@@ -138,7 +143,7 @@ void eio_unfinish(eio_ctx *ctx, eio_req *req)
 static bool settle_signal(eio_ctx *ctx, bool pending)
 {
   pthread_mutex_lock(&ctx->lock);
-  pending = pending || ctx->finished.length;
+  pending = pending || atomic_load(&ctx->finished);
   if (pending)
     signal_locked(ctx);
   else if (atomic_load_explicit(&ctx->signaled, memory_order_relaxed)
@@ -182,7 +187,7 @@ int eio_poll_end_lazily(eio_ctx *ctx)
     ctx->lazy++;
   if ((pending || ctx->lazy >= LAZY_AFTER)
       && atomic_load_explicit(&ctx->signaled, memory_order_relaxed))
-    return pending || atomic_load(&ctx->nfinished) ? -1 : 0;
+    return pending || atomic_load(&ctx->finished) ? -1 : 0;
   return settle_signal(ctx, pending) ? -1 : 0;
 }
 
@@ -210,7 +215,7 @@ int eio_poll_fd(const eio_ctx *ctx)
 
 static bool something_done(eio_ctx *ctx)
 {
-  return ctx->done.length || ctx->fresh.length || atomic_load(&ctx->nfinished)
+  return ctx->done.length || ctx->fresh.length || atomic_load(&ctx->finished)
          || (ctx->ring && eio__ring_ready(ctx));
 }
 

@@ -16,6 +16,7 @@
  * request without being woken. */
 #include "eio_int.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,7 +26,19 @@
 #include "eio_plat.h"
 
 #define LINGER_NS 30000
+#define WATCH_NS 200000
+#define WATCH_IDLE 5
 #define STACK_SIZE (256 * 1024)
+
+/* Executions that take less are work for a processor, not waiting. */
+#define QUICK_NS 20000
+/* And these are over sooner than another thread could be sent for. */
+#define TRIVIAL_NS 3000
+/* One that was merely preempted shall not count for much. */
+#define COST_MAX 100000
+/* Where many contend, executions take long because they are many: so now and
+ * then few have to show what they can do. */
+#define PROBE_NS 50000000
 
 struct worker {
   struct worker *next, **link;   /* list of all */
@@ -33,7 +46,9 @@ struct worker {
   eio_ctx *ctx;
   pthread_cond_t cond;
   eio_req *current;
+  uint64_t began;                /* when `current` did */
   bool coming;                   /* counted in pool->coming */
+  bool stuck;                    /* counted in pool->nstuck */
   bool parked;
   bool abandoned;
 };
@@ -47,7 +62,11 @@ struct eio_pool {
   atomic_uint nthreads;
   atomic_uint nparked;
   atomic_uint coming;            /* woken or started, not yet at the queue */
+  atomic_uint nstuck;            /* at one request for longer than WATCH_NS */
+  atomic_uint cost;              /* of an execution lately, nanoseconds */
+  uint64_t probed;               /* executions that began before do not count */
   atomic_bool lingering;         /* one worker watches nready */
+  _Atomic(struct worker *) watcher; /* a parked worker, see watch() */
   unsigned abandoned;            /* workers that still use the context */
   unsigned max_idle;
   double idle_timeout;
@@ -123,40 +142,124 @@ out:
   atomic_store(&pool->lingering, false);
 }
 
-/* Sleeps until it is sent for. Returns false when the worker shall leave. */
+/* How many workers shall be awake at a time, not counting those that are stuck:
+ * no more than processors can be busy with, unless executions take so long that
+ * they must be waiting for something. The owner has work to do as well. */
+static unsigned enough(const struct eio_pool *pool)
+{
+  unsigned cost = atomic_load_explicit(&pool->cost, memory_order_relaxed);
+
+  if (cost >= QUICK_NS)
+    return UINT_MAX;
+  if (cost >= TRIVIAL_NS)
+    return pool->ncpus;
+  return pool->ncpus > 5 ? 4 : pool->ncpus > 2 ? pool->ncpus - 1 : 1;
+}
+
+static unsigned awake(const struct eio_pool *pool)
+{
+  return pool->nthreads - pool->nparked - pool->nstuck;
+}
+
+/* Whether one more would be too many. */
+static bool is_crowded(const struct eio_pool *pool)
+{
+  return awake(pool) >= enough(pool);
+}
+
+/* Finds out which workers are held up. */
+static void find_stuck(struct eio_pool *pool)
+{
+  uint64_t now = eio_p_now();
+
+  for (struct worker *w = pool->all; w; w = w->next)
+    if (w->current && !w->stuck && !w->abandoned && now - w->began >= WATCH_NS) {
+      w->stuck = true;
+      pool->nstuck++;
+    }
+}
+
+/* One tick of the watcher, a parked worker that looks whether enough workers are
+ * still awake when some of them may be held up by what they execute. It gives
+ * the post up when nothing has waited for a while. */
+static void watch(eio_ctx *ctx, unsigned *idle)
+{
+  struct eio_pool *pool = ctx->pool;
+
+  find_stuck(pool);
+  if (atomic_load(&ctx->nready))
+    *idle = 0;
+  else if (++*idle >= WATCH_IDLE)
+    pool->watcher = NULL; /* who submits now sees that, or is seen in a moment */
+}
+
+static bool has_work(eio_ctx *ctx)
+{
+  return atomic_load(&ctx->nready) && atomic_load(&ctx->nrunning) < ctx->pool->max_running;
+}
+
+static struct timespec timespec_of(uint64_t ns)
+{
+  return (struct timespec){ (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+}
+
+/* Sleeps until it is sent for, or finds that it is needed. Returns whether it
+ * is; else the worker shall leave. */
+static bool sleep_parked(eio_ctx *ctx, struct worker *w)
+{
+  struct eio_pool *pool = ctx->pool;
+  double seconds;
+  uint64_t since = eio_p_now(), end;
+  struct timespec ts;
+  unsigned idle = 0;
+
+  for (;;) {
+    if (w->abandoned || !w->parked || pool->nthreads > pool->limit)
+      return !w->abandoned && !w->parked;
+    if (has_work(ctx)) {
+      if (!is_crowded(pool))
+        return true;
+      if (!pool->watcher)
+        pool->watcher = w;
+    }
+    if (pool->watcher == w) {
+      ts = timespec_of(eio_p_now() + WATCH_NS);
+      if (pthread_cond_timedwait(&w->cond, &ctx->lock, &ts) == ETIMEDOUT && !w->abandoned
+          && pool->watcher == w)
+        watch(ctx, &idle);
+      continue;
+    }
+    idle = 0;
+    if (pool->nparked <= pool->max_idle) {
+      pthread_cond_wait(&w->cond, &ctx->lock);
+      continue;
+    }
+    seconds = pool->idle_timeout > 1e8 ? 1e8 : pool->idle_timeout;
+    end = since + (uint64_t)(seconds * 1e9);
+    if (eio_p_now() >= end)
+      return false;
+    ts = timespec_of(end);
+    pthread_cond_timedwait(&w->cond, &ctx->lock, &ts);
+  }
+}
+
 static bool park(eio_ctx *ctx, struct worker *w)
 {
   struct eio_pool *pool = ctx->pool;
-  uint64_t since = eio_p_now();
+  bool needed;
 
   w->below = pool->parked;
   pool->parked = w;
   w->parked = true;
   pool->nparked++;
-  for (;;) {
-    if (w->abandoned)
-      return false;
-    if (!w->parked)
-      return true;
-    if (pool->nthreads > pool->limit)
-      break;
-    if (atomic_load(&ctx->nready) && atomic_load(&ctx->nrunning) < pool->max_running) {
-      unpark(pool, w);
-      return true;
-    }
-    if (pool->nparked <= pool->max_idle) {
-      pthread_cond_wait(&w->cond, &ctx->lock);
-      continue;
-    }
-    double seconds = pool->idle_timeout > 1e8 ? 1e8 : pool->idle_timeout;
-    uint64_t end = since + (uint64_t)(seconds * 1e9);
-    struct timespec ts = { (time_t)(end / 1000000000), (long)(end % 1000000000) };
-
-    if (eio_p_now() >= end)
-      break;
-    pthread_cond_timedwait(&w->cond, &ctx->lock, &ts);
-  }
-  return false;
+  needed = sleep_parked(ctx, w);
+  if (w->abandoned)
+    return false;
+  if (pool->watcher == w)
+    pool->watcher = NULL;
+  if (needed && w->parked)
+    unpark(pool, w);
+  return needed;
 }
 
 /* Whether requests wait that nobody is on the way for, though somebody could
@@ -167,7 +270,25 @@ static bool must_send(eio_ctx *ctx)
 
   return atomic_load(&ctx->nready) && !pool->coming && !pool->lingering
          && (pool->nparked || pool->nthreads < pool->limit) && pool->limit
-         && atomic_load(&ctx->nrunning) < pool->max_running;
+         && atomic_load(&ctx->nrunning) < pool->max_running
+         && !(pool->watcher && is_crowded(pool));
+}
+
+/* When enough are awake already: the worker that shall watch whether they get
+ * on, the one that would be sent for last. NULL when somebody has to go. */
+static struct worker *new_watcher(struct eio_pool *pool)
+{
+  struct worker *w = pool->parked;
+
+  if (!w || !is_crowded(pool))
+    return NULL;
+  find_stuck(pool);
+  if (!is_crowded(pool))
+    return NULL;
+  while (w->below)
+    w = w->below;
+  pool->watcher = w;
+  return w;
 }
 
 /* Chooses who goes to the queue next. Returns a worker to signal, or NULL;
@@ -175,10 +296,14 @@ static bool must_send(eio_ctx *ctx)
 static struct worker *send_for(eio_ctx *ctx, bool *start)
 {
   struct eio_pool *pool = ctx->pool;
-  struct worker *w = pool->parked;
+  struct worker *w;
 
   if (!must_send(ctx))
     return NULL;
+  w = new_watcher(pool);
+  if (w)
+    return w;
+  w = pool->parked;
   pool->coming++;
   if (w) {
     pool->parked = w->below;
@@ -278,6 +403,22 @@ static bool is_trivial(const eio_req *req)
   return req->op == EIO_NOP || eio__flag(req, EIO_FAILED);
 }
 
+/* Averages what an execution costs, the last ones weighing most. */
+static void note_cost(struct eio_pool *pool, uint64_t began)
+{
+  uint64_t now = eio_p_now(), ns = now - began;
+  unsigned cost = atomic_load_explicit(&pool->cost, memory_order_relaxed);
+
+  if (began < pool->probed)
+    return;
+  cost = cost - cost / 8 + (ns < COST_MAX ? (unsigned)ns : COST_MAX) / 8;
+  if (cost >= QUICK_NS && now - pool->probed >= PROBE_NS) {
+    cost = 0;
+    pool->probed = now;
+  }
+  atomic_store_explicit(&pool->cost, cost, memory_order_relaxed);
+}
+
 static void execute(eio_ctx *ctx, struct worker *w, eio_req *req)
 {
   bool start = false;
@@ -295,11 +436,12 @@ static void execute(eio_ctx *ctx, struct worker *w, eio_req *req)
   atomic_fetch_sub(&ctx->nready, 1);
   eio__state(ctx, req, EIO_RUNNING);
   w->current = req;
+  w->began = eio_p_now();
   other = send_for(ctx, &start);
-  pthread_mutex_unlock(&ctx->lock);
   if (other)
-    pthread_cond_signal(&other->cond);
-  else if (start)
+    pthread_cond_signal(&other->cond); /* unlocked, it may be gone already */
+  pthread_mutex_unlock(&ctx->lock);
+  if (start)
     start_thread(ctx, w);
   eio_execute(req);
   pthread_mutex_lock(&ctx->lock);
@@ -308,6 +450,11 @@ static void execute(eio_ctx *ctx, struct worker *w, eio_req *req)
     eio__state(ctx, req, EIO_DONE);
     eio_queue_push(&ctx->orphans, req);
     return;
+  }
+  note_cost(ctx->pool, w->began);
+  if (w->stuck) {
+    w->stuck = false;
+    ctx->pool->nstuck--;
   }
   ctx->stats.executed++;
   eio__finished(ctx, req);
@@ -352,10 +499,14 @@ static void *work(void *arg)
       break;
     arrive(pool, w);
     eio__take_incoming(ctx);
-    if (atomic_load(&ctx->nrunning) < pool->max_running && (req = eio_queue_pop(&ctx->ready))) {
+    if (awake(pool) > enough(pool))
+      busy = false;
+    else if (atomic_load(&ctx->nrunning) < pool->max_running && (req = eio_queue_pop(&ctx->ready))) {
       execute(ctx, w, req);
       busy = true;
-    } else if (busy && pool->ncpus > 1 && !atomic_load(&pool->lingering)) {
+      continue;
+    }
+    if (busy && pool->ncpus > 1 && !atomic_load(&pool->lingering)) {
       busy = false;
       linger(ctx);
     } else if (!park(ctx, w))
@@ -391,43 +542,28 @@ static void send_and_unlock(eio_ctx *ctx)
   bool start = false;
   struct worker *w = send_for(ctx, &start);
 
-  pthread_mutex_unlock(&ctx->lock);
   if (w)
     pthread_cond_signal(&w->cond);
-  else if (start && start_thread(ctx, NULL) < 0)
+  pthread_mutex_unlock(&ctx->lock);
+  if (start && start_thread(ctx, NULL) < 0)
     eio__run_ready(ctx, true); /* no thread can be had at all */
 }
 
 void eio__take_incoming(eio_ctx *ctx)
 {
-  eio_req *req = atomic_load_explicit(&ctx->incoming, memory_order_relaxed), *first = NULL;
-
-  if (!req)
+  if (!atomic_load_explicit(&ctx->incoming, memory_order_relaxed))
     return;
-  req = atomic_exchange(&ctx->incoming, NULL);
-  while (req) {
-    eio_req *next = req->next;
-
-    req->next = first;
-    first = req;
-    req = next;
-  }
-  while (first) {
-    req = first;
-    first = req->next;
+  for (eio_req *req = eio__reverse(atomic_exchange(&ctx->incoming, NULL)), *next; req; req = next) {
+    next = req->next;
     eio_queue_push(&ctx->ready, req);
   }
 }
 
 void eio__pool_submit(eio_ctx *ctx, eio_req *req)
 {
-  eio_req *head = atomic_load_explicit(&ctx->incoming, memory_order_relaxed);
-
   eio__state(ctx, req, EIO_READY);
   atomic_fetch_add(&ctx->nready, 1);
-  do
-    req->next = head;
-  while (!atomic_compare_exchange_weak(&ctx->incoming, &head, req));
+  eio__push(&ctx->incoming, req);
   if (must_send(ctx)) {
     pthread_mutex_lock(&ctx->lock);
     send_and_unlock(ctx);
@@ -481,6 +617,11 @@ unsigned eio__pool_nthreads(const eio_ctx *ctx)
   return ctx->pool->nthreads;
 }
 
+bool eio__pool_is_awake(const eio_ctx *ctx)
+{
+  return awake(ctx->pool) != 0;
+}
+
 unsigned eio__pool_ncpus(const eio_ctx *ctx)
 {
   return ctx->pool->ncpus;
@@ -494,14 +635,15 @@ void eio__pool_abandon_locked(eio_ctx *ctx)
     if (w->abandoned)
       continue;
     w->abandoned = true;
-    w->parked = w->coming = false;
+    w->parked = w->coming = w->stuck = false;
     pool->abandoned++;
     if (w->current)
       eio__flag_set(w->current, EIO_ORPHAN | EIO_CANCELLED);
     pthread_cond_signal(&w->cond);
   }
   pool->parked = NULL;
-  pool->nthreads = pool->nparked = pool->coming = 0;
+  pool->watcher = NULL;
+  pool->nthreads = pool->nparked = pool->coming = pool->nstuck = 0;
   atomic_store(&pool->lingering, false);
 }
 
@@ -520,7 +662,8 @@ void eio__pool_after_fork(eio_ctx *ctx)
     free(w);
   }
   pool->parked = NULL;
-  pool->nthreads = pool->nparked = pool->coming = pool->abandoned = 0;
+  pool->watcher = NULL;
+  pool->nthreads = pool->nparked = pool->coming = pool->nstuck = pool->abandoned = 0;
   atomic_store(&pool->lingering, false);
   cond_init(&pool->left);
 }

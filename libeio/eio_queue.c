@@ -88,3 +88,26 @@ void eio_queue_append(struct eio_queue *q, struct eio_queue *from)
   q->length += from->length;
   eio_queue_init(from);
 }
+
+void eio__push(_Atomic(eio_req *) *list, eio_req *req)
+{
+  eio_req *head = atomic_load_explicit(list, memory_order_relaxed);
+
+  do
+    req->next = head;
+  while (!atomic_compare_exchange_weak(list, &head, req));
+}
+
+eio_req *eio__reverse(eio_req *list)
+{
+  eio_req *reversed = NULL;
+
+  while (list) {
+    eio_req *next = list->next;
+
+    list->next = reversed;
+    reversed = list;
+    list = next;
+  }
+  return reversed;
+}

@@ -5,6 +5,7 @@
 #define EIO_QUEUE_H
 
 #include "eio.h"
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #define EIO_NPRI (EIO_PRI_MAX - EIO_PRI_MIN + 1)
@@ -25,5 +26,11 @@ eio_req *eio_queue_pop(struct eio_queue *q);
 void eio_queue_remove(struct eio_queue *q, eio_req *req);
 /* Appends all of `from`, which is empty then. */
 void eio_queue_append(struct eio_queue *q, struct eio_queue *from);
+
+/* A list that any thread may push to, linked by `next`, last first. Taking all
+ * of it is an atomic exchange with NULL. */
+void eio__push(_Atomic(eio_req *) *list, eio_req *req);
+/* First first. */
+eio_req *eio__reverse(eio_req *list);
 
 #endif
