@@ -7,7 +7,7 @@ use Test::More;
 my $script = "$FindBin::Bin/../script/torture";
 plan skip_all => 'script/torture is not in this tarball' unless -e $script;
 
-for my $kind (qw(model storm fork signal)) {
+for my $kind (qw(model storm args fork signal)) {
     my @inc = map "-I$_", @INC;
     open my $out, '-|', $^X, @inc, $script, '--only', $kind, '--seconds', 3, '--seed', 1 or die "$^X: $!";
     my @lines = <$out>;
