@@ -29,6 +29,14 @@ static bool cancelled(const struct copy *copy)
   return eio__cancelled(copy->req);
 }
 
+static int cut(const struct copy *copy, off_t size)
+{
+  int result;
+
+  EIO_RETRY(result, ftruncate(copy->out, size));
+  return result;
+}
+
 /* Data ------------------------------------------------------------------- */
 
 /* Sequential, until the source ends: for all that is not a file with a size. */
@@ -158,16 +166,16 @@ static int copy_file(struct copy *copy)
   off_t size = copy->from.st_size, offs = 0, data, end;
 
   if (eio_p_clone(copy->out, copy->in) == 0)
-    return copy->to.st_size > size ? ftruncate(copy->out, size) : 0;
+    return copy->to.st_size > size ? cut(copy, size) : 0;
   while (offs < size && find_data(copy, offs, &data, &end)) {
     int more;
 
     offs = data;
     more = copy_segment(copy, &offs, end);
     if (more <= 0)
-      return more < 0 ? -1 : ftruncate(copy->out, offs);
+      return more < 0 ? -1 : cut(copy, offs);
   }
-  return offs < size || copy->to.st_size > size ? ftruncate(copy->out, size) : 0;
+  return offs < size || copy->to.st_size > size ? cut(copy, size) : 0;
 }
 
 /* Target ----------------------------------------------------------------- */
@@ -194,7 +202,7 @@ static int prepare(struct copy *copy, bool all)
     errno = 0; /* not ours: it keeps its mode in the end as well */
   if (all || copy->to.st_size == 0)
     return 0;
-  if (ftruncate(copy->out, 0) == 0) {
+  if (cut(copy, 0) == 0) {
     copy->to.st_size = 0;
     return 0;
   }
@@ -241,7 +249,7 @@ static void discard(const struct copy *copy)
   if (eio_p_stat(req->wd2, req->path2, &st, false) == 0 && st.st_dev == copy->to.st_dev
       && st.st_ino == copy->to.st_ino && eio_p_unlink(req->wd2, req->path2) == 0)
     return;
-  if (ftruncate(copy->out, 0) == 0)
+  if (cut(copy, 0) == 0)
     fchmod(copy->out, copy->to.st_mode & 07777);
 }
 
