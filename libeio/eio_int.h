@@ -177,6 +177,8 @@ unsigned eio__pool_ncpus(const eio_ctx *ctx);
 bool eio__pool_is_awake(const eio_ctx *ctx);
 /* Wakes or starts a worker when requests wait and none is on its way. */
 void eio__pool_kick(eio_ctx *ctx);
+/* Tries to start what must_send() asks for; true when it still does. */
+bool eio__pool_wants_thread(eio_ctx *ctx);
 /* Forgets the threads: they exit when they have executed what they are at,
  * which becomes an orphan. Lock held. */
 void eio__pool_abandon_locked(eio_ctx *ctx);

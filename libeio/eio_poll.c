@@ -251,16 +251,24 @@ static bool look_for_some(eio_ctx *ctx)
   return found;
 }
 
+/* How long it waits before it tries again to start a thread that the system
+ * has refused: those that run may be held up by what waits for that one. */
+#define REFUSED_MS 100
+
 int eio_poll_wait(eio_ctx *ctx, int timeout)
 {
   struct pollfd pfd = { .fd = ctx->wake_fd[0], .events = POLLIN };
+  bool wants;
   int n;
 
   if (ctx->nreqs <= eio_nheld(ctx) || something_done(ctx) || look_for_some(ctx))
     return 0;
   if (ctx->lazy && settle_signal(ctx, false))
     return 0;
-  n = poll(&pfd, 1, timeout);
+  do {
+    wants = eio__pool_wants_thread(ctx);
+    n = poll(&pfd, 1, wants && timeout < 0 ? REFUSED_MS : timeout);
+  } while (n == 0 && wants && timeout < 0);
   if (n == 0)
     errno = EAGAIN;
   return n > 0 ? 0 : -1;

@@ -578,6 +578,13 @@ void eio__pool_kick(eio_ctx *ctx)
   send_and_unlock(ctx);
 }
 
+bool eio__pool_wants_thread(eio_ctx *ctx)
+{
+  if (must_send(ctx))
+    eio__pool_kick(ctx);
+  return must_send(ctx);
+}
+
 /* Parked workers look again at the limits that they wait by. */
 static void rouse_locked(struct eio_pool *pool)
 {

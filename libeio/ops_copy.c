@@ -71,7 +71,9 @@ static ssize_t step_read(struct copy *copy, char *buf, off_t *offs, uint64_t siz
     ssize_t m;
 
     EIO_RETRY(m, pwrite(copy->out, buf + done, (size_t)(n - done), *offs));
-    if (m < 0)
+    if (m == 0)
+      errno = ENOSPC; /* as eio__write_all() */
+    if (m <= 0)
       return -1;
     done += m;
     *offs += m;

@@ -22,7 +22,9 @@ int eio__write_all(int fd, const char *buf, size_t size, size_t *done)
     ssize_t n;
 
     EIO_RETRY(n, write(fd, buf + *done, size - *done));
-    if (n < 0)
+    if (n == 0)
+      errno = ENOSPC; /* no progress: not for ever */
+    if (n <= 0)
       return -1;
     *done += (size_t)n;
   }
