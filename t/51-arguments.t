@@ -220,6 +220,25 @@ each_engine {
     }
     reset_limits;
 
+    # every function in C, without arguments and with more than any takes: it dies, or ignores them
+    require B;
+    for my $class (is_peer ? () : 'IO::AIO', is_peer ? () : map "IO::AIO::$_", qw(REQ GRP WD)) {
+        no strict 'refs';
+        for my $name (sort grep defined &{"${class}::$_"}, keys %{"${class}::"}) {
+            my $code = \&{"${class}::$name"};
+            next if !B::svref_2object($code)->XSUB || $name =~ /^(?:CLONE|bootstrap|dl_|aio_sync$|syncfs|END|_cover)/ || $name =~ /^[A-Z]/;
+            for my $n (0, 20) {
+                next if $n && $name =~ /^(?:reinit|_end)$/;
+                my $lived = eval { $code->((undef) x $n); 1 };
+                $lived || $@ =~ /\Q$name\E|[Uu]sage|not an object/ or fail("$class: $name with $n arguments dies with $@");
+            }
+        }
+        pass("$class: all survive wrong numbers of arguments");
+    }
+    IO::AIO::flush;
+    IO::AIO::engine($engine) unless is_peer;
+    reset_limits;
+
     # aio_busy
     my ($errno, @got) = run_req { IO::AIO::aio_busy 0.01, $_[0] };
     is(scalar @got, 0, 'aio_busy passes nothing');
