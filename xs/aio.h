@@ -34,7 +34,7 @@ struct aio_slab; /* cxt.c */
 /* One per interpreter. */
 typedef struct aio_cxt {
   eio_ctx *eio;
-  tTHX owner;
+  PerlInterpreter *owner;  /* NULL in a perl without threads */
   HV *req_stash, *grp_stash, *wd_stash;
   int next_pri;            /* priority of the next request */
   aio_req *spare;          /* free list, linked by r.next */
