@@ -7,9 +7,14 @@ use Test::More;
 my $script = "$FindBin::Bin/../script/torture";
 plan skip_all => 'script/torture is not in this tarball' unless -e $script;
 
+# AddressSanitizer (of gcc 12) does not take the locks of its allocator before a fork, so a child may find one that a
+# worker of the parent held. There, what forks does so without workers.
+my $asan = ($ENV{LD_PRELOAD} || '') =~ /\blibasan\b/;
+
 for my $kind (qw(model storm args fork signal)) {
     my @inc = map "-I$_", @INC;
-    open my $out, '-|', $^X, @inc, $script, '--only', $kind, '--seconds', 3, '--seed', 1 or die "$^X: $!";
+    my @args = ('--only', $kind, '--seconds', 3, '--seed', 1, $asan && $kind eq 'fork' ? ('--engine', 'sync') : ());
+    open my $out, '-|', $^X, @inc, $script, @args or die "$^X: $!";
     my @lines = <$out>;
     close $out;
     is($?, 0, "$kind: the programs end well") or diag @lines;
