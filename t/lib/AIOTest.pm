@@ -13,6 +13,7 @@ package AIOTest;
 #   done;
 #
 # AIOTEST_ENGINE=pool,uring   restricts the engines
+# AIOTEST_LIMIT=n             seconds that a test file may take, for tools that make everything slow
 # AIOTEST_PEER=1              runs on another installed IO::AIO, which has no engines, to compare
 #
 # SIGALRM belongs to the watchdog.
@@ -40,7 +41,7 @@ our @EXPORT = qw(
     done
 );
 
-use constant LIMIT => 120;    # seconds that a test file may take
+use constant LIMIT => $ENV{AIOTEST_LIMIT} || 120;    # seconds that a test file may take
 
 my $is_peer = !!$ENV{AIOTEST_PEER};
 our $engine = '';    # the engine under test, empty outside of each_engine
@@ -472,7 +473,8 @@ sub warm_up {
         IO::AIO::flush();
     }
     IO::AIO::max_parallel(0);
-    wait_for(sub { threads() <= $start{threads} });
+    my $tool = sanitizer() eq 'ThreadSanitizer';    # it starts a thread of its own beside the first
+    wait_for(sub { threads() <= $start{threads} + $tool });
     baseline();
     reset_limits();
 }
