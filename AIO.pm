@@ -516,9 +516,9 @@ time or fail, on a network file system for instance. Locks are released. Data
 in perl's own buffer is not written: call C<< $fh->flush >> first.
 
 Perl would close the same number again when the handle goes away. So the
-number stays reserved, by the write end of a broken pipe, until perl closes
-the handle. Until then reading from it fails with C<EBADF>, and writing fails
-too.
+number stays reserved, by a broken pipe, until perl closes the handle. Until
+then reading from it fails with C<EBADF>, and so does writing. (On systems
+other than Linux, writing may fail with C<EPIPE> and send the signal.)
 
 =head2 Reading and writing
 

@@ -1,6 +1,7 @@
 /* ops_open.c - open, close, and working directories. */
 #include "eio_plat.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,7 +20,8 @@ int64_t eio_x_open(eio_req *req)
 /* Close ------------------------------------------------------------------ */
 /* The owner of a descriptor number (perl's file handle) will close it later:
  * until then something harmless must occupy it. That is the write end of a
- * pipe which nobody reads. */
+ * pipe which nobody reads, if possible opened for nothing at all: perl may have
+ * data in its buffer still, and SIGPIPE is not harmless. */
 
 struct blocker {
   struct blocker *older; /* keeps replaced ones reachable */
@@ -39,11 +41,30 @@ static bool blocker_intact(const struct blocker *blocker)
          && st.st_ino == blocker->ino;
 }
 
+/* Another descriptor of the same pipe, on which reads and writes give EBADF, or
+ * -1 where there is no such thing. */
+static int without_access(int fd, const struct stat *same)
+{
+  char name[32];
+  struct stat st;
+  int bare;
+
+  if (!EIO_O_PATH)
+    return -1;
+  snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+  bare = open(name, EIO_O_PATH | O_CLOEXEC);
+  if (bare >= 0 && (fstat(bare, &st) < 0 || st.st_dev != same->st_dev || st.st_ino != same->st_ino)) {
+    close(bare);
+    bare = -1;
+  }
+  return bare;
+}
+
 static struct blocker *blocker_create(struct blocker *older)
 {
   struct blocker *blocker = malloc(sizeof *blocker);
   struct stat st;
-  int fds[2];
+  int fds[2], bare;
 
   if (!blocker)
     return NULL;
@@ -56,6 +77,11 @@ static struct blocker *blocker_create(struct blocker *older)
     close(fds[1]);
     free(blocker);
     return NULL;
+  }
+  bare = without_access(fds[1], &st);
+  if (bare >= 0) {
+    close(fds[1]);
+    fds[1] = bare;
   }
   *blocker = (struct blocker){ older, fds[1], st.st_dev, st.st_ino };
   return blocker;

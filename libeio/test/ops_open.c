@@ -50,14 +50,16 @@ static eio_req closing(int fd)
 static void test_close(void)
 {
   int fd = open_for_test("file", O_RDWR | O_CREAT), other, fds[2];
+  int unwritable = EIO_HAVE_O_PATH && access("/proc/self/fd", X_OK) == 0 ? EBADF : EPIPE;
   struct stat st;
   char c;
 
   is_int(just(closing(fd)), 0, "close");
   is_int(fcntl(fd, F_GETFD), FD_CLOEXEC, "the number stays occupied, close-on-exec");
-  signal(SIGPIPE, SIG_IGN);
+  if (unwritable == EPIPE)
+    signal(SIGPIPE, SIG_IGN); /* else it would kill the test */
   is_int(write(fd, "x", 1), -1, "writing to it fails");
-  is_int(errno, EPIPE, "with EPIPE");
+  is_int(errno, unwritable, "without a signal, where that is possible");
   is_int(read(fd, &c, 1), -1, "reading from it fails");
   is_int(errno, EBADF, "with EBADF");
   is_int(just(closing(fd)), 0, "closing again is fine");
@@ -88,7 +90,7 @@ static void test_close(void)
     bail_out("no descriptor %d", other);
   is_int(just(closing(fd)), 0, "close works after somebody closed that, too");
   is_int(write(fd, "x", 1), -1, "and its number was used again");
-  is_int(errno, EPIPE, "with the right thing in place");
+  is_int(errno, unwritable, "with the right thing in place");
   close(fd);
   close(other);
 }
