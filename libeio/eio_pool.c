@@ -518,14 +518,21 @@ static void *work(void *arg)
 
 /* Owner ---------------------------------------------------------------- */
 
+/* With a maximum of 1, what a worker has begun must not be overtaken here. */
+static bool left_to_workers(const eio_ctx *ctx, bool without_workers)
+{
+  const struct eio_pool *pool = ctx->pool;
+
+  return without_workers ? pool->nthreads || !pool->limit : pool->nthreads && eio_parallel(ctx) == 1;
+}
+
 void eio__run_ready(eio_ctx *ctx, bool without_workers)
 {
   eio_req *req;
 
   pthread_mutex_lock(&ctx->lock);
   eio__take_incoming(ctx);
-  while (!(without_workers && (ctx->pool->nthreads || !ctx->pool->limit))
-         && (req = eio_queue_pop(&ctx->ready))) {
+  while (!left_to_workers(ctx, without_workers) && (req = eio_queue_pop(&ctx->ready))) {
     atomic_fetch_sub_explicit(&ctx->nready, 1, memory_order_relaxed);
     eio__state(ctx, req, EIO_RUNNING);
     pthread_mutex_unlock(&ctx->lock);

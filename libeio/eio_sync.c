@@ -4,8 +4,11 @@
 
 static void sync_submit(eio_ctx *ctx, eio_req *req)
 {
-  if (eio_parallel(ctx) == 0) {
-    eio__pool_submit(ctx, req); /* queued until the limit is raised */
+  unsigned limit = eio_parallel(ctx);
+
+  /* queued until the limit is raised, or behind what another engine has left */
+  if (limit == 0 || (limit == 1 && (atomic_load(&ctx->nready) || atomic_load(&ctx->nrunning)))) {
+    eio__pool_submit(ctx, req);
     return;
   }
   eio__state(ctx, req, EIO_RUNNING);
