@@ -252,6 +252,22 @@ PERL
     };
     IO::AIO::flush;
     is("@log", "caught inner\n", 'an exception of the inner poll reaches only the outer callback');
+
+    # arguments belong to the callback, also those of a failure
+    my %submit = (
+        open     => sub { aio_open '/none', 0, 0, $_[0] },
+        wd       => sub { aio_wd '/none', $_[0] },
+        statvfs  => sub { aio_statvfs '/none', $_[0] },
+        readdir  => sub { aio_readdir '/none', $_[0] },
+        readdirx => sub { aio_readdirx '/none', 0, $_[0] },
+        stat     => sub { aio_stat '/none', $_[0] },
+    );
+    for my $name (sort keys %submit) {
+        my $is;
+        $submit{$name}->(sub { $is = eval { $_[0] = 'mine'; $_[0] } || $@ });
+        IO::AIO::flush;
+        is($is, 'mine', "the result of a failed $name can be modified");
+    }
 };
 
 done;

@@ -98,6 +98,12 @@ static SV *entries(pTHX_ const struct eio_dents *dents, uint32_t from, uint32_t 
 
 /* Others --------------------------------------------------------------- */
 
+/* Not perl's own undef: callbacks may modify their arguments. */
+static SV *new_undef(pTHX)
+{
+  return sv_newmortal();
+}
+
 static SV *new_int64(pTHX_ int64_t n)
 {
   return sv_2mortal(sizeof(IV) >= 8 || (n >= IV_MIN && n <= IV_MAX) ? newSViv((IV)n) : newSVnv((NV)n));
@@ -167,7 +173,7 @@ static SV *take_fh(pTHX_ eio_req *req)
     if (!fh)
       req->errorno = errno;
   }
-  return fh ? fh : &PL_sv_undef;
+  return fh ? fh : new_undef(aTHX);
 }
 
 static SV *take_wd(pTHX_ aio_cxt *cxt, eio_req *req)
@@ -175,7 +181,7 @@ static SV *take_wd(pTHX_ aio_cxt *cxt, eio_req *req)
   eio_wd *wd = req->buf;
 
   if (req->result < 0 || !wd)
-    return &PL_sv_undef;
+    return new_undef(aTHX);
   req->buf = NULL;
   return sv_2mortal(aio_new_wd(aTHX_ cxt, wd));
 }
@@ -230,13 +236,13 @@ void aio_push_results(pTHX_ aio_cxt *cxt, aio_req *aio)
     PUSHs(take_wd(aTHX_ cxt, req));
     break;
   case EIO_R_STATVFS:
-    PUSHs(req->result < 0 ? &PL_sv_undef : statvfs_hash(aTHX_ req->buf));
+    PUSHs(req->result < 0 ? new_undef(aTHX) : statvfs_hash(aTHX_ req->buf));
     break;
   case EIO_R_NAMES:
-    PUSHs(req->result < 0 ? &PL_sv_undef : entries(aTHX_ dents, 0, dents->count, FALSE));
+    PUSHs(req->result < 0 ? new_undef(aTHX) : entries(aTHX_ dents, 0, dents->count, FALSE));
     break;
   case EIO_R_DENTS:
-    PUSHs(req->result < 0 ? &PL_sv_undef
+    PUSHs(req->result < 0 ? new_undef(aTHX)
           : entries(aTHX_ dents, 0, dents->count, cBOOL(req->arg1 & EIO_READDIR_DENTS)));
     PUSHs(new_int64(aTHX_ req->arg1));
     break;
