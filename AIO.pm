@@ -309,7 +309,7 @@ brackets mark other arguments that may be left out, with all that follow.
     $grp->cancel_subs
     $grp->result(@values)
     $grp->errno([$errno])
-    $grp->feed($callback->($grp))
+    $grp->feed([$callback->($grp)])
     $grp->limit($number)
 
 =head2 Control
@@ -1317,12 +1317,12 @@ with its callback. The thing to call when the first of many answers is enough.
 
 =head3 $grp->feed
 
-    $grp->feed($callback->($grp))
+    $grp->feed([$callback->($grp)])
 
 Sets a function that adds members when there is room for more. It is called at
 once, and then whenever the group has fewer members than its limit. A feeder
-that adds nothing is finished and removed; C<undef> removes it as well. If it
-dies, there is a warning, and the group ends with the members it has.
+that adds nothing is finished and removed; C<undef> or nothing removes it as
+well. If it dies, there is a warning, and the group ends with the members it has.
 
 A million requests can be queued at once, but they take memory, and every
 later request of the same priority has to wait behind them. A feeder makes

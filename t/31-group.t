@@ -197,6 +197,14 @@ each_engine {
     release;
     IO::AIO::flush;
     is($calls, $before, 'feed with undef removes it');
+    hold;
+    $group = aio_group;
+    feed $group sub { $calls++; add $group aio_nop };
+    $before = $calls;
+    $group->feed;
+    release;
+    IO::AIO::flush;
+    is($calls, $before, 'feed with nothing, too');
 
     ours {
         my @warned;

@@ -215,10 +215,10 @@ XS_INTERNAL(xs_feed)
   aio_req *group;
   SV *old, *feeder;
 
-  if (items != 2)
-    croak_xs_usage(cv, "grp, callback");
+  if (items < 1 || items > 2)
+    croak_xs_usage(cv, "grp, callback = undef");
   SvGETMAGIC(ST(0));
-  feeder = (SV *)aio_arg_callback(aTHX_ ST(1), "feed");
+  feeder = items > 1 ? (SV *)aio_arg_callback(aTHX_ ST(1), "feed") : NULL;
   group = live_group(aTHX_ ST(0), "feed");
   old = group->sv1;
   group->sv1 = SvREFCNT_inc(feeder);
