@@ -105,6 +105,10 @@ each_engine {
     IO::AIO::flush;
     ok(eval { $data .= 'x'; 1 }, 'then it is free');
 
+    my $undefined;
+    croaks { aio_read $fh, 0, 4, $undefined, 1, sub { } } 'aio_read', 'a dataoffset beyond the end of undef';
+    is($undefined, undef, 'which stays undefined');
+
     my $constant = 'read only';
     Internals::SvREADONLY($constant, 1);
     run_req { aio_write $fh, 0, undef, $constant, 0, $_[0] };

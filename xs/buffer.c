@@ -249,6 +249,8 @@ void aio_buffer_read(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const
   check_modifiable(aTHX_ data, func);
   if (len < 0)
     aio_croak(aTHX_ func, "length must not be negative");
+  if (offs && !SvOK(data) && !is_indirect(data)) /* before it is made a string */
+    aio_croak(aTHX_ func, "dataoffset outside of data");
   if (is_indirect(data) && !aio_is_mapped(aTHX_ data)) {
     STRLEN n;
     const char *p;
