@@ -264,7 +264,8 @@ static void orphan_all(eio_ctx *ctx)
   atomic_store(&ctx->nready, 0);
   atomic_store(&ctx->nrunning, 0);
   for (eio_req *req = ctx->current; req; req = req->next)
-    req->flags |= EIO_ORPHAN;
+    for (eio_req *up = req; up; up = up->group)
+      up->flags |= EIO_ORPHAN; /* the groups are in no queue, perhaps */
   ctx->nreqs = ctx->npri = 0;
 }
 

@@ -72,6 +72,25 @@ each_engine {
     is($buf, 'xxxxx', 'the buffer is filled');
     is(read_file("$dir/log"), 'once', 'and each request ran once');
 
+    # from within the callback of a member: the parent's group is not one to wait for in vain, nor does it
+    # keep the child from waiting
+    for my $depth (1 .. 3) {
+        my (@inside, @groups);
+        unshift @groups, aio_group sub { push @inside, 'group' } for 1 .. $depth;
+        add { $groups[$_ - 1] } $groups[$_] for 1 .. $#groups;
+        add { $groups[-1] } aio_nop sub {
+            @inside = in_child {
+                my @stat;
+                aio_stat $file, sub { push @stat, $_[0] || -s _ } for 1 .. 3;
+                my $count = IO::AIO::nreqs;
+                IO::AIO::flush;
+                ($count, @stat);
+            };
+        };
+        IO::AIO::flush;
+        is("@inside", "3 77 77 77" . ' group' x $depth, "a child of a callback in $depth groups");
+    }
+
     # results that wait to be polled
     @log = ();
     aio_nop sub { push @log, $$ } for 1 .. 5;
