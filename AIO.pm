@@ -420,8 +420,9 @@ it dies, the exception comes out of the poll function that called it
 
 An argument C<$fh> is a glob, a reference to one, a C<*STDIN{IO}>, an object
 such as IO::File makes, or a descriptor number. The request keeps a handle
-open until it is done, so it is safe to drop or to close yours. It cannot do
-so for a number.
+until it is done, so it is safe to drop yours; it cannot do so for a number.
+But do not C<close> one that a request still uses, nor open it again: the
+request would get C<EBADF>, or the file that has the number by then.
 
 The call croaks for C<undef>, a closed handle, a handle without a descriptor
 (in memory, tied), a negative number, and text that is no number. A handle
