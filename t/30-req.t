@@ -260,6 +260,31 @@ each_engine {
             croaks { IO::AIO::REQ::cb($bad) } qr/./, "cb of $name croaks";
         } 'takes what is no request for one that is done';
     }
+
+    # what one stores in the object is there until the request is done, whoever keeps the object
+    my ($gone, $during) = 0;
+    hold;
+    (aio_nop sub { $during = $gone })->{guard} = Guard->new(\$gone);
+    is($gone, 0, 'what an object holds that nobody keeps');
+    release;
+    IO::AIO::flush;
+    is($during, 0, 'is there in the callback');
+    is($gone, 1, 'and freed after it');
+
+    my @fed;
+    {
+        @Fed::ISA = 'IO::AIO::GRP';
+        my $group = bless aio_group, 'Fed';
+        $group->{todo} = [1 .. 4];
+        $group->feed(sub {
+            my ($g) = @_;
+            my $n = shift @{ $g->{todo} } or return;
+            push @fed, ref($g) . $n;
+            $g->add(aio_nop);
+        });
+    }
+    IO::AIO::flush;
+    is("@fed", 'Fed1 Fed2 Fed3 Fed4', 'so a feeder sees what its group holds, and its class');
 };
 
 done;

@@ -16,7 +16,7 @@
  * until it is released. */
 typedef struct aio_req {
   eio_req r;     /* first; r.data is the callback (a CV), NULL or AIO_RELAY */
-  HV *self;      /* the Perl object, not counted, NULL when there is none */
+  HV *self;      /* the Perl object, NULL when there is none */
   SV *sv1;       /* the handle; a group's feeder (a CV) */
   SV *sv2;       /* the buffer, or the second handle; a group's result (an AV) */
 } aio_req;
@@ -133,8 +133,8 @@ void aio_boot_req(pTHX);
 void aio_boot_group(pTHX);
 /* A new reference to the request's object. */
 SV *aio_req_object(pTHX_ aio_cxt *cxt, aio_req *aio);
-/* Cuts the object off from its request. */
-void aio_req_sever(pTHX_ aio_req *aio);
+/* Cuts the object off from its request, whose reference it returns. */
+HV *aio_req_sever(pTHX_ aio_req *aio);
 /* The request of an object, NULL when it is done; croaks for anything else. */
 aio_req *aio_req_of(pTHX_ SV *sv, bool group, const char *func);
 /* The same without magic, so that no Perl code runs. */

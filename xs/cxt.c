@@ -71,10 +71,9 @@ void aio_req_free(pTHX_ aio_cxt *cxt, aio_req *aio)
 {
   SV *cb = AIO_CALLBACK(aio) == AIO_RELAY ? NULL : AIO_CALLBACK(aio);
   SV *sv1 = aio->sv1, *sv2 = aio->sv2;
+  HV *self = aio->self ? aio_req_sever(aTHX_ aio) : NULL;
   eio_req *req = &aio->r;
 
-  if (aio->self)
-    aio_req_sever(aTHX_ aio);
   free(req->path);
   eio_wd_unref(req->wd);
   if (aio_has_letter((enum eio_op)req->op, 'Q')) {
@@ -89,6 +88,7 @@ void aio_req_free(pTHX_ aio_cxt *cxt, aio_req *aio)
   SvREFCNT_dec(cb);
   SvREFCNT_dec(sv1);
   SvREFCNT_dec(sv2);
+  SvREFCNT_dec((SV *)self);
 }
 
 void aio_submit(pTHX_ aio_cxt *cxt, aio_req *aio)

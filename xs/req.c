@@ -1,7 +1,8 @@
 /* req.c - objects for requests: class IO::AIO::REQ.
  *
- * The object is a blessed hash that users may fill; the request hangs on it as
- * magic, and does not count it. Whichever goes first cuts the other off. */
+ * The object is a blessed hash that users may fill, so it lives as long as its
+ * request: that owns a reference. The request hangs on it as magic; whichever
+ * goes first cuts the other off (perl may free everything when it ends). */
 #include "aio.h"
 
 static int object_free(pTHX_ SV *sv, MAGIC *mg)
@@ -34,20 +35,22 @@ SV *aio_req_object(pTHX_ aio_cxt *cxt, aio_req *aio)
   if (aio->self)
     return newRV_inc((SV *)aio->self);
   aio->self = newHV();
-  ref = newRV_noinc((SV *)aio->self);
+  ref = newRV_inc((SV *)aio->self);
   mg = sv_magicext((SV *)aio->self, NULL, PERL_MAGIC_ext, &object_vtbl, (char *)(void *)aio, 0);
   mg->mg_flags |= MGf_DUP;
   return sv_bless(ref, aio->r.op == EIO_GROUP ? cxt->grp_stash : cxt->req_stash);
 }
 
-void aio_req_sever(pTHX_ aio_req *aio)
+HV *aio_req_sever(pTHX_ aio_req *aio)
 {
-  MAGIC *mg = mg_findext((SV *)aio->self, PERL_MAGIC_ext, &object_vtbl);
+  HV *self = aio->self;
+  MAGIC *mg = mg_findext((SV *)self, PERL_MAGIC_ext, &object_vtbl);
 
   if (mg)
     mg->mg_ptr = NULL;
   aio->self = NULL;
   PERL_UNUSED_CONTEXT;
+  return self;
 }
 
 aio_req *aio_req_of(pTHX_ SV *sv, bool group, const char *func)
