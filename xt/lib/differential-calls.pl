@@ -187,8 +187,8 @@ aio { aio_mknod 'new', S_IFCHR | 0600, IO::AIO::makedev(1, 3), $_[0] }; val((sta
 # directories
 aio { my $cb = $_[0]; aio_readdirx '.', IO::AIO::READDIR_DENTS, sub { $cb->([map "$_->[0] $_->[1]", @{ sorted($_[0]) }]) } }
 aio { my $cb = $_[0]; aio_readdirx '.', IO::AIO::READDIR_DIRS_FIRST | IO::AIO::READDIR_DENTS, sub { $cb->([map $_->[1] == 4 ? 'd' : 'n', @{ $_[0] }]) } }
-aio { my $cb = $_[0]; aio_readdirx '.', IO::AIO::READDIR_STAT_ORDER, sub { $cb->($_[0]) } }
-aio { my $cb = $_[0]; aio_readdirx '.', IO::AIO::READDIR_STAT_ORDER | IO::AIO::READDIR_DIRS_FIRST, sub { $cb->($_[0]) } }
+aio { my $cb = $_[0]; aio_readdirx '.', IO::AIO::READDIR_STAT_ORDER, sub { my @inodes = map +(lstat)[1], @{ $_[0] }; $cb->(sorted($_[0]), "@inodes" eq join ' ', sort { $a <=> $b } @inodes) } }
+aio { my $cb = $_[0]; aio_readdirx '.', IO::AIO::READDIR_STAT_ORDER | IO::AIO::READDIR_DIRS_FIRST, sub { $cb->(sorted($_[0])) } }
 aio { my $cb = $_[0]; aio_readdirx '.', 7, sub { $cb->($_[1]) } }
 aio { my $cb = $_[0]; aio_readdirx '.', 0, sub { $cb->($_[1]) } }
 aio { my $cb = $_[0]; aio_readdirx '.', 128, sub { $cb->($_[1] & ~1) } }
