@@ -1217,8 +1217,8 @@ An object for which every request fails with C<ENOENT>, like C<undef>.
 
 Called in other than void context, every request returns an object of the
 class IO::AIO::REQ. It is a hash that the module does not look into, so you
-may keep things in it. The request does not need the object: drop it whenever
-you like.
+may keep things in it. Drop the object whenever you like: it, and what it
+holds, is freed when the request is done.
 
 =head3 $req->cancel
 
