@@ -173,6 +173,9 @@ void eio__pool_limits(eio_ctx *ctx);
 void eio__pool_set_idle(eio_ctx *ctx, unsigned max_idle, double timeout);
 unsigned eio__pool_nthreads(const eio_ctx *ctx);
 unsigned eio__pool_ncpus(const eio_ctx *ctx);
+/* Whether executions are over so soon that it pays to wait for one, or for the
+ * next request, without sleeping. */
+bool eio__pool_is_quick(const eio_ctx *ctx);
 /* Whether a worker is at the queue, or about to be. */
 bool eio__pool_is_awake(const eio_ctx *ctx);
 /* Wakes or starts a worker when requests wait and none is on its way. */

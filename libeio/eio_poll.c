@@ -230,7 +230,7 @@ static bool look_for_some(eio_ctx *ctx)
   bool found = false;
   uint64_t end;
 
-  if (eio__pool_ncpus(ctx) < 2 || (ctx->look_skips && ctx->look_skips--))
+  if (eio__pool_ncpus(ctx) < 2 || !eio__pool_is_quick(ctx) || (ctx->look_skips && ctx->look_skips--))
     return false;
   atomic_store(&ctx->polling, true);
   end = eio_p_now() + LOOK_NS;

@@ -317,6 +317,11 @@ static struct worker *send_for(eio_ctx *ctx, bool *start)
   return w;
 }
 
+bool eio__pool_is_quick(const eio_ctx *ctx)
+{
+  return atomic_load_explicit(&ctx->pool->cost, memory_order_relaxed) < QUICK_NS;
+}
+
 static void *work(void *arg);
 
 static void insert(struct eio_pool *pool, struct worker *w)
@@ -506,7 +511,7 @@ static void *work(void *arg)
       busy = true;
       continue;
     }
-    if (busy && pool->ncpus > 1 && !atomic_load(&pool->lingering)) {
+    if (busy && pool->ncpus > 1 && !atomic_load(&pool->lingering) && eio__pool_is_quick(ctx)) {
       busy = false;
       linger(ctx);
     } else if (!park(ctx, w))

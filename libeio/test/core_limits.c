@@ -163,6 +163,37 @@ static void test_on_demand(void)
   eio_destroy(ctx);
 }
 
+/* Requests have been quick so far, so few workers are awake: those that hang
+ * must not hold up the others. */
+static void test_held_up(void)
+{
+  struct gate gate = gate_make();
+
+  ctx = context();
+  if (is_sync())
+    return gate_open(&gate), gate_remove(&gate), eio_destroy(ctx);
+  for (int i = 0; i < 7; i++) {
+    for (int k = 100; k < 120; k++) {
+      job_init(&jobs[k], EIO_LSTAT, k);
+      jobs[k].req.path = (char *)"/";
+      jobs[k].req.flags = EIO_NO_INLINE;
+      eio_submit(ctx, &jobs[k].req);
+    }
+    block(ctx, &jobs[i], &gate, i);
+    submit_for_worker(ctx, &jobs[120], 120);
+    while (ncalled < (i + 1) * 21u) {
+      wait_readable(ctx);
+      eio_poll(ctx, 0, 0);
+    }
+  }
+  check_int(eio_nreqs(ctx), 7, "however many hang, the others get on");
+  gate_open(&gate);
+  finish_all(ctx);
+  check(ncalled == 7 * 22 && eio_nthreads(ctx) <= 8, "all are executed, by no more than 8 threads");
+  gate_remove(&gate);
+  eio_destroy(ctx);
+}
+
 /* The ring counts, too. */
 static void test_together(void)
 {
@@ -365,7 +396,7 @@ static void test_refused(void)
 int main(void)
 {
   static test *const tests[] = {
-    test_numbers, test_none, test_one, test_one_done, test_on_demand, test_together,
+    test_numbers, test_none, test_one, test_one_done, test_on_demand, test_held_up, test_together,
     test_ring_above, test_lower, test_idle, test_leaving, test_refused, NULL,
   };
 
