@@ -91,6 +91,11 @@ static void test_concurrent(void)
 /* Forks of a thread while others use theirs: the child has its own only. */
 static void test_forks(void)
 {
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+  /* gcc 12's runtimes fork without the locks of their allocator, so a child
+   * may find one held for ever by one of the other threads. */
+  skip(2, "a child of a program with busy threads may hang in the sanitizer's allocator");
+#else
   eio_ctx *ctx = context();
   int failed = 0;
 
@@ -118,6 +123,7 @@ static void test_forks(void)
   check_int(failed, 0, "20 forks while other threads use their contexts");
   check(all_passed(), "which does not disturb these");
   eio_destroy(ctx);
+#endif
 }
 
 int main(void)
