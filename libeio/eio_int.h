@@ -109,10 +109,10 @@ struct eio_ctx {
                               * moves them to `ready` (eio__take_incoming) */
   struct eio_queue ready;    /* (L) waiting for a worker */
   _Atomic(eio_req *) finished; /* executed by workers, last first; the owner moves
-                              * them to `done` (take_finished) */
+                              * them to `done` (eio__take_finished) */
   struct eio_queue orphans;  /* (L) dropped */
   atomic_bool signaled;      /* (L) the wakeup fd is readable; only the owner clears it */
-  atomic_bool polling;       /* the owner looks at nfinished by itself; (O) sets it */
+  atomic_bool polling;       /* the owner looks at `finished` by itself; (O) sets it */
   bool dead;                 /* (L) the last abandoned worker frees the context */
   atomic_uint nready;        /* length of incoming and ready */
   atomic_uint nrunning;      /* requests that execute, by workers or the ring */
@@ -153,12 +153,12 @@ const char *eio__state_name(enum eio_state state);
 
 /* Queues an executed request for poll. Any thread, lock held. */
 void eio__finished(eio_ctx *ctx, eio_req *req);
-/* Moves what workers have finished to a queue. Owner thread. */
-void eio__take_finished(eio_ctx *ctx, struct eio_queue *q);
 /* The same by the owner, without the lock. */
 void eio__finish_here(eio_ctx *ctx, eio_req *req);
 /* The same for one that is in state DONE already. */
 void eio__done_here(eio_ctx *ctx, eio_req *req);
+/* Moves what workers have finished to a queue. Owner thread. */
+void eio__take_finished(eio_ctx *ctx, struct eio_queue *q);
 
 /* eio_pool.c; the functions without "locked" are for the owner, unlocked */
 int eio__pool_create(eio_ctx *ctx);

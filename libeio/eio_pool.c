@@ -10,7 +10,8 @@
  *
  * Who is woken: at most one worker is on its way to the queue at a time; when
  * it takes a request and more are left it sends for the next. So a burst wakes
- * as many workers as it takes to keep the queue moving, and no more. Last
+ * as many workers as it takes to keep the queue moving, and no more; while
+ * executions are quick, no more than processors can be busy with. Last
  * parked, first woken: its caches are warm. With more than one processor one
  * worker lingers a few tens of microseconds before it parks, and sees the next
  * request without being woken. */
