@@ -88,7 +88,7 @@ static bool finish_inline(eio_ctx *ctx, eio_req *req)
   if (!(req->flags & EIO_FAILED)) {
     if (!(eio__ops[req->op].flags & EIO_OPF_INLINE))
       return false;
-    if (!eio__inline(ctx, req)) {
+    if (!eio__inline(ctx, req, false)) {
       ctx->stats.inline_declined++;
       return false;
     }

@@ -19,7 +19,9 @@
 #endif
 
 /* Larger reads are better copied by a worker, on another processor. */
-#define READ_MAX (32 * 1024)
+#define READ_MAX (64 * 1024)
+/* An owner that waits has one itself; but results shall not wait for it long. */
+#define WAITS_READ_MAX (1024 * 1024)
 
 enum { LATCH_READ = 1, LATCH_OPEN = 2 };
 
@@ -41,13 +43,13 @@ static bool is_direct(const eio_req *req)
   return fcntl(req->fd, F_GETFL) & O_DIRECT;
 }
 
-static bool inline_read(eio_ctx *ctx, eio_req *req)
+static bool inline_read(eio_ctx *ctx, eio_req *req, uint64_t max)
 {
   struct iovec iov = { req->buf, req->size };
   struct stat st;
   ssize_t n;
 
-  if (req->size > READ_MAX || req->offs < 0 || ctx->latched & LATCH_READ || is_direct(req))
+  if (req->size > max || req->offs < 0 || ctx->latched & LATCH_READ || is_direct(req))
     return false;
   n = preadv2(req->fd, &iov, 1, req->offs, RWF_NOWAIT);
   if (n < 0) {
@@ -64,9 +66,9 @@ static bool inline_read(eio_ctx *ctx, eio_req *req)
   return true;
 }
 #else
-static bool inline_read(eio_ctx *ctx, eio_req *req)
+static bool inline_read(eio_ctx *ctx, eio_req *req, uint64_t max)
 {
-  (void)ctx, (void)req;
+  (void)ctx, (void)req, (void)max;
   return false;
 }
 #endif
@@ -262,7 +264,7 @@ static bool leave_to_worker(const eio_ctx *ctx, unsigned share)
          && (ctx->nreqs > MANY || eio__pool_is_awake(ctx));
 }
 
-bool eio__inline(eio_ctx *ctx, eio_req *req)
+bool eio__inline(eio_ctx *ctx, eio_req *req, bool waits)
 {
   int saved = errno;
   bool done = false;
@@ -272,9 +274,11 @@ bool eio__inline(eio_ctx *ctx, eio_req *req)
     return true;
   }
   switch (req->op) {
-  case EIO_READ: done = !leave_to_worker(ctx, 8) && inline_read(ctx, req); break;
+  case EIO_READ:
+    done = (waits || !leave_to_worker(ctx, 8)) && inline_read(ctx, req, waits ? WAITS_READ_MAX : READ_MAX);
+    break;
   case EIO_STAT: case EIO_LSTAT: done = inline_stat(ctx, req); break;
-  case EIO_LOAD: case EIO_SLURP: done = !leave_to_worker(ctx, 4) && inline_load(ctx, req); break;
+  case EIO_LOAD: case EIO_SLURP: done = (waits || !leave_to_worker(ctx, 4)) && inline_load(ctx, req); break;
   /* Two threads that open files are in each other's way. */
   case EIO_OPEN: done = ctx->nreqs <= FEW && inline_open(ctx, req); break;
   case EIO_CLOSE: done = ctx->nreqs <= FEW && inline_close(ctx, req); break;

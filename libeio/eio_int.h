@@ -53,8 +53,9 @@ bool eio_u_fdatasync(eio_req *req, struct io_uring_sqe *sqe);
 void eio__execute_here(eio_req *req);
 
 /* Tries to finish a request of a row with flag INLINE without blocking.
- * Returns true when result and errorno are set. */
-bool eio__inline(eio_ctx *ctx, eio_req *req);
+ * Returns true when result and errorno are set. An owner that has something
+ * else to do leaves some of them to workers; one that waits does not. */
+bool eio__inline(eio_ctx *ctx, eio_req *req, bool waits);
 
 /* Flags of a request that is RUNNING may be set by its worker and by the owner
  * (EIO_CANCELLED, EIO_ORPHAN) at the same time. */
@@ -157,6 +158,8 @@ void eio__finished(eio_ctx *ctx, eio_req *req);
 void eio__finish_here(eio_ctx *ctx, eio_req *req);
 /* The same for one that is in state DONE already. */
 void eio__done_here(eio_ctx *ctx, eio_req *req);
+/* That for an owner that polls next: without a signal. */
+void eio__done_quietly(eio_ctx *ctx, eio_req *req);
 /* Moves what workers have finished to a queue. Owner thread. */
 void eio__take_finished(eio_ctx *ctx, struct eio_queue *q);
 
@@ -166,16 +169,17 @@ void eio__pool_submit(eio_ctx *ctx, eio_req *req);
 /* Executes what is ready in the owner's thread: all, or as long as there is no
  * worker. */
 void eio__run_ready(eio_ctx *ctx, bool without_workers);
+/* An owner that waits does what a worker would do next, if that cannot block.
+ * Returns whether a request is done. */
+bool eio__pool_help(eio_ctx *ctx);
 /* Moves what was submitted to ctx->ready. Lock held. */
 void eio__take_incoming(eio_ctx *ctx);
 /* Adapts the threads to changed limits; waits for those above. */
 void eio__pool_limits(eio_ctx *ctx);
 void eio__pool_set_idle(eio_ctx *ctx, unsigned max_idle, double timeout);
 unsigned eio__pool_nthreads(const eio_ctx *ctx);
-unsigned eio__pool_ncpus(const eio_ctx *ctx);
-/* Whether executions are over so soon that it pays to wait for one, or for the
- * next request, without sleeping. */
-bool eio__pool_is_quick(const eio_ctx *ctx);
+/* Whether the owner may look for what workers finish without sleeping. */
+bool eio__pool_may_look(const eio_ctx *ctx);
 /* Whether a worker is at the queue, or about to be. */
 bool eio__pool_is_awake(const eio_ctx *ctx);
 /* Wakes or starts a worker when requests wait and none is on its way. */

@@ -54,13 +54,18 @@ void eio__take_finished(eio_ctx *ctx, struct eio_queue *q)
 
 /* Requests that callbacks finish wait for the next poll, or an endless chain of
  * them would never let the event loop have a turn. */
-void eio__done_here(eio_ctx *ctx, eio_req *req)
+void eio__done_quietly(eio_ctx *ctx, eio_req *req)
 {
   struct eio_queue *q = ctx->depth ? &ctx->fresh : &ctx->done;
 
   if (keeps_order(ctx))
     eio__take_finished(ctx, q);
   eio_queue_push(q, req);
+}
+
+void eio__done_here(eio_ctx *ctx, eio_req *req)
+{
+  eio__done_quietly(ctx, req);
   if (atomic_load_explicit(&ctx->signaled, memory_order_relaxed))
     return;
   pthread_mutex_lock(&ctx->lock);
@@ -230,7 +235,7 @@ static bool look_for_some(eio_ctx *ctx)
   bool found = false;
   uint64_t end;
 
-  if (eio__pool_ncpus(ctx) < 2 || !eio__pool_is_quick(ctx) || (ctx->look_skips && ctx->look_skips--))
+  if (!eio__pool_may_look(ctx) || (ctx->look_skips && ctx->look_skips--))
     return false;
   atomic_store(&ctx->polling, true);
   end = eio_p_now() + LOOK_NS;
@@ -261,7 +266,8 @@ int eio_poll_wait(eio_ctx *ctx, int timeout)
   bool wants;
   int n;
 
-  if (ctx->nreqs <= eio_nheld(ctx) || something_done(ctx) || look_for_some(ctx))
+  if (ctx->nreqs <= eio_nheld(ctx) || something_done(ctx) || eio__pool_help(ctx)
+      || look_for_some(ctx))
     return 0;
   if (ctx->lazy && settle_signal(ctx, false))
     return 0;

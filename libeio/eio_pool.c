@@ -31,7 +31,8 @@
 #define WATCH_IDLE 5
 #define STACK_SIZE (256 * 1024)
 
-/* Executions that take less are work for a processor, not waiting. */
+/* Executions that take less are work for a processor. Those that take longer may be
+ * that as well, or wait for something: the system says which. */
 #define QUICK_NS 20000
 /* And these are over sooner than another thread could be sent for. */
 #define TRIVIAL_NS 3000
@@ -48,6 +49,7 @@ struct worker {
   pthread_cond_t cond;
   eio_req *current;
   uint64_t began;                /* when `current` did */
+  long waits;                    /* see eio_p_has_waited() */
   bool coming;                   /* counted in pool->coming */
   bool stuck;                    /* counted in pool->nstuck */
   bool parked;
@@ -318,9 +320,17 @@ static struct worker *send_for(eio_ctx *ctx, bool *start)
   return w;
 }
 
-bool eio__pool_is_quick(const eio_ctx *ctx)
+/* Whether somebody may look for work, or for results, without sleeping: the next
+ * are likely to come soon, and the processor would not do anything else. */
+static bool has_processor_left(const struct eio_pool *pool)
 {
-  return atomic_load_explicit(&ctx->pool->cost, memory_order_relaxed) < QUICK_NS;
+  return awake(pool) < pool->ncpus
+         && atomic_load_explicit(&pool->cost, memory_order_relaxed) < QUICK_NS;
+}
+
+bool eio__pool_may_look(const eio_ctx *ctx)
+{
+  return has_processor_left(ctx->pool);
 }
 
 static void *work(void *arg);
@@ -410,13 +420,15 @@ static bool is_trivial(const eio_req *req)
 }
 
 /* Averages what an execution costs, the last ones weighing most. */
-static void note_cost(struct eio_pool *pool, uint64_t began)
+static void note_cost(struct eio_pool *pool, struct worker *w)
 {
-  uint64_t now = eio_p_now(), ns = now - began;
+  uint64_t now = eio_p_now(), ns = now - w->began;
   unsigned cost = atomic_load_explicit(&pool->cost, memory_order_relaxed);
 
-  if (began < pool->probed)
+  if (w->began < pool->probed)
     return;
+  if (ns >= QUICK_NS && !eio_p_has_waited(&w->waits))
+    ns = QUICK_NS / 2;
   cost = cost - cost / 8 + (ns < COST_MAX ? (unsigned)ns : COST_MAX) / 8;
   if (cost >= QUICK_NS && now - pool->probed >= PROBE_NS) {
     cost = 0;
@@ -457,7 +469,7 @@ static void execute(eio_ctx *ctx, struct worker *w, eio_req *req)
     eio_queue_push(&ctx->orphans, req);
     return;
   }
-  note_cost(ctx->pool, w->began);
+  note_cost(ctx->pool, w);
   if (w->stuck) {
     w->stuck = false;
     ctx->pool->nstuck--;
@@ -512,11 +524,13 @@ static void *work(void *arg)
       busy = true;
       continue;
     }
-    if (busy && pool->ncpus > 1 && !atomic_load(&pool->lingering) && eio__pool_is_quick(ctx)) {
+    if (busy && has_processor_left(pool) && !atomic_load(&pool->lingering)) {
       busy = false;
       linger(ctx);
     } else if (!park(ctx, w))
       break;
+    else
+      eio_p_has_waited(&w->waits); /* this does not count */
   }
   leave(ctx, w);
   return NULL;
@@ -560,6 +574,44 @@ static void send_and_unlock(eio_ctx *ctx)
   pthread_mutex_unlock(&ctx->lock);
   if (start && start_thread(ctx, NULL) < 0)
     eio__run_ready(ctx, true); /* no thread can be had at all */
+}
+
+bool eio__pool_help(eio_ctx *ctx)
+{
+  eio_req *req;
+  bool done;
+
+  if (!atomic_load(&ctx->nready) || ctx->pool->cost >= QUICK_NS)
+    return false;
+  pthread_mutex_lock(&ctx->lock);
+  eio__take_incoming(ctx);
+  req = eio_queue_first(&ctx->ready);
+  if (!req || req->flags & EIO_NO_INLINE || !(eio__ops[req->op].flags & EIO_OPF_INLINE)
+      || atomic_load(&ctx->nrunning) >= ctx->pool->max_running) {
+    pthread_mutex_unlock(&ctx->lock);
+    return false;
+  }
+  eio_queue_pop(&ctx->ready);
+  atomic_fetch_add(&ctx->nrunning, 1);
+  atomic_fetch_sub(&ctx->nready, 1);
+  eio__state(ctx, req, EIO_RUNNING);
+  pthread_mutex_unlock(&ctx->lock);
+  done = eio__inline(ctx, req, true);
+  pthread_mutex_lock(&ctx->lock);
+  atomic_fetch_sub(&ctx->nrunning, 1);
+  if (done) {
+    eio__state(ctx, req, EIO_DONE);
+    pthread_mutex_unlock(&ctx->lock);
+    ctx->stats.inlined++;
+    eio__done_quietly(ctx, req);
+  } else {
+    req->flags |= EIO_NO_INLINE; /* not again */
+    eio__state(ctx, req, EIO_READY);
+    eio_queue_unshift(&ctx->ready, req);
+    atomic_fetch_add(&ctx->nready, 1);
+    send_and_unlock(ctx);
+  }
+  return done;
 }
 
 void eio__take_incoming(eio_ctx *ctx)
@@ -640,11 +692,6 @@ unsigned eio__pool_nthreads(const eio_ctx *ctx)
 bool eio__pool_is_awake(const eio_ctx *ctx)
 {
   return awake(ctx->pool) != 0;
-}
-
-unsigned eio__pool_ncpus(const eio_ctx *ctx)
-{
-  return ctx->pool->ncpus;
 }
 
 void eio__pool_abandon_locked(eio_ctx *ctx)

@@ -61,14 +61,17 @@ void eio_queue_remove(struct eio_queue *q, eio_req *req)
   req->next = req->prev = NULL;
 }
 
+eio_req *eio_queue_first(const struct eio_queue *q)
+{
+  return q->used ? q->head[31 - __builtin_clz(q->used)] : NULL;
+}
+
 eio_req *eio_queue_pop(struct eio_queue *q)
 {
-  eio_req *req;
+  eio_req *req = eio_queue_first(q);
 
-  if (!q->used)
-    return NULL;
-  req = q->head[31 - __builtin_clz(q->used)];
-  eio_queue_remove(q, req);
+  if (req)
+    eio_queue_remove(q, req);
   return req;
 }
 

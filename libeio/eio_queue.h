@@ -20,7 +20,9 @@ void eio_queue_init(struct eio_queue *q);
 void eio_queue_push(struct eio_queue *q, eio_req *req);
 /* Puts a request before all others of its priority. */
 void eio_queue_unshift(struct eio_queue *q, eio_req *req);
-/* Takes the first request of the highest priority, or NULL. */
+/* The first request of the highest priority, or NULL. */
+eio_req *eio_queue_first(const struct eio_queue *q);
+/* Takes it. */
 eio_req *eio_queue_pop(struct eio_queue *q);
 /* Takes out a request that is in the queue. */
 void eio_queue_remove(struct eio_queue *q, eio_req *req);
