@@ -344,6 +344,34 @@ static void test_leaving(void)
   eio_destroy(ctx);
 }
 
+static void submit_with_priority(struct job *job, enum eio_op op, const char *path, int pri, unsigned flags)
+{
+  job_init(job, op, (int)(job - jobs));
+  job->req.path = (char *)path;
+  job->req.pri = (int8_t)pri;
+  job->req.flags = (uint8_t)flags;
+  eio_submit(ctx, &job->req);
+}
+
+/* The only worker hangs. An owner that waits executes what is first in the queue,
+ * when that cannot block. */
+static void help(void)
+{
+  submit_with_priority(&jobs[1], EIO_LSTAT, "/", 2, EIO_NO_INLINE);
+  check(eio_nready(ctx) == 1 && eio_nthreads(ctx) == 1, "the only thread is waited for");
+  submit_with_priority(&jobs[2], EIO_NOP, NULL, 0, 0);
+  check(eio_nready(ctx) == 2 && !eio_npending(ctx), "a higher priority is not overtaken in submit");
+  check(eio_poll_wait(ctx, 0) < 0 && eio_nready(ctx) == 2, "nor by an owner that waits");
+  submit_with_priority(&jobs[3], EIO_LSTAT, "no/such/file", 3, 0);
+  check(eio_poll_wait(ctx, 0) < 0 && eio_nready(ctx) == 3, "it leaves errors to the worker");
+  submit_with_priority(&jobs[4], EIO_NOP, NULL, 4, 0);
+  check(eio_nready(ctx) == 4 && eio_poll_wait(ctx, 0) == 0 && eio_nready(ctx) == 3,
+        "it executes what comes next and does not block");
+  eio_poll(ctx, 0, 0);
+  check(called_in_order(4, 1), "which is called back");
+  check(eio_poll_wait(ctx, 0) < 0 && eio_npending(ctx) == 0, "the others wait on");
+}
+
 /* No thread can be had. */
 static void without_threads(void)
 {
@@ -358,13 +386,11 @@ static void without_threads(void)
   if (!refuse_calls(SYS_clone, SYS_clone3, EAGAIN))
 #endif
     return skip(1, "needs seccomp");
-  if (!is_sync()) {
-    submit_for_worker(ctx, &jobs[1], 1);
-    check(eio_nready(ctx) == 1 && eio_nthreads(ctx) == 1, "the only thread is waited for");
-  }
+  if (!is_sync())
+    help();
   gate_open(&gate);
   finish_all(ctx);
-  check_int(ncalled, is_sync() ? 0 : 2, "and executes all");
+  check(ncalled == (is_sync() ? 0 : 5), "the thread executes all");
   eio_reset(ctx);
 
   ncalled = 0;
