@@ -8,14 +8,10 @@
  * every worker announces that it parks (or stops lingering, or arrives) before
  * it looks at nready for the last time. All of that is sequentially consistent.
  *
- * Who is woken: at most one worker is on its way to the queue at a time; when
- * it takes a request and more are left it sends for the next. So a burst wakes
- * as many workers as it takes to keep the queue moving, and no more; while
- * executions are quick, no more than processors can be busy with. Last
- * parked, first woken: its caches are warm. With more than one processor one
- * worker lingers a few tens of microseconds before it parks, and sees the next
- * request without being woken. */
-#include "eio_int.h"
+ * Who is woken, and when, is up to eio_pace.c. Last parked, first woken: its caches
+ * are warm. Where a processor is left one worker lingers a few tens of microseconds
+ * before it parks, and sees the next request without being woken. */
+#include "eio_pool.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -27,55 +23,7 @@
 #include "eio_plat.h"
 
 #define LINGER_NS 30000
-#define WATCH_NS 200000
-#define WATCH_IDLE 5
 #define STACK_SIZE (256 * 1024)
-
-/* Executions that take less are work for a processor. Those that take longer may be
- * that as well, or wait for something: the system says which. */
-#define QUICK_NS 20000
-/* And these are over sooner than another thread could be sent for. */
-#define TRIVIAL_NS 3000
-/* One that was merely preempted shall not count for much. */
-#define COST_MAX 100000
-/* Where many contend, executions take long because they are many: so now and
- * then few have to show what they can do. */
-#define PROBE_NS 50000000
-
-struct worker {
-  struct worker *next, **link;   /* list of all */
-  struct worker *below;          /* parked under this one */
-  eio_ctx *ctx;
-  pthread_cond_t cond;
-  eio_req *current;
-  uint64_t began;                /* when `current` did */
-  long waits;                    /* see eio_p_has_waited() */
-  bool coming;                   /* counted in pool->coming */
-  bool stuck;                    /* counted in pool->nstuck */
-  bool parked;
-  bool abandoned;
-};
-
-struct eio_pool {
-  struct worker *all;
-  struct worker *parked;         /* a stack */
-  /* These are written under the lock, and read by the owner without. */
-  atomic_uint limit;
-  atomic_uint max_running;       /* max_parallel: threads and the ring together */
-  atomic_uint nthreads;
-  atomic_uint nparked;
-  atomic_uint coming;            /* woken or started, not yet at the queue */
-  atomic_uint nstuck;            /* at one request for longer than WATCH_NS */
-  atomic_uint cost;              /* of an execution lately, nanoseconds */
-  uint64_t probed;               /* executions that began before do not count */
-  atomic_bool lingering;         /* one worker watches nready */
-  _Atomic(struct worker *) watcher; /* a parked worker, see watch() */
-  unsigned abandoned;            /* workers that still use the context */
-  unsigned max_idle;
-  double idle_timeout;
-  unsigned ncpus;
-  pthread_cond_t left;           /* a worker has left */
-};
 
 static void cond_init(pthread_cond_t *cond)
 {
@@ -145,57 +93,6 @@ out:
   atomic_store(&pool->lingering, false);
 }
 
-/* How many workers shall be awake at a time, not counting those that are stuck:
- * no more than processors can be busy with, unless executions take so long that
- * they must be waiting for something. The owner has work to do as well. */
-static unsigned enough(const struct eio_pool *pool)
-{
-  unsigned cost = atomic_load_explicit(&pool->cost, memory_order_relaxed);
-
-  if (cost >= QUICK_NS)
-    return UINT_MAX;
-  if (cost >= TRIVIAL_NS)
-    return pool->ncpus;
-  return pool->ncpus > 5 ? 4 : pool->ncpus > 2 ? pool->ncpus - 1 : 1;
-}
-
-static unsigned awake(const struct eio_pool *pool)
-{
-  return pool->nthreads - pool->nparked - pool->nstuck;
-}
-
-/* Whether one more would be too many. */
-static bool is_crowded(const struct eio_pool *pool)
-{
-  return awake(pool) >= enough(pool);
-}
-
-/* Finds out which workers are held up. */
-static void find_stuck(struct eio_pool *pool)
-{
-  uint64_t now = eio_p_now();
-
-  for (struct worker *w = pool->all; w; w = w->next)
-    if (w->current && !w->stuck && !w->abandoned && now - w->began >= WATCH_NS) {
-      w->stuck = true;
-      pool->nstuck++;
-    }
-}
-
-/* One tick of the watcher, a parked worker that looks whether enough workers are
- * still awake when some of them may be held up by what they execute. It gives
- * the post up when nothing has waited for a while. */
-static void watch(eio_ctx *ctx, unsigned *idle)
-{
-  struct eio_pool *pool = ctx->pool;
-
-  find_stuck(pool);
-  if (atomic_load(&ctx->nready))
-    *idle = 0;
-  else if (++*idle >= WATCH_IDLE)
-    pool->watcher = NULL; /* who submits now sees that, or is seen in a moment */
-}
-
 static bool has_work(eio_ctx *ctx)
 {
   return atomic_load(&ctx->nready) && atomic_load(&ctx->nrunning) < ctx->pool->max_running;
@@ -220,16 +117,16 @@ static bool sleep_parked(eio_ctx *ctx, struct worker *w)
     if (w->abandoned || !w->parked || pool->nthreads > pool->limit)
       return !w->abandoned && !w->parked;
     if (has_work(ctx)) {
-      if (!is_crowded(pool))
+      if (!eio__pace_is_crowded(pool))
         return true;
       if (!pool->watcher)
         pool->watcher = w;
     }
     if (pool->watcher == w) {
-      ts = timespec_of(eio_p_now() + WATCH_NS);
+      ts = timespec_of(eio_p_now() + EIO_WATCH_NS);
       if (pthread_cond_timedwait(&w->cond, &ctx->lock, &ts) == ETIMEDOUT && !w->abandoned
           && pool->watcher == w)
-        watch(ctx, &idle);
+        eio__pace_watch(ctx, &idle);
       continue;
     }
     idle = 0;
@@ -263,74 +160,6 @@ static bool park(eio_ctx *ctx, struct worker *w)
   if (needed && w->parked)
     unpark(pool, w);
   return needed;
-}
-
-/* Whether requests wait that nobody is on the way for, though somebody could
- * be. */
-static bool must_send(eio_ctx *ctx)
-{
-  struct eio_pool *pool = ctx->pool;
-
-  return atomic_load(&ctx->nready) && !pool->coming && !pool->lingering
-         && (pool->nparked || pool->nthreads < pool->limit) && pool->limit
-         && atomic_load(&ctx->nrunning) < pool->max_running
-         && !(pool->watcher && is_crowded(pool));
-}
-
-/* When enough are awake already: the worker that shall watch whether they get
- * on, the one that would be sent for last. NULL when somebody has to go. */
-static struct worker *new_watcher(struct eio_pool *pool)
-{
-  struct worker *w = pool->parked;
-
-  if (!w || !is_crowded(pool))
-    return NULL;
-  find_stuck(pool);
-  if (!is_crowded(pool))
-    return NULL;
-  while (w->below)
-    w = w->below;
-  pool->watcher = w;
-  return w;
-}
-
-/* Chooses who goes to the queue next. Returns a worker to signal, or NULL;
- * *start asks for a new thread. */
-static struct worker *send_for(eio_ctx *ctx, bool *start)
-{
-  struct eio_pool *pool = ctx->pool;
-  struct worker *w;
-
-  if (!must_send(ctx))
-    return NULL;
-  w = new_watcher(pool);
-  if (w)
-    return w;
-  w = pool->parked;
-  pool->coming++;
-  if (w) {
-    pool->parked = w->below;
-    pool->nparked--;
-    w->parked = false;
-    w->coming = true;
-  } else {
-    pool->nthreads++;
-    *start = true;
-  }
-  return w;
-}
-
-/* Whether somebody may look for work, or for results, without sleeping: the next
- * are likely to come soon, and the processor would not do anything else. */
-static bool has_processor_left(const struct eio_pool *pool)
-{
-  return awake(pool) < pool->ncpus
-         && atomic_load_explicit(&pool->cost, memory_order_relaxed) < QUICK_NS;
-}
-
-bool eio__pool_may_look(const eio_ctx *ctx)
-{
-  return has_processor_left(ctx->pool);
 }
 
 static void *work(void *arg);
@@ -371,7 +200,7 @@ static int create_thread(struct worker *w)
   return error;
 }
 
-/* Starts the thread that send_for() has already counted; without the lock.
+/* Starts the thread that eio__pace_send_for() has already counted; without the lock.
  * starter is the worker that asks, or NULL for the owner; when it has been
  * abandoned in between, so have the counters. */
 static int start_thread(eio_ctx *ctx, struct worker *starter)
@@ -419,24 +248,6 @@ static bool is_trivial(const eio_req *req)
   return req->op == EIO_NOP || eio__flag(req, EIO_FAILED);
 }
 
-/* Averages what an execution costs, the last ones weighing most. */
-static void note_cost(struct eio_pool *pool, struct worker *w)
-{
-  uint64_t now = eio_p_now(), ns = now - w->began;
-  unsigned cost = atomic_load_explicit(&pool->cost, memory_order_relaxed);
-
-  if (w->began < pool->probed)
-    return;
-  if (ns >= QUICK_NS && !eio_p_has_waited(&w->waits))
-    ns = QUICK_NS / 2;
-  cost = cost - cost / 8 + (ns < COST_MAX ? (unsigned)ns : COST_MAX) / 8;
-  if (cost >= QUICK_NS && now - pool->probed >= PROBE_NS) {
-    cost = 0;
-    pool->probed = now;
-  }
-  atomic_store_explicit(&pool->cost, cost, memory_order_relaxed);
-}
-
 static void execute(eio_ctx *ctx, struct worker *w, eio_req *req)
 {
   bool start = false;
@@ -455,7 +266,7 @@ static void execute(eio_ctx *ctx, struct worker *w, eio_req *req)
   eio__state(ctx, req, EIO_RUNNING);
   w->current = req;
   w->began = eio_p_now();
-  other = send_for(ctx, &start);
+  other = eio__pace_send_for(ctx, &start);
   if (other)
     pthread_cond_signal(&other->cond); /* unlocked, it may be gone already */
   pthread_mutex_unlock(&ctx->lock);
@@ -469,7 +280,7 @@ static void execute(eio_ctx *ctx, struct worker *w, eio_req *req)
     eio_queue_push(&ctx->orphans, req);
     return;
   }
-  note_cost(ctx->pool, w);
+  eio__pace_note(ctx->pool, w);
   if (w->stuck) {
     w->stuck = false;
     ctx->pool->nstuck--;
@@ -488,7 +299,7 @@ static void leave(eio_ctx *ctx, struct worker *w)
     last = --pool->abandoned == 0 && ctx->dead;
   else {
     arrive(pool, w);
-    pool->nthreads--; /* before nparked: must_send() looks at that first */
+    pool->nthreads--; /* before nparked: eio__pace_must_send() looks at that first */
     if (w->parked)
       unpark(pool, w);
     pthread_cond_broadcast(&pool->left);
@@ -517,14 +328,14 @@ static void *work(void *arg)
       break;
     arrive(pool, w);
     eio__take_incoming(ctx);
-    if (awake(pool) > enough(pool))
+    if (eio__pace_is_too_many(pool))
       busy = false;
     else if (atomic_load(&ctx->nrunning) < pool->max_running && (req = eio_queue_pop(&ctx->ready))) {
       execute(ctx, w, req);
       busy = true;
       continue;
     }
-    if (busy && has_processor_left(pool) && !atomic_load(&pool->lingering)) {
+    if (busy && eio__pace_may_look(pool) && !atomic_load(&pool->lingering)) {
       busy = false;
       linger(ctx);
     } else if (!park(ctx, w))
@@ -567,7 +378,7 @@ void eio__run_ready(eio_ctx *ctx, bool without_workers)
 static void send_and_unlock(eio_ctx *ctx)
 {
   bool start = false;
-  struct worker *w = send_for(ctx, &start);
+  struct worker *w = eio__pace_send_for(ctx, &start);
 
   if (w)
     pthread_cond_signal(&w->cond);
@@ -581,7 +392,7 @@ bool eio__pool_help(eio_ctx *ctx)
   eio_req *req;
   bool done;
 
-  if (!atomic_load(&ctx->nready) || ctx->pool->cost >= QUICK_NS)
+  if (!atomic_load(&ctx->nready) || !eio__pace_is_quick(ctx->pool))
     return false;
   pthread_mutex_lock(&ctx->lock);
   eio__take_incoming(ctx);
@@ -629,7 +440,7 @@ void eio__pool_submit(eio_ctx *ctx, eio_req *req)
   eio__state(ctx, req, EIO_READY);
   atomic_fetch_add(&ctx->nready, 1);
   eio__push(&ctx->incoming, req);
-  if (must_send(ctx)) {
+  if (eio__pace_must_send(ctx)) {
     pthread_mutex_lock(&ctx->lock);
     send_and_unlock(ctx);
   }
@@ -645,9 +456,9 @@ void eio__pool_kick(eio_ctx *ctx)
 
 bool eio__pool_wants_thread(eio_ctx *ctx)
 {
-  if (must_send(ctx))
+  if (eio__pace_must_send(ctx))
     eio__pool_kick(ctx);
-  return must_send(ctx);
+  return eio__pace_must_send(ctx);
 }
 
 /* Parked workers look again at the limits that they wait by. */
@@ -687,11 +498,6 @@ void eio__pool_set_idle(eio_ctx *ctx, unsigned max_idle, double timeout)
 unsigned eio__pool_nthreads(const eio_ctx *ctx)
 {
   return ctx->pool->nthreads;
-}
-
-bool eio__pool_is_awake(const eio_ctx *ctx)
-{
-  return awake(ctx->pool) != 0;
 }
 
 void eio__pool_abandon_locked(eio_ctx *ctx)

@@ -1,0 +1,71 @@
+/* eio_pool.h - what the two files of the pool share.
+ *
+ * Everything in struct eio_pool and struct worker is guarded by the context's
+ * lock; what is atomic is written under it, and read by the owner without. */
+#ifndef EIO_POOL_H
+#define EIO_POOL_H
+
+#include "eio_int.h"
+
+struct worker {
+  struct worker *next, **link;   /* list of all */
+  struct worker *below;          /* parked under this one */
+  eio_ctx *ctx;
+  pthread_cond_t cond;
+  eio_req *current;
+  uint64_t began;                /* when `current` did */
+  long waits;                    /* see eio_p_has_waited() */
+  bool coming;                   /* counted in pool->coming */
+  bool stuck;                    /* counted in pool->nstuck */
+  bool parked;
+  bool abandoned;
+};
+
+struct eio_pool {
+  struct worker *all;
+  struct worker *parked;         /* a stack */
+  atomic_uint limit;
+  atomic_uint max_running;       /* max_parallel: threads and the ring together */
+  atomic_uint nthreads;
+  atomic_uint nparked;
+  atomic_uint coming;            /* woken or started, not yet at the queue */
+  atomic_uint nstuck;            /* at one request for longer than EIO_WATCH_NS */
+  atomic_uint cost;              /* of an execution lately, nanoseconds */
+  uint64_t probed;               /* executions that began before do not count */
+  atomic_bool lingering;         /* one worker watches nready */
+  _Atomic(struct worker *) watcher; /* a parked worker, see eio__pace_watch() */
+  unsigned abandoned;            /* workers that still use the context */
+  unsigned max_idle;
+  double idle_timeout;
+  unsigned ncpus;
+  pthread_cond_t left;           /* a worker has left */
+};
+
+/* eio_pace.c: how many workers shall be awake. With the lock held, but for the
+ * last three. */
+
+#define EIO_WATCH_NS 200000
+
+/* Averages what an execution costs: a worker has just done one. */
+void eio__pace_note(struct eio_pool *pool, struct worker *w);
+/* Whether one of those that are awake is not needed. */
+bool eio__pace_is_too_many(const struct eio_pool *pool);
+/* One tick of the watcher, a parked worker that looks whether enough workers are
+ * still awake when some of them may be held up by what they execute. It gives
+ * the post up when nothing has waited for a while. */
+void eio__pace_watch(eio_ctx *ctx, unsigned *idle);
+/* Chooses who goes to the queue next. Returns a worker to signal, or NULL;
+ * *start asks for a new thread. */
+struct worker *eio__pace_send_for(eio_ctx *ctx, bool *start);
+/* Whether one more would be too many. */
+bool eio__pace_is_crowded(const struct eio_pool *pool);
+/* Whether requests wait that nobody is on the way for, though somebody could
+ * be. */
+bool eio__pace_must_send(const eio_ctx *ctx);
+/* Whether executions are over so soon that they are work for a processor. */
+bool eio__pace_is_quick(const struct eio_pool *pool);
+/* Whether somebody may look for work, or for results, without sleeping: the next
+ * are likely to come soon, and the processor would not do anything else. */
+bool eio__pace_may_look(const struct eio_pool *pool);
+
+#endif
