@@ -13,8 +13,7 @@
 
 #define WATCH_IDLE 5
 
-/* Executions that take less are work for a processor. Those that take longer may be
- * that as well, or wait for something: the system says which. */
+/* Executions that take less are work for a processor, not waiting. */
 #define QUICK_NS 20000
 /* And these are over sooner than another thread could be sent for. */
 #define TRIVIAL_NS 3000
@@ -127,14 +126,10 @@ struct worker *eio__pace_send_for(eio_ctx *ctx, bool *start)
   return w;
 }
 
-bool eio__pace_is_quick(const struct eio_pool *pool)
-{
-  return atomic_load_explicit(&pool->cost, memory_order_relaxed) < QUICK_NS;
-}
-
 bool eio__pace_may_look(const struct eio_pool *pool)
 {
-  return awake(pool) < pool->ncpus && eio__pace_is_quick(pool);
+  return awake(pool) < pool->ncpus
+         && atomic_load_explicit(&pool->cost, memory_order_relaxed) < QUICK_NS;
 }
 
 void eio__pace_note(struct eio_pool *pool, struct worker *w)
@@ -144,8 +139,6 @@ void eio__pace_note(struct eio_pool *pool, struct worker *w)
 
   if (w->began < pool->probed)
     return;
-  if (ns >= QUICK_NS && !eio_p_has_waited(&w->waits))
-    ns = QUICK_NS / 2;
   cost = cost - cost / 8 + (ns < COST_MAX ? (unsigned)ns : COST_MAX) / 8;
   if (cost >= QUICK_NS && now - pool->probed >= PROBE_NS) {
     cost = 0;

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 #if EIO_HAVE_RENAMEAT2
@@ -37,22 +36,6 @@ unsigned eio_p_ncpus(void)
 #endif
   n = sysconf(_SC_NPROCESSORS_ONLN);
   return n > 1 ? (unsigned)n : 1;
-}
-
-bool eio_p_has_waited(long *count)
-{
-#ifdef RUSAGE_THREAD
-  struct rusage usage;
-
-  if (getrusage(RUSAGE_THREAD, &usage) == 0) {
-    bool waited = usage.ru_nvcsw != *count;
-
-    *count = usage.ru_nvcsw;
-    return waited;
-  }
-#endif
-  (void)count;
-  return true;
 }
 
 void eio_p_mutex_init(pthread_mutex_t *mutex)

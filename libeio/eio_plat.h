@@ -50,11 +50,6 @@ uint64_t eio_p_now(void);
 /* How many processors this process may run on. */
 unsigned eio_p_ncpus(void);
 
-/* Whether the calling thread has had to wait for anything but a processor since
- * *count was stored by a call of its own; stores the new one. Where the system
- * does not tell: true. */
-bool eio_p_has_waited(long *count);
-
 /* Makes a mutex that is held for moments only: who wants it tries for a while
  * before it sleeps, where the system has that kind. */
 void eio_p_mutex_init(pthread_mutex_t *mutex);

@@ -340,8 +340,6 @@ static void *work(void *arg)
       linger(ctx);
     } else if (!park(ctx, w))
       break;
-    else
-      eio_p_has_waited(&w->waits); /* this does not count */
   }
   leave(ctx, w);
   return NULL;
@@ -392,7 +390,7 @@ bool eio__pool_help(eio_ctx *ctx)
   eio_req *req;
   bool done;
 
-  if (!atomic_load(&ctx->nready) || !eio__pace_is_quick(ctx->pool))
+  if (!atomic_load(&ctx->nready))
     return false;
   pthread_mutex_lock(&ctx->lock);
   eio__take_incoming(ctx);

@@ -14,7 +14,6 @@ struct worker {
   pthread_cond_t cond;
   eio_req *current;
   uint64_t began;                /* when `current` did */
-  long waits;                    /* see eio_p_has_waited() */
   bool coming;                   /* counted in pool->coming */
   bool stuck;                    /* counted in pool->nstuck */
   bool parked;
@@ -42,7 +41,7 @@ struct eio_pool {
 };
 
 /* eio_pace.c: how many workers shall be awake. With the lock held, but for the
- * last three. */
+ * last two. */
 
 #define EIO_WATCH_NS 200000
 
@@ -62,8 +61,6 @@ bool eio__pace_is_crowded(const struct eio_pool *pool);
 /* Whether requests wait that nobody is on the way for, though somebody could
  * be. */
 bool eio__pace_must_send(const eio_ctx *ctx);
-/* Whether executions are over so soon that they are work for a processor. */
-bool eio__pace_is_quick(const struct eio_pool *pool);
 /* Whether somebody may look for work, or for results, without sleeping: the next
  * are likely to come soon, and the processor would not do anything else. */
 bool eio__pace_may_look(const struct eio_pool *pool);
