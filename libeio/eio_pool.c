@@ -390,7 +390,7 @@ bool eio__pool_help(eio_ctx *ctx)
   eio_req *req;
   bool done;
 
-  if (!atomic_load(&ctx->nready))
+  if (atomic_load(&ctx->nready) <= ctx->pool->coming) /* who comes takes it */
     return false;
   pthread_mutex_lock(&ctx->lock);
   eio__take_incoming(ctx);
