@@ -69,7 +69,7 @@ SKIP: {
         POSIX::sigaction(POSIX::SIGUSR1(), POSIX::SigAction->new($report, POSIX::SigSet->new, 4));    # SA_SIGINFO
         syswrite $w, "ready\n";
         alarm 60;
-        select undef, undef, undef, 1 while getppid != 1;
+        sleep 1 while getppid != 1;
         POSIX::_exit(0);
     }
     close $w;
@@ -136,7 +136,7 @@ SKIP: {
         skip 'no limits to read here', 1 unless $hard;
         my $run = sub {
             my ($args) = @_;
-            open my $p, '-|', 'sh', '-c', "ulimit -Sn 100; exec \"\$@\"", 'sh', $^X, (map "-I$_", grep !ref, @INC), '-MIO::AIO', '-e',
+            open my $p, '-|', 'sh', '-c', "ulimit -Sn 100; exec \"\$@\"", 'sh', perl_command, '-MIO::AIO', '-e',
                 'my $r = ' . "IO::AIO::min_fdlimit($args)" . '; my $e = $! + 0; print $r ? "true" : defined $r ? "false" : "undef $e", " ", IO::AIO::get_fdlimit(), "\n"' or die "sh: $!";
             my $line = <$p>;
             close $p;
@@ -250,8 +250,7 @@ result IO::AIO::umount "$point/etc";
 result IO::AIO::umount $point, IO::AIO::MNT_DETACH;
 PERL
   SKIP: {
-        my $lib = join ' ', map "-I$_", grep !ref, @INC;
-        my $out = $> ? '' : `LC_ALL=C unshare -m $^X $lib $program $point 2>/dev/null`;
+        my $out = $> ? '' : `LC_ALL=C unshare -m @{[perl_command]} $program $point 2>/dev/null`;
         skip 'no namespaces here', 1 unless $out;
         is($out, "0\n0\n711\nnoexec 65536\n0\nbound\n-1 Device or resource busy\n0\n0\n", 'mount and umount');
     }

@@ -20,7 +20,7 @@ sub start {
         alarm 60;
         $ENV{IO_AIO_ENGINE} = engine unless is_peer;
         open STDERR, '>', tmpdir . '/err';
-        exec $^X, (map "-I$_", grep !ref, @INC), "$eg/$program", @args or POSIX::_exit(113);
+        exec perl_command, "$eg/$program", @args or POSIX::_exit(113);
     }
     return ($out, $pid);
 }

@@ -10,7 +10,6 @@ use POSIX ();
 use Socket;
 
 my $treescan = "$FindBin::Bin/../bin/treescan";
-my @perl     = ($^X, map "-I$_", grep !ref, @INC);
 
 # Runs it with standard output and standard error on one handle; returns all that was written, and the status.
 sub treescan {
@@ -19,7 +18,7 @@ sub treescan {
     unless ($pid) {
         $ENV{IO_AIO_ENGINE} = engine unless is_peer;
         open STDERR, '>&', \*STDOUT;
-        exec @perl, $treescan, @args or POSIX::_exit(113);
+        exec perl_command, $treescan, @args or POSIX::_exit(113);
     }
     my $text = do { local $/; <$out> };
     close $out;
@@ -144,7 +143,7 @@ sub on_terminal {
         $ENV{IO_AIO_ENGINE} = engine unless is_peer;
         open STDERR, '>&', $terminal;
         open STDOUT, '>', '/dev/null';
-        exec @perl, $treescan, @args or POSIX::_exit(113);
+        exec perl_command, $treescan, @args or POSIX::_exit(113);
     }
     close $terminal;
     my $text = '';

@@ -241,7 +241,7 @@ sub no_room {
         skip 'no mount namespaces here', 2 if system "unshare -m true 2>/dev/null";
         write_file "$dir/program", $full;
         make_dir("$dir/mnt");
-        my ($status, $out, $err) = run_perl('exec "unshare", "-m", $^X, (map "-I$_", @INC), @ARGV', "$dir/program", "$dir/mnt", "$dir/source");
+        my ($status, $out, $err) = run_perl('exec @ARGV', 'unshare', '-m', perl_command, "$dir/program", "$dir/mnt", "$dir/source");
         skip 'tmpfs cannot be mounted', 2 if $out eq "no mount\n";
         $out =~ s/^truncate/allocate ENOSPC 65536\ntruncate/m if without('FALLOCATE');
         is($out, <<'OUT', 'no room: ENOSPC or what there was room for, no partial copy, nothing hangs');
