@@ -3,10 +3,10 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use File::Temp qw(tempdir);
+use AIOTest;
 use Test::More;
 
-my $dir = tempdir(CLEANUP => 1);
+my $dir = tmpdir;
 my $file = "$dir/file";
 open my $fh, '>', $file or die "$file: $!";
 print $fh 'x' x 10_000;
@@ -16,7 +16,7 @@ plan skip_all => 'needs strace that can trace here'
     if system("strace -f -o /dev/null -e inject=fsync:error=EIO true >/dev/null 2>&1");
 
 # A build that has no fdatasync takes fsync instead.
-my $fdatasync = `$^X @{[map "-I$_", @INC]} -MIO::AIO -e 'print IO::AIO::_features()'` =~ /\bFDATASYNC\b/ ? 'fdatasync' : 'fsync';
+my $fdatasync = `@{[perl_command]} -MIO::AIO -e 'print IO::AIO::_features()'` =~ /\bFDATASYNC\b/ ? 'fdatasync' : 'fsync';
 
 # Runs a program under strace with the faults given; returns what it printed.
 sub with_faults {
@@ -24,8 +24,7 @@ sub with_faults {
     local %ENV = (%ENV, %env);
     local $ENV{F} = $file;
     local $ENV{D} = $dir;
-    my @inc = map "-I$_", @INC;
-    open my $out, '-|', 'strace', '-f', '-qq', '-o', '/dev/null', @$faults, $^X, @inc, '-MIO::AIO', '-MFcntl', '-e', <<"PERL" or die "strace: $!";
+    open my $out, '-|', 'strace', '-f', '-qq', '-o', '/dev/null', @$faults, perl_command, '-MIO::AIO', '-MFcntl', '-e', <<"PERL" or die "strace: $!";
         use strict; use warnings; \$| = 1;
         alarm 60;
         my (\$F, \$D) = \@ENV{qw(F D)};
@@ -42,6 +41,9 @@ PERL
 }
 
 sub inject { ('-P', $file, '-e', 'trace=' . (split /:/, $_[0])[0], '-e', "inject=$_[0]") }
+
+# The first thread is ours, unless a sanitizer starts one for itself before.
+my $first = sanitizer eq 'ThreadSanitizer' ? 2 : 1;
 
 # what, faults, program, output, engines (the pool, if it does not matter)
 my @case = (
@@ -79,9 +81,9 @@ my @case = (
         'aio_copy $F, "$D/copy", sub { status(@_); print -e "$D/copy" ? "there" : "gone", "\n" };', "-1 EIO\ngone\n0\n"],
     ['no thread can be had', ['-e', 'trace=clone,clone3', '-e', 'inject=clone,clone3:error=EAGAIN'],
         'IO::AIO::engine "pool"; aio_readdir $D, sub { print $_[0] ? "read" : errno(), "\n" } for 1 .. 3; IO::AIO::flush; print IO::AIO::nthreads, "\n";', "read\nread\nread\n0\n0\n", { pool => 1 }],
-    ['one thread only', ['-e', 'trace=clone,clone3', '-e', 'inject=clone,clone3:error=EAGAIN:when=2+'],
+    ['one thread only', ['-e', 'trace=clone,clone3', '-e', 'inject=clone,clone3:error=EAGAIN:when=' . ($first + 1) . '+'],
         'my $n = 0; aio_readdir $D, sub { $n++ } for 1 .. 100; IO::AIO::flush; print "$n\n";', "100\n0\n", { pool => 1 }],
-    ['a thread cannot be had for a moment', ['-e', 'trace=clone,clone3', '-e', 'inject=clone,clone3:error=EAGAIN:when=2'],
+    ['a thread cannot be had for a moment', ['-e', 'trace=clone,clone3', '-e', 'inject=clone,clone3:error=EAGAIN:when=' . ($first + 1)],
         'system "mkfifo", "$D/fifo"; my $n = 0; aio_open "$D/fifo", O_RDONLY, 0, sub { $n++ if $_[0] }; 1 while IO::AIO::nready; aio_open "$D/fifo", O_WRONLY, 0, sub { $n++ if $_[0] }; IO::AIO::flush; print "$n\n"; unlink "$D/fifo";', "2\n0\n", { pool => 1 }],
     ['a target that takes nothing', ['-P', "$dir/copy", '-e', 'trace=copy_file_range,sendfile,pwrite64,write', '-e', 'inject=copy_file_range,sendfile:error=EINVAL', '-e', 'inject=pwrite64,write:retval=0'],
         'aio_copy $F, "$D/copy", sub { status(@_); print -e "$D/copy" ? "there" : "gone", "\n" };', "-1 ENOSPC\ngone\n0\n"],
@@ -108,7 +110,7 @@ my @case = (
 );
 
 my @engines = grep { !$ENV{AIOTEST_ENGINE} || $_ eq $ENV{AIOTEST_ENGINE} } qw(sync pool uring);
-my $ring = `$^X @{[map "-I$_", @INC]} -MIO::AIO -e 'print scalar IO::AIO::engine "uring"'` eq 'uring';
+my $ring = `@{[perl_command]} -MIO::AIO -e 'print scalar IO::AIO::engine "uring"'` eq 'uring';
 for my $engine (@engines) {
     for (@case) {
         my ($what, $faults, $program, $want, $which) = @$_;
