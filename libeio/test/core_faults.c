@@ -642,7 +642,7 @@ int main(void)
   if (pthread_create(&thread, NULL, subject, NULL))
     bail_out("no thread");
   pthread_join(thread, NULL);
-  return scratch_end(1 + pipes); /* the supervisor's, and those */
+  return scratch_end(atomic_load(&listener) < 0 ? 0 : 1 + pipes); /* the supervisor's, and those */
 }
 
 #endif
