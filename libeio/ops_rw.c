@@ -100,7 +100,8 @@ static int64_t read_and_forget(eio_req *req)
 
 int64_t eio_x_readahead(eio_req *req)
 {
-  int64_t result = eio_p_readahead(req->fd, (off_t)req->offs, (size_t)req->size);
+  int64_t result = eio_p_readahead(req->fd, (off_t)req->offs,
+                                   req->size < SIZE_MAX ? (size_t)req->size : SIZE_MAX);
 
   if (result < 0 && errno == ENOSYS)
     result = read_and_forget(req);

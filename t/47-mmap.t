@@ -127,6 +127,16 @@ my $path = map_path;
         delete $new{element};
         is(maps(), 0, 'is unmapped when deleted');
     } 'crash';
+    {
+        # addresses may have fewer bits than numbers
+        my $ok = IO::AIO::mmap my $huge, 2**32 + 10, R, SHARED, $fh;
+        ok($ok ? length $huge == 2**32 + 10 : !defined $huge, 'more than 4 GiB, or nothing');
+        IO::AIO::munmap $huge if $ok;
+        IO::AIO::mmap $huge, PAGE, R, SHARED, $fh or die "mmap: $!";
+        $ok = IO::AIO::mremap $huge, 2**32 + 10;
+        is(length $huge, $ok ? 2**32 + 10 : PAGE, 'mremap likewise');
+        IO::AIO::munmap $huge;
+    }
 
   SKIP: {
         IO::AIO::mmap $m, PAGE, RW, PRIVATE | IO::AIO::MAP_ANONYMOUS or die "mmap: $!";

@@ -175,7 +175,7 @@ void aio_buffer_whole(pTHX_ aio_req *aio, SV *data, const char *func);
 void aio_buffer_region(pTHX_ aio_req *aio, SV *data, SV *offset, SV *length, const char *func);
 void aio_buffer_ctl(pTHX_ aio_req *aio, SV *arg, const char *func);
 /* Whether so much memory can be had; perl itself would exit. */
-bool aio_enough_memory(STRLEN size);
+bool aio_enough_memory(uint64_t size);
 /* A thread was created: its copies of locked scalars are its own. */
 void aio_clone_locks(pTHX_ const aio_cxt *parent);
 /* Stores the result; called by aio_settle(). */

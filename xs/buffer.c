@@ -227,15 +227,15 @@ static void fail(aio_req *aio, int error)
   aio->r.errorno = error;
 }
 
-bool aio_enough_memory(STRLEN size)
+bool aio_enough_memory(uint64_t size)
 {
   void *volatile p; /* or clang leaves the two calls out */
 
-  if (size < (STRLEN)1 << 26)
+  if (size < (uint64_t)1 << 26)
     return TRUE;
-  if (size > (STRLEN)1 << (sizeof(STRLEN) * 8 - 2))
+  if (size > (uint64_t)1 << (sizeof(STRLEN) * 8 - 2))
     return FALSE;
-  p = malloc(size);
+  p = malloc((size_t)size);
   free(p);
   return p != NULL;
 }
@@ -274,7 +274,7 @@ void aio_buffer_read(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const
   if (aio_is_mapped(aTHX_ sv)) {
     if (len > (int64_t)cur - offs)
       aio_croak(aTHX_ func, "data is memory-mapped: what is read must fit into it");
-  } else if ((uint64_t)len > (uint64_t)1 << 62 || !aio_enough_memory((STRLEN)(offs + len))) {
+  } else if ((uint64_t)len > (uint64_t)1 << 62 || !aio_enough_memory((uint64_t)(offs + len))) {
     fail(aio, ENOMEM);
     len = 0;
   } else

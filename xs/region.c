@@ -58,6 +58,12 @@ static int64_t integer(pTHX_ SV *sv)
 
 #define INT_ARG(n, missing) (items > (n) ? integer(aTHX_ ST(n)) : (missing))
 
+/* What no size_t holds becomes the largest one, which no memory can have. */
+static size_t size_of(int64_t n)
+{
+  return (int64_t)(size_t)n == n ? (size_t)n : ~(size_t)0;
+}
+
 static void check_idle(pTHX_ SV *sv, const char *func)
 {
   if (aio_locked(aTHX_ sv))
@@ -198,7 +204,7 @@ static char *map_memory(size_t size, size_t *total, int prot, int flags, int fd,
 {
   char *p;
 
-  if (size > LIMIT - 2 * HUGE) {
+  if (size > LIMIT) {
     errno = ENOMEM;
     return NULL;
   }
@@ -225,7 +231,7 @@ XS_INTERNAL(xs_mmap)
 
   if (items < 4 || items > 6)
     croak_xs_usage(cv, "scalar, length, prot, flags, fh = undef, offset = 0");
-  size = (size_t)INT_ARG(1, 0);
+  size = size_of(INT_ARG(1, 0));
   prot = usable_rights((int)INT_ARG(2, 0));
   flags = (int)INT_ARG(3, 0);
   offset = (off_t)INT_ARG(5, 0);
@@ -340,7 +346,7 @@ XS_INTERNAL(xs_mremap)
 
   if (items < 2 || items > 4)
     croak_xs_usage(cv, "scalar, new_length, flags = MREMAP_MAYMOVE, new_address = 0");
-  size = (size_t)INT_ARG(1, 0);
+  size = size_of(INT_ARG(1, 0));
   flags = (int)INT_ARG(2, MAYMOVE);
   map = aio_map_of(aTHX_ ST(0));
   if (!EIO_HAVE_MREMAP) {

@@ -221,7 +221,7 @@ static void convert(pTHX_ aio_req *aio, const struct row *row, SV **args, int n)
       if (size < 0)
         aio_croak(aTHX_ func, "length must not be negative");
       req->size = (uint64_t)size;
-      if (!aio_enough_memory((STRLEN)size))
+      if (!aio_enough_memory(req->size))
         fail(aio, ENOMEM);
     }
     aio_buffer_whole(aTHX_ aio, sv, func);

@@ -280,9 +280,11 @@ static int64_t *offset_or_null(pTHX_ SV *sv, int64_t *offset)
   return offset;
 }
 
-/* The kernel takes a negative length between pipes for a huge one. */
-static int refuse_negative(int64_t length)
+/* The kernel takes a negative length between pipes for a huge one. A huge one
+ * is as much as there is: it may be cut to what a size_t holds. */
+static int usable_length(int64_t length, size_t *usable)
 {
+  *usable = length < SSIZE_MAX ? (size_t)length : SSIZE_MAX;
   if (length >= 0)
     return 0;
   errno = EINVAL;
@@ -293,7 +295,8 @@ XS_INTERNAL(xs_splice)
 {
   dXSARGS;
   int in, out, flags;
-  int64_t in_offset, out_offset, *in_at, *out_at, length, result;
+  int64_t in_offset, out_offset, *in_at, *out_at, result;
+  size_t length;
 
   if (items != 6)
     croak_xs_usage(cv, "r_fh, r_off, w_fh, w_off, length, flags");
@@ -301,11 +304,10 @@ XS_INTERNAL(xs_splice)
   in_at = offset_or_null(aTHX_ AIO_SYS_ARG(1), &in_offset);
   out = aio_arg_fd(aTHX_ ST(2), AIO_WRITE, "splice", "w_fh");
   out_at = offset_or_null(aTHX_ AIO_SYS_ARG(3), &out_offset);
-  length = aio_arg_int64(aTHX_ ST(4));
   flags = aio_sys_int(aTHX_ ST(5));
-  result = refuse_negative(length);
+  result = usable_length(aio_arg_int64(aTHX_ ST(4)), &length);
   if (result == 0)
-    result = splice(in, in_at, out, out_at, (size_t)length, (unsigned)flags);
+    result = splice(in, in_at, out, out_at, length, (unsigned)flags);
   ST(0) = aio_sys_result(aTHX_ result);
   XSRETURN(1);
 }
@@ -314,17 +316,17 @@ XS_INTERNAL(xs_tee)
 {
   dXSARGS;
   int in, out, flags;
-  int64_t length, result;
+  int64_t result;
+  size_t length;
 
   if (items != 4)
     croak_xs_usage(cv, "r_fh, w_fh, length, flags");
   in = aio_arg_fd(aTHX_ ST(0), AIO_READ, "tee", "r_fh");
   out = aio_arg_fd(aTHX_ ST(1), AIO_WRITE, "tee", "w_fh");
-  length = aio_arg_int64(aTHX_ ST(2));
   flags = aio_sys_int(aTHX_ ST(3));
-  result = refuse_negative(length);
+  result = usable_length(aio_arg_int64(aTHX_ ST(2)), &length);
   if (result == 0)
-    result = tee(in, out, (size_t)length, (unsigned)flags);
+    result = tee(in, out, length, (unsigned)flags);
   ST(0) = aio_sys_result(aTHX_ result);
   XSRETURN(1);
 }

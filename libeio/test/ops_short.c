@@ -1,7 +1,7 @@
 /* ops_short.c - system calls that transfer less than they were asked to, and
  * that are interrupted: whole files arrive whole all the same, and single
  * transfers tell how much it was. The calls are replaced by ones here, which do
- * as much as a random number says. */
+ * as much as a random number says. One more notes how much it was asked for. */
 #include "ops.h"
 
 #include <sys/uio.h>
@@ -102,6 +102,27 @@ REPLACED ssize_t sendfile(int out, int in, off_t *offs, size_t size)
 }
 #endif
 
+#if EIO_HAVE_READAHEAD
+static size_t ahead;
+
+REPLACED ssize_t readahead(int fd, off_t offs, size_t size)
+{
+  (void)fd, (void)offs;
+  ahead = size;
+  return 0;
+}
+
+static void readahead_of_much(void)
+{
+  uint64_t all = UINT64_C(3) << 32;
+
+  is_int(just(on_data(EIO_READAHEAD, 0, 0, NULL, all)), 0, "readahead of 12 GiB");
+  ok(ahead == (all < SIZE_MAX ? all : SIZE_MAX), "asks for that, or for as much as a size_t can say");
+}
+#else
+static void readahead_of_much(void) { }
+#endif
+
 static char big[300000];
 
 static bool holds(const char *path, const char *data, size_t size)
@@ -193,6 +214,7 @@ int main(void)
   way = BY_READ;
   copies("read and write");
   single_transfers();
+  readahead_of_much();
   ok(shorts > 300, "%d calls did less", shorts);
   ok(interruptions > 300, "%d were interrupted", interruptions);
   return scratch_end(0);
