@@ -51,7 +51,7 @@ each_engine {
         ['microseconds',         [1_500_000_000.000001, 1_500_000_000.999999], '1500000000.000001 1500000000.999999'],
         ['the epoch',            [0,       0],       '0 0'],
         ['strings',              ['12',    '13.5'],  '12 13.5'],
-        ['beyond 32 bits',       [2**33,   2**33],   '8589934592 8589934592'],
+        late_times ? ['beyond 32 bits', [2**33, 2**33], '8589934592 8589934592'] : (),
         ['-1 is a time',         [-1,      -1],      '-1 -1'],
         ['before the epoch',     [-100,    -5],      '-100 -5'],
         ['undefined atime is 0', [undef,   5],       '0 5'],
@@ -74,7 +74,7 @@ each_engine {
         run_req { aio_utime $file, -5.5, -0.25, $_[0] };
         is("@{[(stat $file)[8, 9]]}", '-6 -1', 'utime: fractions before the epoch round down');
     } 'fails';
-    my @odd = (['NaN', 'nan' + 0], ['infinity', 9**9**9], ['1e30', 1e30]);
+    my @odd = (['NaN', 'nan' + 0], ['infinity', 9**9**9], ['1e30', 1e30], late_times ? () : ['2**33', 2**33]);
     for (@odd) {
         my ($name, $time) = @$_;
         fails_with { aio_utime $file, $time, 1, $_[0] } 'EINVAL', "utime: $name: EINVAL";

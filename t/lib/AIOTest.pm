@@ -37,7 +37,7 @@ our @EXPORT = qw(
     run_req succeeds fails_with croaks
     saturate hold release one_by_one reset_limits wait_for poll_ready
     in_child as_nobody perl_command run_perl
-    without needs sanitizer
+    without needs sanitizer late_times
     done
 );
 
@@ -165,6 +165,9 @@ my $runtime = ($ENV{LD_PRELOAD} || '') =~ tr/ /:/r;
 my $sanitizer = $runtime !~ /\blib([at])san\b/ ? '' : $1 eq 'a' ? 'AddressSanitizer' : 'ThreadSanitizer';
 delete $ENV{LD_PRELOAD} if $sanitizer;
 sub sanitizer { $sanitizer }
+
+# Whether this system has times after 2038.
+sub late_times() { defined POSIX::mktime(0, 0, 0, 1, 0, 200) }
 
 # ---- files ---------------------------------------------------------------------------------------
 
