@@ -37,7 +37,7 @@ our @EXPORT = qw(
     run_req succeeds fails_with croaks
     saturate hold release one_by_one reset_limits wait_for poll_ready
     in_child as_nobody run_perl
-    without needs sanitizer
+    without needs sanitizer valgrind
     done
 );
 
@@ -164,6 +164,10 @@ sub sanitizer {
     my %name = (a => 'AddressSanitizer', t => 'ThreadSanitizer');
     ($ENV{LD_PRELOAD} || '') =~ /\blib([at])san\b/ ? $name{$1} : '';
 }
+
+# Whether this runs under valgrind, which sees every call and gives each process an allocator of its own: the target
+# leakcheck of Makefile.PL.
+sub valgrind { ($ENV{LD_PRELOAD} || '') =~ /\bvgpreload_/ }
 
 # ---- files ---------------------------------------------------------------------------------------
 
