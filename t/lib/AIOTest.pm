@@ -458,7 +458,8 @@ sub threads {
     my $n = 0;
     for my $comm (glob '/proc/self/task/*/comm') {
         open my $fh, '<', $comm or next;
-        $n++ unless <$fh> =~ /^iou-/;
+        my $name = <$fh>;
+        $n++ if defined $name && $name !~ /^iou-/;    # undef: it has ended since
     }
     $n;
 }
