@@ -79,6 +79,7 @@ sub threads_that_exit {
         skip 'perl without threads', 2 unless $Config{useithreads};
         skip 'no /proc/self/statm here', 2 unless rss();
         skip 'a sanitizer has memory of its own', 2 if sanitizer;
+        skip 'valgrind keeps what was freed', 2 if valgrind;
         for my $calls (0, 1) {
             ends("threads->exit in call $calls of a feeder", <<'PERL', 0, "stays\n", $calls);
                 use threads;
