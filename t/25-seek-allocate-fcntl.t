@@ -191,6 +191,7 @@ each_engine {
     # waiting for a lock holds up a worker, not us
   SKIP: {
         skip 'submits synchronously', 2 if engine eq 'sync';
+        skip 'valgrind 3.19 lets nothing else run during F_OFD_SETLKW, which it does not know to wait', 2 if valgrind;
         skip 'another struct flock', 2 unless $^O eq 'linux' && length pack('l!', 0) == 8 && IO::AIO::F_OFD_SETLK;
         my $flock = 's s x4 l! l! i x4';
         fcntl $fh, IO::AIO::F_OFD_SETLK, pack($flock, F_WRLCK, 0, 0, 0, 0) or die "lock: $!";
@@ -249,8 +250,11 @@ each_engine {
         ok(fcntl($r, F_GETFL, 0) & O_NONBLOCK, 'works');
 
         fails_with { aio_ioctl $r, 0x1234, 0, $_[0] } 'ENOTTY EINVAL', 'unknown command';
-        fails_with { aio_ioctl 999, FIONREAD, 0, $_[0] } 'EBADF', 'not open';
-        fails_with { aio_ioctl $r, FIONREAD, 1, $_[0] } 'EFAULT', 'a bad address';
+        fails_with { aio_ioctl 999, FIONREAD, my $buf = pack('i', 0), $_[0] } 'EBADF', 'not open';
+      SKIP: {
+            skip 'valgrind takes a bad address for a fault of ours', 1 if valgrind;
+            fails_with { aio_ioctl $r, FIONREAD, 1, $_[0] } 'EFAULT', 'a bad address';
+        }
         croaks { aio_ioctl undef, FIONREAD, 0, sub { } } 'aio_ioctl', 'undef is no handle';
 
         # a command that the file system knows

@@ -147,6 +147,8 @@ my $path = map_path;
         like($ok, qr/^(?:1|0 but true)$/, 'mremap');
         is(length $m, 4 * PAGE, 'the new length');
         is(substr($m, 0, 4), "abc\0", 'the content');
+        # valgrind 3.19 takes what a mapping that moved has grown by for inaccessible until it sees another call for it
+        IO::AIO::mprotect $m, 0, undef, RW if valgrind;
         substr($m, -3, 3) = 'end';
         is(IO::AIO::mremap($m, PAGE, 0), '0 but true', 'smaller, in place');
         is(length $m, PAGE, 'the new length');
@@ -177,6 +179,7 @@ my $path = map_path;
         my $fh2 = fresh(3 * PAGE);
         IO::AIO::mmap $m, PAGE, R, SHARED, $fh2 or die "mmap: $!";
         ok(IO::AIO::mremap($m, 3 * PAGE), 'mremap of memory for reading');
+        IO::AIO::mprotect $m, 0, undef, R if valgrind;
         ok($m eq content(3 * PAGE), 'shows more of the file');
         ours { ok(!eval { substr($m, 0, 1) = 'x'; 1 }, 'still for reading only') } 'crash';
         IO::AIO::munmap $m;

@@ -109,7 +109,8 @@ my @case = (
         'open my $fh, "<", $F or die; my $buf = ""; aio_read $fh, 0, 10, $buf, 0, sub { status(@_); print "$buf\n" };', "10\n" . 'x' x 10 . "\n0\n", { pool => 1 }],
 );
 
-my @engines = grep { !$ENV{AIOTEST_ENGINE} || $_ eq $ENV{AIOTEST_ENGINE} } qw(sync pool uring);
+my %only = map { $_ => 1 } split /,/, $ENV{AIOTEST_ENGINE} || 'sync,pool,uring';
+my @engines = grep $only{$_}, qw(sync pool uring);
 my $ring = `@{[perl_command]} -MIO::AIO -e 'print scalar IO::AIO::engine "uring"'` eq 'uring';
 for my $engine (@engines) {
     for (@case) {

@@ -11,6 +11,7 @@ use Test::More;
 use IO::AIO;
 
 plan skip_all => 'the sanitizer has an allocator of its own' if sanitizer;
+plan skip_all => 'valgrind has an allocator of its own' if valgrind;
 plan skip_all => 'the other one dies' if is_peer;
 plan skip_all => 'needs the allocator of glibc' if $^O ne 'linux' || ($Config{gnulibc_version} || '') eq '';
 

@@ -44,8 +44,25 @@ static void restore_outer(pTHX_ const struct outer *outer)
   errno = outer->error;
 }
 
+static void free_released(pTHX_ void *data)
+{
+  aio_req *aio = data;
+  dAIO;
+
+  eio_req_finish(&aio->r);
+  aio_req_free(aTHX_ cxt, aio);
+}
+
+/* An exit in the feeder of its group does not return here. */
 static void release(pTHX_ aio_cxt *cxt, aio_req *aio)
 {
+  if (UNLIKELY(aio->r.group && aio->r.group->feed)) {
+    ENTER;
+    SAVEDESTRUCTOR_X(free_released, aio);
+    eio_release(cxt->eio, &aio->r);
+    LEAVE;
+    return;
+  }
   eio_release(cxt->eio, &aio->r);
   aio_req_free(aTHX_ cxt, aio);
 }

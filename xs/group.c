@@ -176,13 +176,29 @@ static void report_death(pTHX)
   call_pv("IO::AIO::_feeder_died", G_VOID | G_DISCARD | G_EVAL | G_KEEPERR);
 }
 
+/* An exit in the feeder goes past feed() and its caller: the group is fed no
+ * more, and nobody comes back to it. */
+static void leave_feeder(pTHX_ void *data)
+{
+  aio_req **left = data, *group = *left;
+  dAIO;
+
+  Safefree(left);
+  if (!group)
+    return;
+  group->r.feed = NULL;
+  group->r.flags &= (uint8_t)~EIO_FEEDING;
+  if (!group->r.id)
+    aio_req_recycle(cxt, group);
+}
+
 /* Calls the feeder. An exception ends the feeding, with a warning: it happens
  * in the middle of a poll, or of the call that has set it. */
 static void feed(eio_req *req)
 {
   dTHX;
   dSP;
-  aio_req *group = AIO_REQ(req);
+  aio_req *group = AIO_REQ(req), **left;
   SV *feeder = group->sv1;
   dAIO;
 
@@ -197,7 +213,13 @@ static void feed(eio_req *req)
   PUSHMARK(SP);
   XPUSHs(sv_2mortal(aio_req_object(aTHX_ cxt, group)));
   PUTBACK;
+  Newx(left, 1, aio_req *);
+  *left = group;
+  ENTER;
+  SAVEDESTRUCTOR_X(leave_feeder, left);
   call_sv(feeder, G_VOID | G_DISCARD | G_EVAL);
+  *left = NULL;
+  LEAVE;
   if (SvROK(ERRSV) || SvTRUE(ERRSV)) {
     req->feed = NULL;
     report_death(aTHX);

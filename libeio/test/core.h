@@ -275,6 +275,9 @@ static inline void first_thread(void)
 
 typedef void test(void);
 
+/* Why these tests are not for the ring, if so. */
+static const char *without_ring;
+
 /* Runs a list of tests, NULL at its end, on every engine. Each leaves behind
  * no descriptor and no thread. */
 TAP_UNUSED static void on_each_engine(test *const *tests)
@@ -296,6 +299,10 @@ TAP_UNUSED static void on_each_engine(test *const *tests)
       continue;
     }
     eio_destroy(ctx);
+    if (is_uring() && without_ring) {
+      skip(1, without_ring);
+      continue;
+    }
     for (test *const *t = tests; *t; t++) {
       int threads = threads_now(), fds = open_fds();
 

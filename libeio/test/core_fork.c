@@ -205,6 +205,7 @@ static void test_storm(void)
       eio_submit(ctx, &job->req);
     }
     if ((pid = fork()) == 0) {
+      forget_threads();
       take_orphans(ctx);
       use(3);
       _exit(ncalled == 3 ? 0 : 1);
@@ -226,6 +227,8 @@ int main(void)
     test_both, test_descriptor, test_twice, test_inside, test_storm, NULL,
   };
 
+  if (under_valgrind())
+    without_ring = "valgrind 3.19 gives up when a child of a fork maps a ring";
   tap_begin();
   on_each_engine(tests);
   return tap_end();

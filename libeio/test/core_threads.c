@@ -96,9 +96,14 @@ static void test_forks(void)
    * may find one held for ever by one of the other threads. */
   skip(2, "a child of a program with busy threads may hang in the sanitizer's allocator");
 #else
-  eio_ctx *ctx = context();
+  eio_ctx *ctx;
   int failed = 0;
 
+  if (is_uring() && under_valgrind()) {
+    skip(2, "valgrind 3.19 gives up when a child of a fork maps a ring");
+    return;
+  }
+  ctx = context();
   start();
   for (int i = 0; i < 20; i++) {
     static struct job mine[5];
@@ -110,6 +115,7 @@ static void test_forks(void)
     pid = fork();
     if (pid == 0) {
       alarm(20);
+      forget_threads();
       take_orphans(ctx);
       ncalled = 0;
       for (int k = 0; k < 5; k++)

@@ -15,6 +15,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#if defined __has_include
+# if __has_include(<valgrind/valgrind.h>)
+#  include <valgrind/valgrind.h>
+# endif
+#endif
+#ifndef VALGRIND_CLO_CHANGE
+# define VALGRIND_CLO_CHANGE(option) ((void)0)
+#endif
+
 /* Sanitizers bring an allocator of their own, and lock no memory. */
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
 # define SANITIZED 1
@@ -26,6 +35,21 @@
 #ifndef SANITIZED
 # define SANITIZED 0
 #endif
+
+/* valgrind runs one thread at a time, with an allocator and calls of its own. */
+TAP_UNUSED static bool under_valgrind(void)
+{
+  const char *preloaded = getenv("LD_PRELOAD");
+
+  return preloaded && strstr(preloaded, "vgpreload_");
+}
+
+/* In a child of a fork while other threads are busy: what only their registers
+ * knew is lost there, and nobody's fault. */
+TAP_UNUSED static void forget_threads(void)
+{
+  VALGRIND_CLO_CHANGE("--leak-check=no");
+}
 
 /* Requests ---------------------------------------------------------------- */
 

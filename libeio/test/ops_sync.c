@@ -174,7 +174,8 @@ static void test_control(void)
     bail_out("pipe");
   is_int(just(control(EIO_IOCTL, fds[0], FIONREAD, 0, &waiting)), 0, "ioctl with a buffer");
   is_int(waiting, 5, "changes it");
-  fails(control(EIO_IOCTL, fds[0], 0xffffffff, 0, NULL), ENOTTY, "ioctl with a large number");
+  /* one that names no size: valgrind would look for so much memory at NULL */
+  fails(control(EIO_IOCTL, fds[0], 0x8000ffff, 0, NULL), ENOTTY, "ioctl with a large number");
   fails(control(EIO_IOCTL, -1, FIONREAD, 0, &waiting), EBADF, "ioctl of nothing");
   close(fds[0]);
   close(fds[1]);
