@@ -19,6 +19,10 @@ XSLoader::load ('IO::AIO', $VERSION);
 
 # Composite requests ----------------------------------------------------
 #
+# (An undefined name is as a file that does not exist; the warning would tell of
+# a line of this file.)
+no warnings 'uninitialized';
+
 # Each is a group. Most have one member that does the whole work in one hop and
 # whose results become the group's (_whole). Arguments are checked first, so
 # that nothing is queued when one is bad.
@@ -1252,7 +1256,7 @@ prints
 Returns the callback. With an argument, sets it too; C<undef> removes it.
 
 On a request that is done, C<cancel> and setting a callback have no effect,
-and C<cb> returns C<undef>. Callbacks and data are freed when a request is
+and C<cb> returns nothing. Callbacks and data are freed when a request is
 done even if its object lives on.
 
 =head1 GROUPS
@@ -1262,7 +1266,8 @@ done even if its object lives on.
 A group is a request that contains others. It is done, and its callback
 called, when all members are done. Groups can be members of groups, can be
 cancelled (which cancels all members, at any depth, and calls nobody), and are
-objects of the class IO::AIO::GRP, which inherits from IO::AIO::REQ.
+objects of the class IO::AIO::GRP, which inherits from IO::AIO::REQ. What is
+added to a group after it was cancelled is executed and called back.
 
 =for example begin group
 
@@ -1324,6 +1329,10 @@ Sets a function that adds members when there is room for more. It is called at
 once, and then whenever the group has fewer members than its limit. A feeder
 that adds nothing is finished and removed; C<undef> or nothing removes it as
 well. If it dies, there is a warning, and the group ends with the members it has.
+
+A feeder may poll. Its group does not end before it returns, and it counts as
+having added something even if that is done by then. Calls do not nest: when
+it sets the limit or another feeder, that takes effect when it returns.
 
 A million requests can be queued at once, but they take memory, and every
 later request of the same priority has to wait behind them. A feeder makes
@@ -2767,7 +2776,8 @@ overwrote constants.
 
 =item *
 
-C<aio_read> without callback sets the length of the string, too.
+C<aio_read> without callback sets the length of the string, too, and there is
+no warning for a scalar that is undefined as yet.
 
 =item *
 
@@ -2900,7 +2910,10 @@ group, a stale C<$@> is not thrown, and C<$@> is left alone.
 
 =item *
 
-A feeder that dies is removed, with a warning. Before, nobody heard of it.
+A feeder that dies is removed, with a warning. Before, nobody heard of it. A
+feeder that polls does not see its group end, nor is it called again before it
+returns, also when it sets limit or feeder. Before, that crashed sooner or
+later, or made more members than the limit.
 
 =item *
 

@@ -121,6 +121,7 @@ struct eio_ctx {
   struct eio_queue done;     /* (O) to be handed out by this poll */
   struct eio_queue fresh;    /* (O) finished by the owner during a poll */
   eio_req *current;          /* (O) FINISHED, not yet released; linked by next */
+  eio_req *feeding;          /* (O) groups whose feeder runs; linked by fed_before */
   pthread_t owner;           /* (O) whoever submitted last */
   unsigned nreqs;            /* (O) outstanding */
   unsigned npri;             /* (O) of them, those with a priority other than 0 */

@@ -100,7 +100,7 @@ eio_req *eio_next(eio_ctx *ctx)
       if (!req)
         return NULL;
     }
-    if (req->op == EIO_GROUP && req->nmembers) {
+    if (req->op == EIO_GROUP && (req->nmembers || req->flags & EIO_FEEDING)) {
       req->flags |= EIO_RIPE;
       continue;
     }

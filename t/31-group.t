@@ -219,6 +219,49 @@ each_engine {
         is($@, 'as it was', 'and $@ is left alone');
     } 'hangs';
 
+    # feeders that wait for what they add
+    ours {
+        for my $poll (qw(poll flush)) {
+            @log = ();
+            $calls = 0;
+            my $outer = aio_group sub { push @log, 'outer' };
+            $group = aio_group sub { push @log, 'group' };
+            add $outer $group;
+            feed $group sub {
+                return push @log, 'last' if $calls++ == 5;
+                add $group aio_nop sub { push @log, $calls };
+                IO::AIO->can($poll)->();
+            };
+            IO::AIO::flush;
+            @log = sort @log if $poll eq 'poll';
+            my @end = $poll eq 'poll' ? qw(group last outer) : qw(last group outer);
+            is("@log", "1 2 3 4 5 @end", "a feeder that calls $poll is called until it adds nothing, then the group ends");
+        }
+
+        @log = ();
+        $group = aio_group sub { push @log, 'group' };
+        feed $group sub { IO::AIO::flush; push @log, 'flushed'; add $group aio_nop sub { push @log, 'late' } if @log == 1 };
+        push @log, 'set';
+        IO::AIO::flush;
+        is("@log", 'flushed late flushed set group', 'a group does not end while its feeder runs');
+
+        @log = ();
+        $group = aio_group;
+        feed $group sub {
+            push @log, 'first';
+            feed $group sub { push @log, 'second'; add $group aio_nop if @log < 4 };
+            limit $group 1;
+        };
+        IO::AIO::flush;
+        is("@log", 'first second second second', 'a feeder may set another, and the limit');
+
+        @log = ();
+        $group = aio_group sub { push @log, 'group' };
+        feed $group sub { push @log, 'feed'; add $group aio_nop; IO::AIO::reinit; add $group aio_nop sub { push @log, 'alone' } };
+        IO::AIO::flush;
+        is("@log " . IO::AIO::nreqs, 'feed alone 0', 'a feeder that drops everything, its group as well');
+    } 'crash: it frees the group';
+
     # cancel
     hold;
     @log = ();
@@ -249,6 +292,15 @@ each_engine {
     IO::AIO::flush;
     is("@log", 'outer early', 'cancel_subs cancels the members, and the group is called back');
     is($calls, $before, 'and the feeder is gone');
+
+    @log = ();
+    $group = aio_group sub { push @log, 'group' };
+    add $group aio_nop sub { push @log, 'before' };
+    $group->cancel;
+    add $group aio_nop sub { push @log, 'after' };
+    IO::AIO::flush;
+    is("@log", 'after', 'what is added to a cancelled group is called back');
+    is(IO::AIO::nreqs, 0, 'and nothing is left');
 
     hold;
     @log = ();

@@ -176,6 +176,14 @@ static void report_death(pTHX)
   call_pv("IO::AIO::_feeder_died", G_VOID | G_DISCARD | G_EVAL | G_KEEPERR);
 }
 
+/* By the savestack, as `exit` in a feeder does not return to the library. */
+static void end_feeding(pTHX_ void *group)
+{
+  dAIO;
+
+  eio_group_fed(cxt->eio, group);
+}
+
 /* Calls the feeder. An exception ends the feeding, with a warning: it happens
  * in the middle of a poll, or of the call that has set it. */
 static void feed(eio_req *req)
@@ -191,6 +199,7 @@ static void feed(eio_req *req)
     return;
   }
   ENTER;
+  SAVEDESTRUCTOR_X(end_feeding, req);
   SAVETMPS;
   save_scalar(PL_errgv);
   sv_2mortal(SvREFCNT_inc_simple_NN(feeder));
@@ -204,8 +213,6 @@ static void feed(eio_req *req)
   }
   FREETMPS;
   LEAVE;
-  if (!req->id)
-    aio_req_recycle(cxt, group); /* the feeder has polled, until the end of the group */
 }
 
 XS_INTERNAL(xs_feed)

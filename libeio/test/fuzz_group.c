@@ -80,15 +80,6 @@ static void feeder(eio_req *group)
     step();
 }
 
-static void add(struct slot *group, struct slot *member)
-{
-  bool cancelled = group->req.flags & EIO_CANCELLED;
-
-  eio_group_add(ctx, &group->req, &member->req);
-  if (cancelled && member->req.group == &group->req)
-    mark_cancelled(&member->req);
-}
-
 static void step(void)
 {
   struct slot *slot, *other;
@@ -100,7 +91,7 @@ static void step(void)
   case 2: submit(true); break;
   case 3: case 4: case 5:
     if ((slot = choose_group()) && (other = choose()))
-      add(slot, other);
+      eio_group_add(ctx, &slot->req, &other->req);
     break;
   case 6:
     if ((slot = choose())) {
