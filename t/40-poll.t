@@ -197,4 +197,10 @@ each_engine {
     }
 };
 
+for my $name (qw(poll_wait poll flush poll_fileno nreqs nready npending nthreads reinit)) {
+    my $function = IO::AIO->can($name);
+    croaks { $function->(1) } qr/Usage: IO::AIO::$name/, "$name takes no arguments";
+}
+is(IO::AIO->can('poll_cb')->(1), 0, 'poll_cb does, as event loops give some');
+
 done;

@@ -217,7 +217,8 @@ XS_INTERNAL(xs_poll)
   dAIO;
   unsigned count = 0;
 
-  PERL_UNUSED_VAR(items);
+  if (items)
+    croak_xs_usage(cv, "");
   wait_for_some(aTHX_ cxt);
   poll_some(aTHX_ cxt, &count, TRUE);
   XSprePUSH;
@@ -231,7 +232,8 @@ XS_INTERNAL(xs_poll_wait)
   dXSARGS;
   dAIO;
 
-  PERL_UNUSED_VAR(items);
+  if (items)
+    croak_xs_usage(cv, "");
   wait_for_some(aTHX_ cxt);
   eio_poll_begin(cxt->eio); /* nothing but: the descriptor is readable now */
   eio_poll_end(cxt->eio);
@@ -244,7 +246,8 @@ XS_INTERNAL(xs_flush)
   dAIO;
   unsigned count = 0;
 
-  PERL_UNUSED_VAR(items);
+  if (items)
+    croak_xs_usage(cv, "");
   while (outstanding(cxt)) {
     wait_for_some(aTHX_ cxt);
     poll_once(aTHX_ cxt, &count, FALSE);
@@ -272,7 +275,8 @@ XS_INTERNAL(xs_poll_fileno)
   dXSARGS;
   dAIO;
 
-  PERL_UNUSED_VAR(items);
+  if (items)
+    croak_xs_usage(cv, "");
   eio_poll_begin(cxt->eio); /* nothing but: the descriptor tells the truth now */
   eio_poll_end(cxt->eio);
   XSprePUSH;
@@ -286,7 +290,8 @@ XS_INTERNAL(xs_reinit)
   dXSARGS;
   dAIO;
 
-  PERL_UNUSED_VAR(items);
+  if (items)
+    croak_xs_usage(cv, "");
   eio_reset(cxt->eio);
   cxt->orphans = TRUE; /* for those that are executed just now */
   aio_free_orphans(aTHX_ cxt);
@@ -318,7 +323,8 @@ XS_INTERNAL(xs_count)
   dAIO;
   unsigned n = 0;
 
-  PERL_UNUSED_VAR(items);
+  if (items)
+    croak_xs_usage(cv, "");
   switch (XSANY.any_i32) {
   case NREQS: n = eio_nreqs(cxt->eio); break;
   case NREADY: n = eio_nready(cxt->eio); break;
@@ -448,7 +454,7 @@ XS_INTERNAL(xs_pri)
     croak_xs_usage(cv, "pri = 0");
   if (XSANY.any_i32 == PRI) {
     if (items)
-      cxt->next_pri = SvOK(ST(0)) ? clamp(SvNV(ST(0))) : 0;
+      cxt->next_pri = clamp(SvNV(ST(0)));
     XSprePUSH;
     EXTEND(SP, 1);
     mPUSHi(old);
