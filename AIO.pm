@@ -1810,7 +1810,9 @@ ring that cannot be had is no error: the pool takes its place.
     $number = IO::AIO::nreqs
 
 Requests that are outstanding: submitted, and their callbacks not yet called.
-A group counts as one, beside its members.
+A group counts as one, beside its members, but not while it only waits for
+them: in the callback of a member, C<while (IO::AIO::nreqs)> may poll for all
+others.
 
 =head3 IO::AIO::nready
 

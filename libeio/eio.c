@@ -102,8 +102,7 @@ void eio_submit(eio_ctx *ctx, eio_req *req)
 {
   req->id = ++ctx->ids;
   ctx->owner = pthread_self();
-  ctx->nreqs++;
-  ctx->npri += req->pri != 0;
+  eio__count(ctx, req, 1);
   ctx->stats.submitted++;
   if (req->op == EIO_GROUP)
     eio__finish_here(ctx, req);

@@ -56,7 +56,6 @@ enum eio_state {
 #define EIO_FAILED    0x02 /* (c) do not execute: result and errorno are set */
 #define EIO_FREE_BUF  0x04 /* (c) `buf` is malloc'ed and freed with the request */
 #define EIO_OWNS_FD   0x08 /* (c) `result` is a descriptor nobody has taken yet */
-#define EIO_HELD      0x08 /* a group: private to eio_nheld() */
 #define EIO_RIPE      0x10 /* a group that was polled and waits for members */
 #define EIO_CALLED    0x10 /* any other request, or a group without members:
                             * was called back, waits to be released */
@@ -228,16 +227,15 @@ int eio_poll_end_lazily(eio_ctx *ctx);
  * not to be called back again but to be released. */
 void eio_unfinish(eio_ctx *ctx, eio_req *req);
 
-/* Waits until something is done or nothing but held groups (see eio_nheld) is
- * outstanding, for at most timeout milliseconds (-1: forever). Returns 0, or -1
+/* Waits until something is done or nothing is outstanding, for at most timeout milliseconds (-1: forever). Returns 0, or -1
  * with EINTR or EAGAIN (time is up). Poll afterwards: the wakeup descriptor may
  * not have been made readable for what this function has seen by itself. */
 int eio_poll_wait(eio_ctx *ctx, int timeout);
 
-unsigned eio_nreqs(const eio_ctx *ctx);    /* callback not yet begun */
-/* How many of them are groups that cannot finish now: their feeder is running, or
- * the callback of a member, or this holds for a member of theirs. */
-unsigned eio_nheld(const eio_ctx *ctx);
+/* Requests whose callback has not begun, but for groups that poll has found with
+ * members or a feeder that runs. So who polls while there are some, in a callback
+ * or a feeder, does not wait for what waits for its return. */
+unsigned eio_nreqs(const eio_ctx *ctx);
 unsigned eio_nready(const eio_ctx *ctx);   /* not yet executing */
 unsigned eio_npending(const eio_ctx *ctx); /* executed, not yet polled */
 unsigned eio_nthreads(const eio_ctx *ctx); /* worker threads alive */

@@ -17,8 +17,10 @@ static void ripen(eio_ctx *ctx, eio_req *group)
     pthread_mutex_lock(&ctx->lock);
     eio_queue_push(&ctx->orphans, group);
     pthread_mutex_unlock(&ctx->lock);
-  } else
+  } else {
+    eio__count(ctx, group, 1);
     eio_queue_unshift(&ctx->done, group); /* right after its last member */
+  }
 }
 
 /* Was called back, by a poll that did not come to its end; nothing can be added. */
@@ -88,39 +90,6 @@ void eio__group_released(eio_ctx *ctx, eio_req *req)
   if (!group->nmembers && (group->flags & EIO_RIPE))
     ripen(ctx, group); /* eio_next() looks for members that the feeder adds */
   feed(ctx, group);
-}
-
-/* Marks a group and those above it; returns how many were not marked yet. */
-static unsigned mark_up(eio_req *group)
-{
-  unsigned n = 0;
-
-  for (; group && !(group->flags & EIO_HELD); group = group->group) {
-    group->flags |= EIO_HELD;
-    n += !(group->flags & EIO_ORPHAN);
-  }
-  return n;
-}
-
-static void unmark_up(eio_req *group)
-{
-  for (; group && group->flags & EIO_HELD; group = group->group)
-    group->flags &= (uint8_t)~EIO_HELD;
-}
-
-unsigned eio_nheld(const eio_ctx *ctx)
-{
-  unsigned n = 0;
-
-  for (const eio_req *req = ctx->current; req; req = req->next)
-    n += mark_up(req->group);
-  for (eio_req *group = ctx->feeding; group; group = group->fed_before)
-    n += mark_up(group);
-  for (const eio_req *req = ctx->current; req; req = req->next)
-    unmark_up(req->group);
-  for (eio_req *group = ctx->feeding; group; group = group->fed_before)
-    unmark_up(group);
-  return n;
 }
 
 int eio_group_add(eio_ctx *ctx, eio_req *group, eio_req *req)

@@ -195,6 +195,13 @@ bool eio__pool_destroy_locked(eio_ctx *ctx);
 /* Frees a context that nobody uses any more. */
 void eio__free(eio_ctx *ctx);
 
+/* One outstanding request more or less. */
+static inline void eio__count(eio_ctx *ctx, const eio_req *req, int n)
+{
+  ctx->nreqs += (unsigned)n;
+  ctx->npri += req->pri ? (unsigned)n : 0;
+}
+
 /* eio_group.c: accounting for a member that is released. */
 void eio__group_released(eio_ctx *ctx, eio_req *req);
 /* Calls `f` on a group and on everything below it. */

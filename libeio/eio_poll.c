@@ -102,13 +102,11 @@ eio_req *eio_next(eio_ctx *ctx)
     }
     if (req->op == EIO_GROUP && (req->nmembers || req->flags & EIO_FEEDING)) {
       req->flags |= EIO_RIPE;
+      eio__count(ctx, req, -1);
       continue;
     }
     eio__state(ctx, req, EIO_FINISHED);
-    if (!(req->flags & EIO_CALLED)) {
-      ctx->nreqs--;
-      ctx->npri -= req->pri != 0;
-    }
+    eio__count(ctx, req, -1);
     req->next = ctx->current;
     ctx->current = req;
     return req;
@@ -136,6 +134,7 @@ void eio_unfinish(eio_ctx *ctx, eio_req *req)
   forget_current(ctx, req);
   req->flags |= EIO_CANCELLED | EIO_CALLED;
   eio__state(ctx, req, EIO_DONE);
+  eio__count(ctx, req, 1);
   eio_queue_unshift(&ctx->done, req);
 }
 
@@ -261,7 +260,7 @@ int eio_poll_wait(eio_ctx *ctx, int timeout)
   bool wants;
   int n;
 
-  if (ctx->nreqs <= eio_nheld(ctx) || something_done(ctx) || look_for_some(ctx))
+  if (!ctx->nreqs || something_done(ctx) || look_for_some(ctx))
     return 0;
   if (ctx->lazy && settle_signal(ctx, false))
     return 0;

@@ -219,6 +219,36 @@ each_engine {
         is($@, 'as it was', 'and $@ is left alone');
     } 'hangs';
 
+    # what counts
+    hold;
+    @log = ();
+    $group = aio_group sub { push @log, 'group ' . IO::AIO::nreqs };
+    add $group aio_stat '/', sub { push @log, IO::AIO::nreqs };
+    push @log, IO::AIO::nreqs;
+    IO::AIO::poll_cb;
+    push @log, IO::AIO::nreqs;
+    release;
+    IO::AIO::flush;
+    is("@log", '2 1 0 group 0', 'a group counts until it is found to have members');
+
+    @log = ();
+    $group = aio_group sub { push @log, 'group' };
+    add $group aio_nop sub {
+        aio_stat '/', sub { push @log, 'other' };
+        IO::AIO::poll while IO::AIO::nreqs;
+        push @log, 'member';
+    };
+    IO::AIO::poll while IO::AIO::nreqs;
+    is("@log", 'other member group', 'so a callback of a member can wait for all others');
+
+    @log = ();
+    $group = aio_group sub { push @log, 'group' };
+    add $group aio_nop sub { push @log, 'member'; die "died\n" };
+    eval { IO::AIO::flush };
+    $@ = '';
+    IO::AIO::flush;
+    is("@log", 'member group', 'the group of one that dies is waited for');
+
     # feeders that wait for what they add
     ours {
         for my $poll (qw(poll flush)) {

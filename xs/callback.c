@@ -178,19 +178,12 @@ static void wait_for_some(pTHX_ aio_cxt *cxt)
   RESTORE_ERRNO;
 }
 
-/* What is outstanding, but for groups that cannot finish before the callbacks
- * that are running now have returned: to wait for those would be for ever. */
-static unsigned outstanding(const aio_cxt *cxt)
-{
-  return eio_nreqs(cxt->eio) - eio_nheld(cxt->eio);
-}
-
 /* poll_cb: polls, and goes on while more is outstanding than allowed. */
 static int poll_some(pTHX_ aio_cxt *cxt, unsigned *count, bool lazily)
 {
   int left = poll_once(aTHX_ cxt, count, lazily);
 
-  while (outstanding(cxt) > cxt->max_outstanding) {
+  while (eio_nreqs(cxt->eio) > cxt->max_outstanding) {
     wait_for_some(aTHX_ cxt);
     left = poll_once(aTHX_ cxt, count, lazily);
   }
@@ -248,7 +241,7 @@ XS_INTERNAL(xs_flush)
 
   if (items)
     croak_xs_usage(cv, "");
-  while (outstanding(cxt)) {
+  while (eio_nreqs(cxt->eio)) {
     wait_for_some(aTHX_ cxt);
     poll_once(aTHX_ cxt, &count, FALSE);
   }
@@ -263,7 +256,7 @@ XS_INTERNAL(xs_end)
   unsigned count = 0;
 
   PERL_UNUSED_VAR(items);
-  while (outstanding(cxt) && eio_parallel(cxt->eio)) {
+  while (eio_nreqs(cxt->eio) && eio_parallel(cxt->eio)) {
     wait_for_some(aTHX_ cxt);
     poll_once(aTHX_ cxt, &count, FALSE);
   }
@@ -439,7 +432,7 @@ XS_INTERNAL(xs_features)
 
 static int clamp(NV pri)
 {
-  return pri <= EIO_PRI_MIN ? EIO_PRI_MIN : pri >= EIO_PRI_MAX ? EIO_PRI_MAX : (int)pri;
+  return pri <= EIO_PRI_MIN ? EIO_PRI_MIN : pri >= EIO_PRI_MAX ? EIO_PRI_MAX : pri != pri ? 0 : (int)pri;
 }
 
 enum { PRI, NICE };

@@ -152,11 +152,8 @@ static void test_called(void)
 static void wait_for_others(eio_req *req)
 {
   note(req);
-  check_int(eio_nheld(ctx), 2, "a callback holds up two groups");
-  while (eio_nreqs(ctx) > eio_nheld(ctx)) {
-    eio_poll_wait(ctx, -1);
-    eio_poll(ctx, 0, 0);
-  }
+  finish_all(ctx);
+  check_int(ncalled, 2, "groups that a callback holds up do not count");
   check_int(eio_poll_wait(ctx, -1), 0, "there is no waiting for these");
 }
 
@@ -177,7 +174,6 @@ static void test_held(void)
     eio_poll(ctx, 0, 0);
   finish_all(ctx);
   check(called_in_order(0, 4), "all are called back");
-  check_int(eio_nheld(ctx), 0, "nothing is held up then");
   eio_destroy(ctx);
 }
 
@@ -287,12 +283,9 @@ static int early, odd;
 static void feed_and_wait(eio_req *group)
 {
   feed(group);
-  while (eio_nreqs(ctx) > eio_nheld(ctx)) {
-    eio_poll_wait(ctx, -1);
-    eio_poll(ctx, 0, 0);
-  }
+  finish_all(ctx);
   early += group->state == EIO_FINISHED;
-  odd += eio_nheld(ctx) != 2 || group->nmembers;
+  odd += group->nmembers != 0;
 }
 
 static void test_feed_waits(void)
@@ -355,7 +348,7 @@ static void test_feed_ends(void)
   if (!setjmp(away))
     eio_group_feed(ctx, group, feed_and_leave);
   eio_group_fed(ctx, group);
-  check(fed == 1 && !eio_nheld(ctx), "a feeder leaves by longjmp");
+  check(fed == 1 && !(group->flags & EIO_FEEDING), "a feeder leaves by longjmp");
   finish_all(ctx);
   check(fed == 20 && ncalled == 21, "and is called again for the next member");
 
