@@ -858,7 +858,8 @@ In the order in which C<stat> of all entries is fastest, by inode.
 
 The callback gets the flags as its second argument, with
 C<IO::AIO::READDIR_FOUND_UNKNOWN> added if the type of some entry is not
-known. Without it you can rely on all types.
+known, and C<IO::AIO::READDIR_DENTS> always. Without the former you can rely
+on all types.
 
 =for example begin readdirx needs +DIRENT_D_TYPE
 
@@ -2809,7 +2810,8 @@ Before, to -1.
 
 C<aio_copy> never leaves a partial target, does not truncate a file that is
 copied onto itself, keeps holes, shares blocks where the file system can, and
-copies files of F</proc>. C<aio_load> reads such files, too. C<aio_move> to
+copies files of F</proc>. C<aio_load> reads such files, too. Set-user-id and set-group-id are kept
+where the copy has the same owner or group. C<aio_move> to
 another file system fails when the copy is there but the source cannot be
 deleted. Before, that was a success.
 
