@@ -1450,8 +1450,8 @@ looking at.
 
     IO::AIO::max_outstanding $number
 
-Makes the poll functions wait while more than so many requests are
-outstanding. There is practically no limit by default. For scripts without
+Makes the poll functions wait until fewer than so many requests are
+outstanding. 0, the default, is no limit. For scripts without
 event loop: it bounds memory, at the price of waiting. In programs that must
 not wait use a group with a feeder.
 

@@ -181,7 +181,7 @@ each_engine {
         push @log, 'flushed';
         IO::AIO::poll_wait();
         IO::AIO::poll();
-        IO::AIO::max_outstanding(0);
+        IO::AIO::max_outstanding(1);
         IO::AIO::poll_cb();
         push @log, IO::AIO::nreqs();
         my $inner = aio_group(sub { push @log, 'inner' });

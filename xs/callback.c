@@ -178,12 +178,12 @@ static void wait_for_some(pTHX_ aio_cxt *cxt)
   RESTORE_ERRNO;
 }
 
-/* poll_cb: polls, and goes on while more is outstanding than allowed. */
+/* poll_cb: polls, and goes on until less is outstanding than the limit. */
 static int poll_some(pTHX_ aio_cxt *cxt, unsigned *count, bool lazily)
 {
   int left = poll_once(aTHX_ cxt, count, lazily);
 
-  while (eio_nreqs(cxt->eio) > cxt->max_outstanding) {
+  while (cxt->max_outstanding && eio_nreqs(cxt->eio) >= cxt->max_outstanding) {
     wait_for_some(aTHX_ cxt);
     left = poll_once(aTHX_ cxt, count, lazily);
   }
@@ -367,6 +367,12 @@ static unsigned arg_unsigned(pTHX_ SV *sv)
   return n >= UINT_MAX ? UINT_MAX : n >= 1 ? (unsigned)n : 0;
 }
 
+/* An upper bound; negative is none. */
+static unsigned arg_bound(pTHX_ SV *sv)
+{
+  return SvNV(sv) < 0 ? UINT_MAX : arg_unsigned(aTHX_ sv);
+}
+
 XS_INTERNAL(xs_set)
 {
   dXSARGS;
@@ -378,11 +384,11 @@ XS_INTERNAL(xs_set)
     croak_xs_usage(cv, "number");
   switch (XSANY.any_i32) {
   case MIN_PARALLEL: eio_set_min_parallel(cxt->eio, arg_unsigned(aTHX_ sv)); break;
-  case MAX_PARALLEL: eio_set_max_parallel(cxt->eio, arg_unsigned(aTHX_ sv)); break;
-  case MAX_IDLE: eio_set_max_idle(cxt->eio, arg_unsigned(aTHX_ sv)); break;
+  case MAX_PARALLEL: eio_set_max_parallel(cxt->eio, arg_bound(aTHX_ sv)); break;
+  case MAX_IDLE: eio_set_max_idle(cxt->eio, arg_bound(aTHX_ sv)); break;
   case IDLE_TIMEOUT: eio_set_idle_timeout(cxt->eio, SvNV(sv)); break;
-  case MAX_OUTSTANDING: cxt->max_outstanding = arg_unsigned(aTHX_ sv); break;
-  case MAX_POLL_REQS: cxt->max_poll_reqs = arg_unsigned(aTHX_ sv); break;
+  case MAX_OUTSTANDING: cxt->max_outstanding = arg_bound(aTHX_ sv); break;
+  case MAX_POLL_REQS: cxt->max_poll_reqs = arg_bound(aTHX_ sv); break;
   default:
     seconds = SvNV(sv);
     cxt->max_poll_time = seconds <= 0 ? 0 : seconds > 1e9 ? (uint64_t)1e18 : (uint64_t)(seconds * 1e9);

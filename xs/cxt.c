@@ -206,7 +206,6 @@ static aio_cxt *new_cxt(pTHX)
     croak("IO::AIO: cannot create a context: %s", Strerror(errno));
   }
   cxt->owner = PERL_GET_THX;
-  cxt->max_outstanding = UINT_MAX;
   cxt->req_stash = gv_stashpvs("IO::AIO::REQ", GV_ADD);
   cxt->grp_stash = gv_stashpvs("IO::AIO::GRP", GV_ADD);
   cxt->wd_stash = gv_stashpvs("IO::AIO::WD", GV_ADD);

@@ -78,6 +78,7 @@ static void feeder(eio_req *group)
   eio_group_add(ctx, group, &slot->req);
   if (octet(&input) % 8 == 0)
     step();
+  MUST(group->state != EIO_FINISHED);
 }
 
 static void step(void)
