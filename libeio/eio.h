@@ -192,8 +192,8 @@ void eio_group_limit(eio_ctx *ctx, eio_req *group, int limit);
  * when it sets limit or feeder, that takes effect when it returns. */
 void eio_group_feed(eio_ctx *ctx, eio_req *group, void (*feed)(eio_req *));
 
-/* Tells that a feeder will not return (longjmp). Harmless when it has. */
-void eio_group_fed(eio_ctx *ctx, eio_req *group);
+/* Tells that the group's feeder will not return (longjmp); it is removed. */
+void eio_group_abandon(eio_ctx *ctx, eio_req *group);
 
 /* Poll side ------------------------------------------------------------ */
 

@@ -20,6 +20,8 @@ static void ripen(eio_ctx *ctx, eio_req *group)
   } else {
     eio__count(ctx, group, 1);
     eio_queue_unshift(&ctx->done, group); /* right after its last member */
+    if (!ctx->depth)
+      eio__signal(ctx); /* no poll will do so when it ends */
   }
 }
 
@@ -29,10 +31,8 @@ static bool was_called(const eio_req *group)
   return group->flags & EIO_CALLED && !group->nmembers && !(group->flags & EIO_FEEDING);
 }
 
-void eio_group_fed(eio_ctx *ctx, eio_req *group)
+static void end_feeding(eio_ctx *ctx, eio_req *group)
 {
-  if (!(group->flags & EIO_FEEDING))
-    return;
   for (eio_req **p = &ctx->feeding; *p; p = &(*p)->fed_before)
     if (*p == group) {
       *p = group->fed_before;
@@ -58,8 +58,14 @@ static void feed(eio_ctx *ctx, eio_req *group)
     group->fed_before = ctx->feeding;
     ctx->feeding = group;
     group->feed(group);
-    eio_group_fed(ctx, group);
+    end_feeding(ctx, group);
   }
+}
+
+void eio_group_abandon(eio_ctx *ctx, eio_req *group)
+{
+  group->feed = NULL;
+  end_feeding(ctx, group);
 }
 
 static void unlink_member(eio_req *req)

@@ -158,6 +158,8 @@ void eio__finished(eio_ctx *ctx, eio_req *req);
 void eio__finish_here(eio_ctx *ctx, eio_req *req);
 /* The same for one that is in state DONE already. */
 void eio__done_here(eio_ctx *ctx, eio_req *req);
+/* Makes the wakeup descriptor readable; by the owner, without the lock. */
+void eio__signal(eio_ctx *ctx);
 /* Moves what workers have finished to a queue. Owner thread. */
 void eio__take_finished(eio_ctx *ctx, struct eio_queue *q);
 

@@ -22,6 +22,15 @@ static void signal_locked(eio_ctx *ctx)
   eio__wake_set(ctx->wake_fd);
 }
 
+void eio__signal(eio_ctx *ctx)
+{
+  if (atomic_load_explicit(&ctx->signaled, memory_order_relaxed))
+    return;
+  pthread_mutex_lock(&ctx->lock);
+  signal_locked(ctx);
+  pthread_mutex_unlock(&ctx->lock);
+}
+
 void eio__finished(eio_ctx *ctx, eio_req *req)
 {
   eio__state(ctx, req, EIO_DONE);
@@ -61,11 +70,7 @@ void eio__done_here(eio_ctx *ctx, eio_req *req)
   if (keeps_order(ctx))
     eio__take_finished(ctx, q);
   eio_queue_push(q, req);
-  if (atomic_load_explicit(&ctx->signaled, memory_order_relaxed))
-    return;
-  pthread_mutex_lock(&ctx->lock);
-  signal_locked(ctx);
-  pthread_mutex_unlock(&ctx->lock);
+  eio__signal(ctx);
 }
 
 void eio__finish_here(eio_ctx *ctx, eio_req *req)

@@ -269,9 +269,11 @@ each_engine {
         }
 
         @log = ();
+        vec(my $fd = '', IO::AIO::poll_fileno, 1) = 1;
         $group = aio_group sub { push @log, 'group' };
         feed $group sub { IO::AIO::flush; push @log, 'flushed'; add $group aio_nop sub { push @log, 'late' } if @log == 1 };
         push @log, 'set';
+        ok(select(my $ready = $fd, undef, undef, 0), 'poll_fileno tells of a group whose feeder has polled');
         IO::AIO::flush;
         is("@log", 'flushed late flushed set group', 'a group does not end while its feeder runs');
 

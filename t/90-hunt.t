@@ -167,6 +167,18 @@ PROGRAM
         is($status >> 8, 7, 'exit in a feeder exits') or diag($err);
         is($out, "end\ngroup\n", 'and the group finishes at the end');
     }
+
+    # -- exit in a feeder that has added something: it is not called again
+    {
+        my ($status, $out, $err) = run_perl(<<'PROGRAM');
+            use IO::AIO;
+            my $group = aio_group sub { print "group\n" };
+            $group->feed(sub { print "feed\n"; $group->add(aio_nop sub { print "nop\n" }); exit 7 });
+            END { print "end\n" }
+PROGRAM
+        is($status >> 8, 7, 'exit after adding something') or diag($err);
+        is($out, "feed\nend\nnop\ngroup\n", 'ends the feeding');
+    }
 };
 
 each_engine {

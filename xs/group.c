@@ -176,12 +176,18 @@ static void report_death(pTHX)
   call_pv("IO::AIO::_feeder_died", G_VOID | G_DISCARD | G_EVAL | G_KEEPERR);
 }
 
-/* By the savestack, as `exit` in a feeder does not return to the library. */
-static void end_feeding(pTHX_ void *group)
+/* The savestack calls this. A feeder that exits, or whose coro is destroyed, does
+ * not return to the library, and the group is still in `running` then. */
+static void leave_feeder(pTHX_ void *running)
 {
-  dAIO;
+  eio_req *group = INT2PTR(eio_req *, SvIVX((SV *)running));
 
-  eio_group_fed(cxt->eio, group);
+  if (group) {
+    dAIO;
+
+    eio_group_abandon(cxt->eio, group);
+  }
+  SvREFCNT_dec((SV *)running);
 }
 
 /* Calls the feeder. An exception ends the feeding, with a warning: it happens
@@ -191,7 +197,7 @@ static void feed(eio_req *req)
   dTHX;
   dSP;
   aio_req *group = AIO_REQ(req);
-  SV *feeder = group->sv1;
+  SV *feeder = group->sv1, *running;
   dAIO;
 
   if (!feeder) {
@@ -199,7 +205,8 @@ static void feed(eio_req *req)
     return;
   }
   ENTER;
-  SAVEDESTRUCTOR_X(end_feeding, req);
+  running = newSViv(PTR2IV(req));
+  SAVEDESTRUCTOR_X(leave_feeder, running);
   SAVETMPS;
   save_scalar(PL_errgv);
   sv_2mortal(SvREFCNT_inc_simple_NN(feeder));
@@ -211,6 +218,7 @@ static void feed(eio_req *req)
     req->feed = NULL;
     report_death(aTHX);
   }
+  SvIV_set(running, 0);
   FREETMPS;
   LEAVE;
 }
