@@ -1367,7 +1367,8 @@ Sets the number of members below which the feeder is called. 0 pauses feeding.
 It is 0 at first, and setting a feeder turns 0 into 2.
 
 The methods C<add>, C<result>, C<errno>, C<feed> and C<limit> croak when the
-group is done.
+group is done. In its own callback C<add> croaks, and the others have no
+effect.
 
 =head1 GETTING RESULTS
 

@@ -377,6 +377,23 @@ each_engine {
     IO::AIO::flush;
     like($error, qr/add.* at \Q$0\E line/, 'add in its own callback croaks');
 
+    ours {
+        my @arg;
+        my $fed = 0;
+        $group = aio_group sub {
+            $group->result('other');
+            $group->errno(3);
+            $group->limit(3);
+            $group->feed(sub { $fed++ });
+            my @junk = map "junk$_", 1 .. 100;
+            @arg = @_;
+        };
+        $group->result('first', 'second');
+        IO::AIO::flush;
+        is("@arg", 'first second', 'the other methods have no effect there');
+        is($fed, 0, 'and no feeder is called');
+    } 'crash: frees what is on the stack';
+
     # what is no member
     for my $bad (undef, 17, 'string', [], {}, sub { }) {
         $group = aio_group;
