@@ -2800,7 +2800,8 @@ freed.
 =item *
 
 C<aio_open> that was cancelled or has no callback closes its descriptor.
-Before, it was lost.
+Before, it was lost. C<aio_close> of a number that is not open gives C<EBADF>.
+Before, it made the number one that is.
 
 =item *
 
@@ -2856,7 +2857,8 @@ Text that is not a number is no handle. Before, it meant descriptor 0.
 
 IO slots such as C<*STDIN{IO}> and directory handles are handles everywhere,
 and scalars such as missing hash elements and C<substr> are path names.
-Before, some of them were mistaken for the other.
+Before, some of them were mistaken for the other. Objects with C<""> overloaded
+are path names, too.
 
 =item *
 
