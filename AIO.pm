@@ -19,6 +19,10 @@ XSLoader::load ('IO::AIO', $VERSION);
 
 # Composite requests ----------------------------------------------------
 #
+# (An undefined name is as a file that does not exist; the warning would tell of
+# a line of this file.)
+no warnings 'uninitialized';
+
 # Each is a group. Most have one member that does the whole work in one hop and
 # whose results become the group's (_whole). Arguments are checked first, so
 # that nothing is queued when one is bad.
@@ -854,7 +858,8 @@ In the order in which C<stat> of all entries is fastest, by inode.
 
 The callback gets the flags as its second argument, with
 C<IO::AIO::READDIR_FOUND_UNKNOWN> added if the type of some entry is not
-known. Without it you can rely on all types.
+known, and C<IO::AIO::READDIR_DENTS> always. Without the former you can rely
+on all types.
 
 =for example begin readdirx needs +DIRENT_D_TYPE
 
@@ -1252,7 +1257,7 @@ prints
 Returns the callback. With an argument, sets it too; C<undef> removes it.
 
 On a request that is done, C<cancel> and setting a callback have no effect,
-and C<cb> returns C<undef>. Callbacks and data are freed when a request is
+and C<cb> returns nothing. Callbacks and data are freed when a request is
 done even if its object lives on.
 
 =head1 GROUPS
@@ -1262,7 +1267,8 @@ done even if its object lives on.
 A group is a request that contains others. It is done, and its callback
 called, when all members are done. Groups can be members of groups, can be
 cancelled (which cancels all members, at any depth, and calls nobody), and are
-objects of the class IO::AIO::GRP, which inherits from IO::AIO::REQ.
+objects of the class IO::AIO::GRP, which inherits from IO::AIO::REQ. What is
+added to a group after it was cancelled is executed and called back.
 
 =for example begin group
 
@@ -1325,6 +1331,10 @@ once, and then whenever the group has fewer members than its limit. A feeder
 that adds nothing is finished and removed; C<undef> or nothing removes it as
 well. If it dies, there is a warning, and the group ends with the members it has.
 
+A feeder may poll. Its group does not end before it returns, and it counts as
+having added something even if that is done by then. Calls do not nest: when
+it sets the limit or another feeder, that takes effect when it returns.
+
 A million requests can be queued at once, but they take memory, and every
 later request of the same priority has to wait behind them. A feeder makes
 them as they are needed:
@@ -1357,7 +1367,8 @@ Sets the number of members below which the feeder is called. 0 pauses feeding.
 It is 0 at first, and setting a feeder turns 0 into 2.
 
 The methods C<add>, C<result>, C<errno>, C<feed> and C<limit> croak when the
-group is done.
+group is done. In its own callback C<add> croaks, and the others have no
+effect.
 
 =head1 GETTING RESULTS
 
@@ -1440,8 +1451,8 @@ looking at.
 
     IO::AIO::max_outstanding $number
 
-Makes the poll functions wait while more than so many requests are
-outstanding. There is practically no limit by default. For scripts without
+Makes the poll functions wait until fewer than so many requests are
+outstanding. 0, the default, is no limit. For scripts without
 event loop: it bounds memory, at the price of waiting. In programs that must
 not wait use a group with a feeder.
 
@@ -1801,7 +1812,9 @@ ring that cannot be had is no error: the pool takes its place.
     $number = IO::AIO::nreqs
 
 Requests that are outstanding: submitted, and their callbacks not yet called.
-A group counts as one, beside its members.
+A group counts as one, beside its members, but not while it only waits for
+them: in the callback of a member, C<while (IO::AIO::nreqs)> may poll for all
+others.
 
 =head3 IO::AIO::nready
 
@@ -2767,7 +2780,8 @@ overwrote constants.
 
 =item *
 
-C<aio_read> without callback sets the length of the string, too.
+C<aio_read> without callback sets the length of the string, too, and there is
+no warning for a scalar that is undefined as yet.
 
 =item *
 
@@ -2786,7 +2800,8 @@ freed.
 =item *
 
 C<aio_open> that was cancelled or has no callback closes its descriptor.
-Before, it was lost.
+Before, it was lost. C<aio_close> of a number that is not open gives C<EBADF>.
+Before, it made the number one that is.
 
 =item *
 
@@ -2797,7 +2812,8 @@ Before, to -1.
 
 C<aio_copy> never leaves a partial target, does not truncate a file that is
 copied onto itself, keeps holes, shares blocks where the file system can, and
-copies files of F</proc>. C<aio_load> reads such files, too. C<aio_move> to
+copies files of F</proc>. C<aio_load> reads such files, too. Set-user-id and set-group-id are kept
+where the copy has the same owner or group. C<aio_move> to
 another file system fails when the copy is there but the source cannot be
 deleted. Before, that was a success.
 
@@ -2841,7 +2857,8 @@ Text that is not a number is no handle. Before, it meant descriptor 0.
 
 IO slots such as C<*STDIN{IO}> and directory handles are handles everywhere,
 and scalars such as missing hash elements and C<substr> are path names.
-Before, some of them were mistaken for the other.
+Before, some of them were mistaken for the other. Objects with C<""> overloaded
+are path names, too.
 
 =item *
 
@@ -2900,7 +2917,10 @@ group, a stale C<$@> is not thrown, and C<$@> is left alone.
 
 =item *
 
-A feeder that dies is removed, with a warning. Before, nobody heard of it.
+A feeder that dies is removed, with a warning. Before, nobody heard of it. A
+feeder that polls does not see its group end, nor is it called again before it
+returns, also when it sets limit or feeder. Before, that crashed sooner or
+later, or made more members than the limit.
 
 =item *
 

@@ -102,8 +102,7 @@ void eio_submit(eio_ctx *ctx, eio_req *req)
 {
   req->id = ++ctx->ids;
   ctx->owner = pthread_self();
-  ctx->nreqs++;
-  ctx->npri += req->pri != 0;
+  eio__count(ctx, req, 1);
   ctx->stats.submitted++;
   if (req->op == EIO_GROUP)
     eio__finish_here(ctx, req);
@@ -266,6 +265,8 @@ static void orphan_all(eio_ctx *ctx)
   for (eio_req *req = ctx->current; req; req = req->next)
     for (eio_req *up = req; up; up = up->group)
       up->flags |= EIO_ORPHAN; /* the groups are in no queue, perhaps */
+  for (eio_req *req = ctx->feeding; req; req = req->fed_before)
+    req->flags |= EIO_ORPHAN | EIO_CANCELLED; /* likewise; those above follow it */
   ctx->nreqs = ctx->npri = 0;
 }
 
@@ -292,9 +293,9 @@ eio_req *eio_orphan(eio_ctx *ctx)
     pthread_mutex_lock(&ctx->lock);
     req = eio_queue_pop(&ctx->orphans);
     pthread_mutex_unlock(&ctx->lock);
-    if (!req || req->op != EIO_GROUP || !req->nmembers)
+    if (!req || req->op != EIO_GROUP || !(req->nmembers || req->flags & EIO_FEEDING))
       break;
-    req->flags |= EIO_RIPE; /* comes again with its last member */
+    req->flags |= EIO_RIPE; /* comes again with its last member, or from its feeder */
   }
   if (req)
     eio__state(ctx, req, EIO_FINISHED);
@@ -336,7 +337,7 @@ static void after_fork_child(void)
     atomic_store(&ctx->polling, false);
     atomic_store(&ctx->signaled, false);
     eio__wake_reopen(ctx->wake_fd);
-    if (ctx->fork_hook && (ctx->orphans.length || ctx->current))
+    if (ctx->fork_hook && (ctx->orphans.length || ctx->current || ctx->feeding))
       ctx->fork_hook(ctx->fork_data);
   }
   pthread_mutex_unlock(&contexts_lock);

@@ -62,6 +62,8 @@ enum eio_state {
 #define EIO_ORPHAN    0x20 /* dropped by eio_reset() or a fork */
 #define EIO_FEEDING   0x40 /* a group whose feeder runs right now */
 #define EIO_NO_INLINE 0x80 /* (c) do not try in submit */
+#define EIO_FED       0x80 /* a group: its feeder, which runs, has added something, or
+                            * has set another */
 
 typedef void (*eio_cb)(eio_req *req);
 
@@ -83,7 +85,10 @@ struct eio_req {
     void *buf;               /* data to write, buffer to fill, or result */
     void (*feed)(eio_req *); /* groups: called while members are few */
   };
-  eio_wd *wd;                /* what a relative `path` is relative to; NULL: "." */
+  union {
+    eio_wd *wd;              /* what a relative `path` is relative to; NULL: "." */
+    eio_req *fed_before;     /* private: groups: whose feeder runs, too */
+  };
   union {
     int64_t offs;            /* file offset; device number */
     double nv1;              /* time: access time; seconds */
@@ -169,7 +174,8 @@ void eio_req_finish(eio_req *req);
 
 /* Adds a request that was submitted to a group. One that is FINISHED or
  * already a member somewhere is left alone. Returns -1 with EINVAL when the
- * group is FINISHED or would contain itself. */
+ * group is FINISHED or would contain itself. A group that was cancelled is
+ * called back no more, but what is added after that is. */
 int eio_group_add(eio_ctx *ctx, eio_req *group, eio_req *req);
 
 /* Cancels the members, and takes the feeder away; the group itself will
@@ -181,9 +187,13 @@ void eio_group_limit(eio_ctx *ctx, eio_req *group, int limit);
 
 /* Sets the feeder (NULL: none) and calls it right away. A limit of 0 becomes
  * 2. The feeder is called again whenever fewer than `limit` members are left,
- * and is removed when a call adds nothing. A feeder that polls may see its
- * group finished; the memory must stay (flag EIO_FEEDING) until it returns. */
+ * and is removed when a call adds nothing. It may poll: its group finishes after
+ * it has returned, and what it adds may be finished by then. Calls do not nest:
+ * when it sets limit or feeder, that takes effect when it returns. */
 void eio_group_feed(eio_ctx *ctx, eio_req *group, void (*feed)(eio_req *));
+
+/* Tells that the group's feeder will not return (longjmp); it is removed. */
+void eio_group_abandon(eio_ctx *ctx, eio_req *group);
 
 /* Poll side ------------------------------------------------------------ */
 
@@ -217,15 +227,15 @@ int eio_poll_end_lazily(eio_ctx *ctx);
  * not to be called back again but to be released. */
 void eio_unfinish(eio_ctx *ctx, eio_req *req);
 
-/* Waits until something is done or nothing but held groups (see eio_nheld) is
- * outstanding, for at most timeout milliseconds (-1: forever). Returns 0, or -1
+/* Waits until something is done or nothing is outstanding, for at most timeout milliseconds (-1: forever). Returns 0, or -1
  * with EINTR or EAGAIN (time is up). Poll afterwards: the wakeup descriptor may
  * not have been made readable for what this function has seen by itself. */
 int eio_poll_wait(eio_ctx *ctx, int timeout);
 
-unsigned eio_nreqs(const eio_ctx *ctx);    /* callback not yet begun */
-/* How many of them are groups with a member whose callback is running now. */
-unsigned eio_nheld(const eio_ctx *ctx);
+/* Requests whose callback has not begun, but for groups that poll has found with
+ * members or a feeder that runs. So who polls while there are some, in a callback
+ * or a feeder, does not wait for what waits for its return. */
+unsigned eio_nreqs(const eio_ctx *ctx);
 unsigned eio_nready(const eio_ctx *ctx);   /* not yet executing */
 unsigned eio_npending(const eio_ctx *ctx); /* executed, not yet polled */
 unsigned eio_nthreads(const eio_ctx *ctx); /* worker threads alive */

@@ -17,30 +17,55 @@ static void ripen(eio_ctx *ctx, eio_req *group)
     pthread_mutex_lock(&ctx->lock);
     eio_queue_push(&ctx->orphans, group);
     pthread_mutex_unlock(&ctx->lock);
-  } else
+  } else {
+    eio__count(ctx, group, 1);
     eio_queue_unshift(&ctx->done, group); /* right after its last member */
+    if (!ctx->depth)
+      eio__signal(ctx); /* no poll will do so when it ends */
+  }
 }
 
-/* Calls the feeder until there are enough members. It may do anything, up to
- * polling until the group is finished, or never to return (by longjmp): so the
- * group is in good order before, and nothing is left to be done after. */
+/* Was called back, by a poll that did not come to its end; nothing can be added. */
+static bool was_called(const eio_req *group)
+{
+  return group->flags & EIO_CALLED && !group->nmembers && !(group->flags & EIO_FEEDING);
+}
+
+static void end_feeding(eio_ctx *ctx, eio_req *group)
+{
+  for (eio_req **p = &ctx->feeding; *p; p = &(*p)->fed_before)
+    if (*p == group) {
+      *p = group->fed_before;
+      break;
+    }
+  group->fed_before = NULL;
+  if (!(group->flags & EIO_FED))
+    group->feed = NULL;
+  group->flags &= (uint8_t)~(EIO_FEEDING | EIO_FED);
+  if (!group->nmembers && (group->flags & EIO_RIPE))
+    ripen(ctx, group); /* the next call, if there is one, may still add to it */
+}
+
+/* Calls the feeder until there are enough members. It may do anything, also
+ * never return (by longjmp): so the group is in good order before. */
 static void feed(eio_ctx *ctx, eio_req *group)
 {
-  if (group->flags & EIO_FEEDING)
+  if (group->flags & EIO_FEEDING || was_called(group))
     return;
   while (group->feed && !(group->flags & EIO_CANCELLED)
          && group->nmembers < (uint64_t)group->limit) {
-    uint64_t before = group->nmembers;
-
     group->flags |= EIO_FEEDING;
+    group->fed_before = ctx->feeding;
+    ctx->feeding = group;
     group->feed(group);
-    group->flags &= (uint8_t)~EIO_FEEDING;
-    if (group->state == EIO_FINISHED)
-      return;
-    if (group->nmembers <= before)
-      group->feed = NULL;
+    end_feeding(ctx, group);
   }
-  (void)ctx;
+}
+
+void eio_group_abandon(eio_ctx *ctx, eio_req *group)
+{
+  group->feed = NULL;
+  end_feeding(ctx, group);
 }
 
 static void unlink_member(eio_req *req)
@@ -73,33 +98,9 @@ void eio__group_released(eio_ctx *ctx, eio_req *req)
   feed(ctx, group);
 }
 
-static bool is_above(const eio_req *group, const eio_req *req)
-{
-  for (const eio_req *up = req->group; up; up = up->group)
-    if (up == group)
-      return true;
-  return false;
-}
-
-/* Each group is counted with the first of the requests below it. */
-unsigned eio_nheld(const eio_ctx *ctx)
-{
-  unsigned n = 0;
-
-  for (const eio_req *req = ctx->current; req; req = req->next)
-    for (const eio_req *group = req->group; group; group = group->group) {
-      const eio_req *other = ctx->current;
-
-      while (other != req && !is_above(group, other))
-        other = other->next;
-      n += other == req && !(group->flags & EIO_ORPHAN);
-    }
-  return n;
-}
-
 int eio_group_add(eio_ctx *ctx, eio_req *group, eio_req *req)
 {
-  if (group->state == EIO_FINISHED || (group->flags & EIO_CALLED && !group->nmembers)) {
+  if (group->state == EIO_FINISHED || was_called(group)) {
     errno = EINVAL;
     return -1;
   }
@@ -108,7 +109,7 @@ int eio_group_add(eio_ctx *ctx, eio_req *group, eio_req *req)
       errno = EINVAL;
       return -1;
     }
-  if (req->group || eio__flag(req, EIO_ORPHAN)
+  if (req->group || group->flags & EIO_ORPHAN || eio__flag(req, EIO_ORPHAN)
       || __atomic_load_n(&req->state, __ATOMIC_RELAXED) == EIO_FINISHED)
     return 0;
   req->group = group;
@@ -117,8 +118,9 @@ int eio_group_add(eio_ctx *ctx, eio_req *group, eio_req *req)
     group->members->younger = req;
   group->members = req;
   group->nmembers++;
-  if (group->flags & EIO_CANCELLED)
-    eio_cancel(ctx, req);
+  if (group->flags & EIO_FEEDING)
+    group->flags |= EIO_FED;
+  (void)ctx;
   return 0;
 }
 
@@ -158,5 +160,7 @@ void eio_group_feed(eio_ctx *ctx, eio_req *group, void (*f)(eio_req *))
   group->feed = f;
   if (!group->limit)
     group->limit = 2;
+  if (group->flags & EIO_FEEDING)
+    group->flags |= EIO_FED; /* the next one gets its chance */
   feed(ctx, group);
 }

@@ -122,6 +122,7 @@ struct eio_ctx {
   struct eio_queue done;     /* (O) to be handed out by this poll */
   struct eio_queue fresh;    /* (O) finished by the owner during a poll */
   eio_req *current;          /* (O) FINISHED, not yet released; linked by next */
+  eio_req *feeding;          /* (O) groups whose feeder runs; linked by fed_before */
   pthread_t owner;           /* (O) whoever submitted last */
   unsigned nreqs;            /* (O) outstanding */
   unsigned npri;             /* (O) of them, those with a priority other than 0 */
@@ -160,6 +161,8 @@ void eio__finish_here(eio_ctx *ctx, eio_req *req);
 void eio__done_here(eio_ctx *ctx, eio_req *req);
 /* That for an owner that polls next: without a signal. */
 void eio__done_quietly(eio_ctx *ctx, eio_req *req);
+/* Makes the wakeup descriptor readable; by the owner, without the lock. */
+void eio__signal(eio_ctx *ctx);
 /* Moves what workers have finished to a queue. Owner thread. */
 void eio__take_finished(eio_ctx *ctx, struct eio_queue *q);
 
@@ -197,6 +200,13 @@ void eio__pool_after_fork(eio_ctx *ctx);
 bool eio__pool_destroy_locked(eio_ctx *ctx);
 /* Frees a context that nobody uses any more. */
 void eio__free(eio_ctx *ctx);
+
+/* One outstanding request more or less. */
+static inline void eio__count(eio_ctx *ctx, const eio_req *req, int n)
+{
+  ctx->nreqs += (unsigned)n;
+  ctx->npri += req->pri ? (unsigned)n : 0;
+}
 
 /* eio_group.c: accounting for a member that is released. */
 void eio__group_released(eio_ctx *ctx, eio_req *req);

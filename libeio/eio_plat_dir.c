@@ -61,7 +61,7 @@ int eio_p_dir_next(struct eio_p_dir *dir, struct eio_p_dirent *entry)
 
       EIO_RETRY(n, syscall(SYS_getdents64, dir->fd, dir->buf, DIR_BLOCK));
       if (n <= 0)
-        return (int)n;
+        return n && errno != ENOENT ? -1 : 0; /* as POSIX has it: a removed one has no entries */
       dir->at = 0;
       dir->end = (unsigned)n;
     }

@@ -22,6 +22,15 @@ static void signal_locked(eio_ctx *ctx)
   eio__wake_set(ctx->wake_fd);
 }
 
+void eio__signal(eio_ctx *ctx)
+{
+  if (atomic_load_explicit(&ctx->signaled, memory_order_relaxed))
+    return;
+  pthread_mutex_lock(&ctx->lock);
+  signal_locked(ctx);
+  pthread_mutex_unlock(&ctx->lock);
+}
+
 void eio__finished(eio_ctx *ctx, eio_req *req)
 {
   eio__state(ctx, req, EIO_DONE);
@@ -66,11 +75,7 @@ void eio__done_quietly(eio_ctx *ctx, eio_req *req)
 void eio__done_here(eio_ctx *ctx, eio_req *req)
 {
   eio__done_quietly(ctx, req);
-  if (atomic_load_explicit(&ctx->signaled, memory_order_relaxed))
-    return;
-  pthread_mutex_lock(&ctx->lock);
-  signal_locked(ctx);
-  pthread_mutex_unlock(&ctx->lock);
+  eio__signal(ctx);
 }
 
 void eio__finish_here(eio_ctx *ctx, eio_req *req)
@@ -105,15 +110,13 @@ eio_req *eio_next(eio_ctx *ctx)
       if (!req)
         return NULL;
     }
-    if (req->op == EIO_GROUP && req->nmembers) {
+    if (req->op == EIO_GROUP && (req->nmembers || req->flags & EIO_FEEDING)) {
       req->flags |= EIO_RIPE;
+      eio__count(ctx, req, -1);
       continue;
     }
     eio__state(ctx, req, EIO_FINISHED);
-    if (!(req->flags & EIO_CALLED)) {
-      ctx->nreqs--;
-      ctx->npri -= req->pri != 0;
-    }
+    eio__count(ctx, req, -1);
     req->next = ctx->current;
     ctx->current = req;
     return req;
@@ -141,6 +144,7 @@ void eio_unfinish(eio_ctx *ctx, eio_req *req)
   forget_current(ctx, req);
   req->flags |= EIO_CANCELLED | EIO_CALLED;
   eio__state(ctx, req, EIO_DONE);
+  eio__count(ctx, req, 1);
   eio_queue_unshift(&ctx->done, req);
 }
 
@@ -266,8 +270,7 @@ int eio_poll_wait(eio_ctx *ctx, int timeout)
   bool wants;
   int n;
 
-  if (ctx->nreqs <= eio_nheld(ctx) || something_done(ctx) || eio__pool_help(ctx)
-      || look_for_some(ctx))
+  if (!ctx->nreqs || something_done(ctx) || eio__pool_help(ctx) || look_for_some(ctx))
     return 0;
   if (ctx->lazy && settle_signal(ctx, false))
     return 0;

@@ -1,5 +1,6 @@
 use strict;
 use warnings;
+no warnings 'uninitialized';    # undef is among the names
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use AIOTest;
@@ -242,6 +243,23 @@ each_engine {
     IO::AIO::flush;
     ok(!-e "$odd/x", 'a path is copied when the request is made');
 
+    # undef is told of, at the line of the program or not at all
+    {
+        use warnings;
+        my @warned;
+        local $SIG{__WARN__} = sub { push @warned, @_ };
+        aio_stat undef, sub { };
+        aio_rename undef, undef, sub { };
+        is(@warned, 3, 'an undefined path name: a warning for each');
+        like($warned[0], qr/^Use of uninitialized value.* at \Q$0\E line/, 'that of perl');
+        @warned = ();
+        aio_copy undef, undef, sub { };
+        aio_move undef, undef, sub { };
+        aio_scandir undef, 0, sub { };
+        IO::AIO::flush;
+        is("@warned", '', 'none for composite requests');
+    }
+
     # names that are refused
     write_file "$odd/cut", 'data';
     for my $name (sort keys %takes_path) {
@@ -249,7 +267,6 @@ each_engine {
         my $status  = $name =~ /^(?:open|stat|lstat|readlink|readdir|scandir)$/ ? 0 : 1;
         for (['undef', undef], ['the empty name', '']) {
             my ($what, $path) = @$_;
-            no warnings 'uninitialized';
             next if $name =~ /^(?:link|rename|move)$/;    # those add to the name
             my ($errno, @got) = run_req { $request->($path, $_[0]) };
             is(errno_name($errno), 'ENOENT', "$name: $what: ENOENT");

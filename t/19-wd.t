@@ -238,6 +238,7 @@ each_engine {
     succeeds { aio_rmdir [$gone, '.'], $_[0] } 'rmdir of [wd, "."]';
     ok(!-e "$dir/gone", 'it is gone');
     succeeds { aio_stat $gone, $_[0] } 'the object still holds it' unless $by_name;
+    is_deeply([(run_req { aio_readdir $gone, $_[0] })[1]], [[]], 'and it has no entries') unless $by_name;
     fails_with { aio_mkdir [$gone, 'x'], 0755, $_[0] } 'ENOENT', 'nothing can be made in it';
 
     # the text of a symlink is no path

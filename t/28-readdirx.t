@@ -65,7 +65,7 @@ sub check {
         my $name = "$where: " . (join '|', ('DENTS') x !!($flags & $dents), ('DIRS_FIRST') x !!($flags & $first), ('STAT_ORDER') x !!($flags & $order)) || 'none';
         my ($entries, $got, @rest) = readdirx($dir, $flags);
         is(scalar @rest, 0, "$name: two results");
-        is(($got | $dents) & 255, $flags | $dents | $typeless, "$name: the flags come back");
+        is($got & 255, $flags | $dents | $typeless, "$name: the flags come back");
 
         my @names = map $flags & $dents ? $_->[0] : $_, @$entries;
         is(join('|', sort @names), join('|', sort keys %$want), "$name: all names, no dots");
@@ -156,7 +156,7 @@ each_engine {
             my ($got, @res) = run_req { aio_readdirx $path, $flags, $_[0] };
             is(scalar @res, 2, "$name: two results");
             is($res[0], undef, "$name: undef");
-            is(($res[1] | $dents) & 127, $flags | $dents, "$name: the flags");
+            is($res[1] & 127, $flags | $dents, "$name: the flags");
             is(errno_name($got), $errno, "$name: $errno");
         }
     }

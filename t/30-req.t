@@ -195,6 +195,7 @@ each_engine {
 
     # of a request that is done
     is($req->cb, undef, 'a request that is done has none');
+    is_deeply([$req->cb, $req->cb(undef)], [], 'and cb an empty list');
     $freed = 0;
     {
         my $guard = Guard->new(\$freed);

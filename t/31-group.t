@@ -219,6 +219,81 @@ each_engine {
         is($@, 'as it was', 'and $@ is left alone');
     } 'hangs';
 
+    # what counts
+    hold;
+    @log = ();
+    $group = aio_group sub { push @log, 'group ' . IO::AIO::nreqs };
+    add $group aio_stat '/', sub { push @log, IO::AIO::nreqs };
+    push @log, IO::AIO::nreqs;
+    IO::AIO::poll_cb;
+    push @log, IO::AIO::nreqs;
+    release;
+    IO::AIO::flush;
+    is("@log", '2 1 0 group 0', 'a group counts until it is found to have members');
+
+    @log = ();
+    $group = aio_group sub { push @log, 'group' };
+    add $group aio_nop sub {
+        aio_stat '/', sub { push @log, 'other' };
+        IO::AIO::poll while IO::AIO::nreqs;
+        push @log, 'member';
+    };
+    IO::AIO::poll while IO::AIO::nreqs;
+    is("@log", 'other member group', 'so a callback of a member can wait for all others');
+
+    @log = ();
+    $group = aio_group sub { push @log, 'group' };
+    add $group aio_nop sub { push @log, 'member'; die "died\n" };
+    eval { IO::AIO::flush };
+    $@ = '';
+    IO::AIO::flush;
+    is("@log", 'member group', 'the group of one that dies is waited for');
+
+    # feeders that wait for what they add
+    ours {
+        for my $poll (qw(poll flush)) {
+            @log = ();
+            $calls = 0;
+            my $outer = aio_group sub { push @log, 'outer' };
+            $group = aio_group sub { push @log, 'group' };
+            add $outer $group;
+            feed $group sub {
+                return push @log, 'last' if $calls++ == 5;
+                add $group aio_nop sub { push @log, $calls };
+                IO::AIO->can($poll)->();
+            };
+            IO::AIO::flush;
+            @log = sort @log if $poll eq 'poll';
+            my @end = $poll eq 'poll' ? qw(group last outer) : qw(last group outer);
+            is("@log", "1 2 3 4 5 @end", "a feeder that calls $poll is called until it adds nothing, then the group ends");
+        }
+
+        @log = ();
+        vec(my $fd = '', IO::AIO::poll_fileno, 1) = 1;
+        $group = aio_group sub { push @log, 'group' };
+        feed $group sub { IO::AIO::flush; push @log, 'flushed'; add $group aio_nop sub { push @log, 'late' } if @log == 1 };
+        push @log, 'set';
+        ok(select(my $ready = $fd, undef, undef, 0), 'poll_fileno tells of a group whose feeder has polled');
+        IO::AIO::flush;
+        is("@log", 'flushed late flushed set group', 'a group does not end while its feeder runs');
+
+        @log = ();
+        $group = aio_group;
+        feed $group sub {
+            push @log, 'first';
+            feed $group sub { push @log, 'second'; add $group aio_nop if @log < 4 };
+            limit $group 1;
+        };
+        IO::AIO::flush;
+        is("@log", 'first second second second', 'a feeder may set another, and the limit');
+
+        @log = ();
+        $group = aio_group sub { push @log, 'group' };
+        feed $group sub { push @log, 'feed'; add $group aio_nop; IO::AIO::reinit; add $group aio_nop sub { push @log, 'alone' } };
+        IO::AIO::flush;
+        is("@log " . IO::AIO::nreqs, 'feed alone 0', 'a feeder that drops everything, its group as well');
+    } 'crash: it frees the group';
+
     # cancel
     hold;
     @log = ();
@@ -249,6 +324,15 @@ each_engine {
     IO::AIO::flush;
     is("@log", 'outer early', 'cancel_subs cancels the members, and the group is called back');
     is($calls, $before, 'and the feeder is gone');
+
+    @log = ();
+    $group = aio_group sub { push @log, 'group' };
+    add $group aio_nop sub { push @log, 'before' };
+    $group->cancel;
+    add $group aio_nop sub { push @log, 'after' };
+    IO::AIO::flush;
+    is("@log", 'after', 'what is added to a cancelled group is called back');
+    is(IO::AIO::nreqs, 0, 'and nothing is left');
 
     hold;
     @log = ();
@@ -292,6 +376,23 @@ each_engine {
     $group = aio_group sub { eval { add $group aio_nop; 1 } or $error = $@ };
     IO::AIO::flush;
     like($error, qr/add.* at \Q$0\E line/, 'add in its own callback croaks');
+
+    ours {
+        my @arg;
+        my $fed = 0;
+        $group = aio_group sub {
+            $group->result('other');
+            $group->errno(3);
+            $group->limit(3);
+            $group->feed(sub { $fed++ });
+            my @junk = map "junk$_", 1 .. 100;
+            @arg = @_;
+        };
+        $group->result('first', 'second');
+        IO::AIO::flush;
+        is("@arg", 'first second', 'the other methods have no effect there');
+        is($fed, 0, 'and no feeder is called');
+    } 'crash: frees what is on the stack';
 
     # what is no member
     for my $bad (undef, 17, 'string', [], {}, sub { }) {

@@ -96,6 +96,12 @@ each_engine {
     release;
     IO::AIO::flush;
     is($seen[-1], 'later', 'and back');
+    IO::AIO::max_parallel(-1);
+    my $negative = 0;
+    aio_mkdir '/', 0755, sub { $negative++ };
+    IO::AIO::flush;
+    is($negative, 1, 'a negative number is no bound');
+
     is_deeply([IO::AIO::max_parallel(8), IO::AIO::min_parallel(8), IO::AIO::max_idle(4), IO::AIO::idle_timeout(10)],
         [], 'the limits return nothing');
 

@@ -4,6 +4,7 @@ no warnings 'uninitialized';    # undef is among the arguments
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use AIOTest;
+use SysTest;
 use Test::More;
 use Errno ();
 use Fcntl;
@@ -14,37 +15,12 @@ use IO::AIO;
 
 $SIG{PIPE} = 'IGNORE';
 
-sub cloexec { fcntl($_[0], F_GETFD, 0) & FD_CLOEXEC ? 1 : 0 }
-sub status_flags { fcntl $_[0], F_GETFL, 0 }
-
-# A function that fails: what it returns in list context, and errno.
-sub fails(&$$$) {
-    my ($code, $result, $want, $name) = @_;
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    $! = 0;
-    my @got = $code->();
-    my $got = errno_name($!);
-    is_deeply(\@got, $result, "$name: result");
-    ok(scalar(grep $_ eq $got, split ' ', $want), "$name: $want") or diag("got $got");
-}
-
-# Is the system call there?
-sub missing { my ($code) = @_; $! = 0; my @got = $code->(); (!@got || !defined $got[0] || $got[0] eq '-1') && $!{ENOSYS} }
-
 # A pipe whose ends do not block. Perl's own makes handles that are for both directions, going by their mode.
 sub nonblocking_pipe {
     return IO::AIO::pipe2(IO::AIO::O_NONBLOCK) unless without 'PIPE2';
     pipe my $r, my $w or die "pipe: $!";
     $_->blocking(0) for $r, $w;
     return ($r, $w);
-}
-
-# Handles that functions return look like those of aio_open.
-sub handle_ok {
-    my ($fh, $name) = @_;
-    is(ref \$fh, 'GLOB', "$name: a glob");
-    like("$fh", qr/fd#\d+$/, "$name: its name");
-    is(join(' ', PerlIO::get_layers($fh)), 'unix perlio', "$name: its layers");
 }
 
 my $dir = tmpdir;

@@ -4,6 +4,7 @@ no warnings 'uninitialized';    # undef is among the arguments
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use AIOTest;
+use SysTest;
 use Test::More;
 use Errno ();
 use Fcntl;
@@ -12,37 +13,12 @@ use IO::AIO;
 
 # Functions that are thin wrappers of system calls on processes, limits, devices and mounts.
 
-sub cloexec { fcntl($_[0], F_GETFD, 0) & FD_CLOEXEC ? 1 : 0 }
-sub status_flags { fcntl $_[0], F_GETFL, 0 }
-
-# A function that fails: what it returns in list context, and errno.
-sub fails(&$$$) {
-    my ($code, $result, $want, $name) = @_;
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    $! = 0;
-    my @got = $code->();
-    my $got = errno_name($!);
-    is_deeply(\@got, $result, "$name: result");
-    ok(scalar(grep $_ eq $got, split ' ', $want), "$name: $want") or diag("got $got");
-}
-
-# Is the system call there?
-sub missing { my ($code) = @_; $! = 0; my @got = $code->(); (!@got || !defined $got[0] || $got[0] eq '-1') && $!{ENOSYS} }
-
 # A line, unbuffered: perl must not add "<$fh> line 1" to messages that are tested.
 sub line_of {
     my ($fh) = @_;
     my $line = '';
     1 while $line !~ /\n/ && sysread $fh, $line, 1, length $line;
     $line;
-}
-
-# Handles that functions return look like those of aio_open.
-sub handle_ok {
-    my ($fh, $name) = @_;
-    is(ref \$fh, 'GLOB', "$name: a glob");
-    like("$fh", qr/fd#\d+$/, "$name: its name");
-    is(join(' ', PerlIO::get_layers($fh)), 'unix perlio', "$name: its layers");
 }
 
 my $dir  = tmpdir;

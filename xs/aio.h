@@ -61,9 +61,6 @@ void aio_boot_cxt(pTHX);
 aio_req *aio_req_new(pTHX_ aio_cxt *cxt, enum eio_op op);
 /* Drops what a request owns, and its memory. The library must not know it. */
 void aio_req_free(pTHX_ aio_cxt *cxt, aio_req *aio);
-/* Only the memory. A group that is freed while its feeder runs has the id 0
- * and gets here when that returns. */
-void aio_req_recycle(aio_cxt *cxt, aio_req *aio);
 /* Queues a request with the pending priority; runs the next-submit hook. */
 void aio_submit(pTHX_ aio_cxt *cxt, aio_req *aio);
 /* Frees what a fork or reinit dropped. */

@@ -195,19 +195,12 @@ static void wait_for_some(pTHX_ aio_cxt *cxt)
   RESTORE_ERRNO;
 }
 
-/* What is outstanding, but for groups that cannot finish before the callbacks
- * that are running now have returned: to wait for those would be for ever. */
-static unsigned outstanding(const aio_cxt *cxt)
-{
-  return eio_nreqs(cxt->eio) - eio_nheld(cxt->eio);
-}
-
-/* poll_cb: polls, and goes on while more is outstanding than allowed. */
+/* poll_cb: polls, and goes on until less is outstanding than the limit. */
 static int poll_some(pTHX_ aio_cxt *cxt, unsigned *count, bool lazily)
 {
   int left = poll_once(aTHX_ cxt, count, lazily);
 
-  while (outstanding(cxt) > cxt->max_outstanding) {
+  while (cxt->max_outstanding && eio_nreqs(cxt->eio) >= cxt->max_outstanding) {
     wait_for_some(aTHX_ cxt);
     left = poll_once(aTHX_ cxt, count, lazily);
   }
@@ -234,7 +227,8 @@ XS_INTERNAL(xs_poll)
   dAIO;
   unsigned count = 0;
 
-  PERL_UNUSED_VAR(items);
+  if (items)
+    croak_xs_usage(cv, "");
   wait_for_some(aTHX_ cxt);
   poll_some(aTHX_ cxt, &count, TRUE);
   XSprePUSH;
@@ -248,7 +242,8 @@ XS_INTERNAL(xs_poll_wait)
   dXSARGS;
   dAIO;
 
-  PERL_UNUSED_VAR(items);
+  if (items)
+    croak_xs_usage(cv, "");
   wait_for_some(aTHX_ cxt);
   eio_poll_begin(cxt->eio); /* nothing but: the descriptor is readable now */
   eio_poll_end(cxt->eio);
@@ -261,8 +256,9 @@ XS_INTERNAL(xs_flush)
   dAIO;
   unsigned count = 0;
 
-  PERL_UNUSED_VAR(items);
-  while (outstanding(cxt)) {
+  if (items)
+    croak_xs_usage(cv, "");
+  while (eio_nreqs(cxt->eio)) {
     wait_for_some(aTHX_ cxt);
     poll_once(aTHX_ cxt, &count, FALSE);
   }
@@ -277,7 +273,7 @@ XS_INTERNAL(xs_end)
   unsigned count = 0;
 
   PERL_UNUSED_VAR(items);
-  while (outstanding(cxt) && eio_parallel(cxt->eio)) {
+  while (eio_nreqs(cxt->eio) && eio_parallel(cxt->eio)) {
     wait_for_some(aTHX_ cxt);
     poll_once(aTHX_ cxt, &count, FALSE);
   }
@@ -289,7 +285,8 @@ XS_INTERNAL(xs_poll_fileno)
   dXSARGS;
   dAIO;
 
-  PERL_UNUSED_VAR(items);
+  if (items)
+    croak_xs_usage(cv, "");
   eio_poll_begin(cxt->eio); /* nothing but: the descriptor tells the truth now */
   eio_poll_end(cxt->eio);
   XSprePUSH;
@@ -303,7 +300,8 @@ XS_INTERNAL(xs_reinit)
   dXSARGS;
   dAIO;
 
-  PERL_UNUSED_VAR(items);
+  if (items)
+    croak_xs_usage(cv, "");
   eio_reset(cxt->eio);
   cxt->orphans = TRUE; /* for those that are executed just now */
   aio_free_orphans(aTHX_ cxt);
@@ -335,7 +333,8 @@ XS_INTERNAL(xs_count)
   dAIO;
   unsigned n = 0;
 
-  PERL_UNUSED_VAR(items);
+  if (items)
+    croak_xs_usage(cv, "");
   switch (XSANY.any_i32) {
   case NREQS: n = eio_nreqs(cxt->eio); break;
   case NREADY: n = eio_nready(cxt->eio); break;
@@ -385,6 +384,12 @@ static unsigned arg_unsigned(pTHX_ SV *sv)
   return n >= UINT_MAX ? UINT_MAX : n >= 1 ? (unsigned)n : 0;
 }
 
+/* An upper bound; negative is none. */
+static unsigned arg_bound(pTHX_ SV *sv)
+{
+  return SvNV(sv) < 0 ? UINT_MAX : arg_unsigned(aTHX_ sv);
+}
+
 XS_INTERNAL(xs_set)
 {
   dXSARGS;
@@ -396,11 +401,11 @@ XS_INTERNAL(xs_set)
     croak_xs_usage(cv, "number");
   switch (XSANY.any_i32) {
   case MIN_PARALLEL: eio_set_min_parallel(cxt->eio, arg_unsigned(aTHX_ sv)); break;
-  case MAX_PARALLEL: eio_set_max_parallel(cxt->eio, arg_unsigned(aTHX_ sv)); break;
-  case MAX_IDLE: eio_set_max_idle(cxt->eio, arg_unsigned(aTHX_ sv)); break;
+  case MAX_PARALLEL: eio_set_max_parallel(cxt->eio, arg_bound(aTHX_ sv)); break;
+  case MAX_IDLE: eio_set_max_idle(cxt->eio, arg_bound(aTHX_ sv)); break;
   case IDLE_TIMEOUT: eio_set_idle_timeout(cxt->eio, SvNV(sv)); break;
-  case MAX_OUTSTANDING: cxt->max_outstanding = arg_unsigned(aTHX_ sv); break;
-  case MAX_POLL_REQS: cxt->max_poll_reqs = arg_unsigned(aTHX_ sv); break;
+  case MAX_OUTSTANDING: cxt->max_outstanding = arg_bound(aTHX_ sv); break;
+  case MAX_POLL_REQS: cxt->max_poll_reqs = arg_bound(aTHX_ sv); break;
   default:
     seconds = SvNV(sv);
     cxt->max_poll_time = seconds <= 0 ? 0 : seconds > 1e9 ? (uint64_t)1e18 : (uint64_t)(seconds * 1e9);
@@ -450,7 +455,7 @@ XS_INTERNAL(xs_features)
 
 static int clamp(NV pri)
 {
-  return pri <= EIO_PRI_MIN ? EIO_PRI_MIN : pri >= EIO_PRI_MAX ? EIO_PRI_MAX : (int)pri;
+  return pri <= EIO_PRI_MIN ? EIO_PRI_MIN : pri >= EIO_PRI_MAX ? EIO_PRI_MAX : pri != pri ? 0 : (int)pri;
 }
 
 enum { PRI, NICE };
@@ -465,7 +470,7 @@ XS_INTERNAL(xs_pri)
     croak_xs_usage(cv, "pri = 0");
   if (XSANY.any_i32 == PRI) {
     if (items)
-      cxt->next_pri = SvOK(ST(0)) ? clamp(SvNV(ST(0))) : 0;
+      cxt->next_pri = clamp(SvNV(ST(0)));
     XSprePUSH;
     EXTEND(SP, 1);
     mPUSHi(old);

@@ -58,13 +58,6 @@ aio_req *aio_req_new(pTHX_ aio_cxt *cxt, enum eio_op op)
   return aio;
 }
 
-void aio_req_recycle(aio_cxt *cxt, aio_req *aio)
-{
-  aio->r.next = (eio_req *)cxt->spare;
-  cxt->spare = aio;
-  cxt->live--;
-}
-
 /* Dropping scalars may run Perl code (DESTROY), so the struct is put back
  * first, and what it owned is dropped from local copies. */
 void aio_req_free(pTHX_ aio_cxt *cxt, aio_req *aio)
@@ -80,11 +73,9 @@ void aio_req_free(pTHX_ aio_cxt *cxt, aio_req *aio)
     free(req->path2);
     eio_wd_unref(req->wd2);
   }
-  if (req->op == EIO_GROUP && req->flags & EIO_FEEDING) {
-    req->data = aio->sv1 = aio->sv2 = NULL;
-    req->id = 0;
-  } else
-    aio_req_recycle(cxt, aio);
+  aio->r.next = (eio_req *)cxt->spare;
+  cxt->spare = aio;
+  cxt->live--;
   SvREFCNT_dec(cb);
   SvREFCNT_dec(sv1);
   SvREFCNT_dec(sv2);
@@ -215,7 +206,6 @@ static aio_cxt *new_cxt(pTHX)
     croak("IO::AIO: cannot create a context: %s", Strerror(errno));
   }
   cxt->owner = PERL_GET_THX;
-  cxt->max_outstanding = UINT_MAX;
   cxt->req_stash = gv_stashpvs("IO::AIO::REQ", GV_ADD);
   cxt->grp_stash = gv_stashpvs("IO::AIO::GRP", GV_ADD);
   cxt->wd_stash = gv_stashpvs("IO::AIO::WD", GV_ADD);

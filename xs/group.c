@@ -62,6 +62,12 @@ XS_INTERNAL(xs_callback)
   XSRETURN(1);
 }
 
+/* Being called back: methods have no effect, and its results are on the stack. */
+static bool is_over(const aio_req *group)
+{
+  return group->r.state == EIO_FINISHED;
+}
+
 /* The group of a method call; croaks when it is done. Magic of the other
  * arguments may run Perl code that finishes it: they are read before, and this
  * runs none. Whoever calls it has seen to the magic of the object. */
@@ -69,7 +75,7 @@ static aio_req *live_group(pTHX_ SV *sv, const char *func)
 {
   aio_req *aio = aio_req_of_nomg(aTHX_ sv, TRUE, func);
 
-  if (!aio || aio->r.state == EIO_FINISHED)
+  if (!aio)
     aio_croak(aTHX_ func, "the group has already finished");
   return aio;
 }
@@ -85,6 +91,8 @@ XS_INTERNAL(xs_add)
   for (int i = 0; i < items; i++)
     aio_req_of(aTHX_ ST(i), i == 0, "add");
   group = live_group(aTHX_ ST(0), "add");
+  if (is_over(group))
+    aio_croak(aTHX_ "add", "the group has already finished");
   for (int i = 1; i < items; i++) {
     aio_req *req = aio_req_of_nomg(aTHX_ ST(i), FALSE, "add");
 
@@ -105,7 +113,7 @@ XS_INTERNAL(xs_cancel_subs)
   if (items != 1)
     croak_xs_usage(cv, "grp");
   group = aio_req_of(aTHX_ ST(0), TRUE, "cancel_subs");
-  if (group && group->r.state != EIO_FINISHED) {
+  if (group && !is_over(group)) {
     SV *feeder = group->sv1;
 
     group->sv1 = NULL;
@@ -130,6 +138,8 @@ XS_INTERNAL(xs_result)
   for (int i = 1; i < items; i++)
     av_push(av, newSVsv(ST(i)));
   group = live_group(aTHX_ ST(0), "result");
+  if (is_over(group))
+    XSRETURN_EMPTY;
   old = group->sv2;
   group->sv2 = SvREFCNT_inc_simple_NN((SV *)av);
   group->r.errorno = saved;
@@ -176,20 +186,18 @@ static void report_death(pTHX)
   call_pv("IO::AIO::_feeder_died", G_VOID | G_DISCARD | G_EVAL | G_KEEPERR);
 }
 
-/* An exit in the feeder goes past feed() and its caller: the group is fed no
- * more, and nobody comes back to it. */
-static void leave_feeder(pTHX_ void *data)
+/* The savestack calls this. A feeder that exits, or whose coro is destroyed, does
+ * not return to the library, and the group is still in `running` then. */
+static void leave_feeder(pTHX_ void *running)
 {
-  aio_req **left = data, *group = *left;
-  dAIO;
+  eio_req *group = INT2PTR(eio_req *, SvIVX((SV *)running));
 
-  Safefree(left);
-  if (!group)
-    return;
-  group->r.feed = NULL;
-  group->r.flags &= (uint8_t)~EIO_FEEDING;
-  if (!group->r.id)
-    aio_req_recycle(cxt, group);
+  if (group) {
+    dAIO;
+
+    eio_group_abandon(cxt->eio, group);
+  }
+  SvREFCNT_dec((SV *)running);
 }
 
 /* Calls the feeder. An exception ends the feeding, with a warning: it happens
@@ -198,8 +206,8 @@ static void feed(eio_req *req)
 {
   dTHX;
   dSP;
-  aio_req *group = AIO_REQ(req), **left;
-  SV *feeder = group->sv1;
+  aio_req *group = AIO_REQ(req);
+  SV *feeder = group->sv1, *running;
   dAIO;
 
   if (!feeder) {
@@ -207,27 +215,22 @@ static void feed(eio_req *req)
     return;
   }
   ENTER;
+  running = newSViv(PTR2IV(req));
+  SAVEDESTRUCTOR_X(leave_feeder, running);
   SAVETMPS;
   save_scalar(PL_errgv);
   sv_2mortal(SvREFCNT_inc_simple_NN(feeder));
   PUSHMARK(SP);
   XPUSHs(sv_2mortal(aio_req_object(aTHX_ cxt, group)));
   PUTBACK;
-  Newx(left, 1, aio_req *);
-  *left = group;
-  ENTER;
-  SAVEDESTRUCTOR_X(leave_feeder, left);
   call_sv(feeder, G_VOID | G_DISCARD | G_EVAL);
-  *left = NULL;
-  LEAVE;
   if (SvROK(ERRSV) || SvTRUE(ERRSV)) {
     req->feed = NULL;
     report_death(aTHX);
   }
+  SvIV_set(running, 0);
   FREETMPS;
   LEAVE;
-  if (!req->id)
-    aio_req_recycle(cxt, group); /* the feeder has polled, until the end of the group */
 }
 
 XS_INTERNAL(xs_feed)
@@ -242,6 +245,8 @@ XS_INTERNAL(xs_feed)
   SvGETMAGIC(ST(0));
   feeder = items > 1 ? (SV *)aio_arg_callback(aTHX_ ST(1), "feed") : NULL;
   group = live_group(aTHX_ ST(0), "feed");
+  if (is_over(group))
+    XSRETURN_EMPTY;
   old = group->sv1;
   group->sv1 = SvREFCNT_inc(feeder);
   eio_group_feed(cxt->eio, &group->r, feeder ? feed : NULL);
@@ -254,12 +259,15 @@ XS_INTERNAL(xs_limit)
   dXSARGS;
   dAIO;
   int limit;
+  aio_req *group;
 
   if (items != 2)
     croak_xs_usage(cv, "grp, limit");
   SvGETMAGIC(ST(0));
   limit = (int)SvIV(ST(1));
-  eio_group_limit(cxt->eio, &live_group(aTHX_ ST(0), "limit")->r, limit);
+  group = live_group(aTHX_ ST(0), "limit");
+  if (!is_over(group))
+    eio_group_limit(cxt->eio, &group->r, limit);
   XSRETURN_EMPTY;
 }
 

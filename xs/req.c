@@ -99,7 +99,9 @@ XS_INTERNAL(xs_cb)
   if (items > 1)
     callback = aio_arg_callback(aTHX_ ST(1), "cb");
   aio = aio_req_of_nomg(aTHX_ ST(0), FALSE, "cb");
-  if (!aio || AIO_CALLBACK(aio) == AIO_RELAY)
+  if (!aio)
+    XSRETURN_EMPTY;
+  if (AIO_CALLBACK(aio) == AIO_RELAY)
     XSRETURN_UNDEF;
   old = AIO_CALLBACK(aio);
   if (items > 1) {

@@ -63,13 +63,12 @@ static char *copy_octets(pTHX_ const char *p, STRLEN len)
 /* A name: octets without NUL. */
 static char *name(pTHX_ aio_req *aio, SV *sv, const char *func, const char *arg)
 {
-  STRLEN len = 0;
-  const char *p = "";
+  STRLEN len;
+  const char *p;
 
   if (SvROK(sv) && !SvAMAGIC(sv))
     aio_croak(aTHX_ func, "%s must be a string, a working directory, or [working directory, string]", arg);
-  if (SvOK(sv) || isGV_with_GP(sv))
-    p = aio_arg_octets(aTHX_ sv, &len, func, arg);
+  p = aio_arg_octets(aTHX_ sv, &len, func, arg); /* undef: "", with perl's warning */
   if (memchr(p, 0, len)) {
     fail(aio, ENOENT); /* no such name can exist */
     len = 0;

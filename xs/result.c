@@ -244,7 +244,7 @@ void aio_push_results(pTHX_ aio_cxt *cxt, aio_req *aio)
   case EIO_R_DENTS:
     PUSHs(req->result < 0 ? new_undef(aTHX)
           : entries(aTHX_ dents, 0, dents->count, cBOOL(req->arg1 & EIO_READDIR_DENTS)));
-    PUSHs(new_int64(aTHX_ req->arg1));
+    PUSHs(new_int64(aTHX_ req->arg1 | EIO_READDIR_DENTS)); /* as 4.80 has it */
     break;
   case EIO_R_SCANDIR:
     if (req->result >= 0) {

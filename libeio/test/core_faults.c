@@ -457,9 +457,13 @@ static const int errors[] = {
 };
 
 /* A lie that no kernel tells of such a file, and that is believed: no data
- * beyond this point; not this kind of file. */
+ * beyond this point; the directory was removed; not this kind of file. */
 static bool is_lie(const eio_req *req, long nr, int error)
 {
+# ifdef SYS_getdents64
+  if (nr == SYS_getdents64 && error == ENOENT)
+    return true;
+# endif
   return (req->op == EIO_COPY && nr == SYS_lseek && error == ENXIO)
          || (req->op == EIO_RMTREE && error == ENOENT)
          || (req->op == EIO_CLOSE && (nr == SYS_fstat || nr == SYS_newfstatat)); /* of its pipe */

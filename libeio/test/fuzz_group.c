@@ -78,15 +78,7 @@ static void feeder(eio_req *group)
   eio_group_add(ctx, group, &slot->req);
   if (octet(&input) % 8 == 0)
     step();
-}
-
-static void add(struct slot *group, struct slot *member)
-{
-  bool cancelled = group->req.flags & EIO_CANCELLED;
-
-  eio_group_add(ctx, &group->req, &member->req);
-  if (cancelled && member->req.group == &group->req)
-    mark_cancelled(&member->req);
+  MUST(group->state != EIO_FINISHED);
 }
 
 static void step(void)
@@ -100,7 +92,7 @@ static void step(void)
   case 2: submit(true); break;
   case 3: case 4: case 5:
     if ((slot = choose_group()) && (other = choose()))
-      add(slot, other);
+      eio_group_add(ctx, &slot->req, &other->req);
     break;
   case 6:
     if ((slot = choose())) {
