@@ -231,13 +231,14 @@ XS_INTERNAL(xs_limit)
 {
   dXSARGS;
   dAIO;
-  int limit;
+  IV limit;
 
   if (items != 2)
     croak_xs_usage(cv, "grp, limit");
   SvGETMAGIC(ST(0));
-  limit = (int)SvIV(ST(1));
-  eio_group_limit(cxt->eio, &live_group(aTHX_ ST(0), "limit")->r, limit);
+  limit = SvIV(ST(1));
+  eio_group_limit(cxt->eio, &live_group(aTHX_ ST(0), "limit")->r,
+                  limit > INT_MAX ? INT_MAX : limit < 0 ? 0 : (int)limit);
   XSRETURN_EMPTY;
 }
 
