@@ -431,9 +431,10 @@ XS_INTERNAL(xs_features)
 
 /* Priorities ----------------------------------------------------------- */
 
-static int clamp(NV pri)
+/* NaN is the lowest: no int holds it. */
+static int clamp(NV n, int min, int max)
 {
-  return pri <= EIO_PRI_MIN ? EIO_PRI_MIN : pri >= EIO_PRI_MAX ? EIO_PRI_MAX : (int)pri;
+  return n >= max ? max : n > min ? (int)n : min;
 }
 
 enum { PRI, NICE };
@@ -448,14 +449,14 @@ XS_INTERNAL(xs_pri)
     croak_xs_usage(cv, "pri = 0");
   if (XSANY.any_i32 == PRI) {
     if (items)
-      cxt->next_pri = SvOK(ST(0)) ? clamp(SvNV(ST(0))) : 0;
+      cxt->next_pri = SvOK(ST(0)) ? clamp(SvNV(ST(0)), EIO_PRI_MIN, EIO_PRI_MAX) : 0;
     XSprePUSH;
     EXTEND(SP, 1);
     mPUSHi(old);
     XSRETURN(1);
   }
   if (items)
-    cxt->next_pri = clamp(old - (NV)(IV)SvNV(ST(0)));
+    cxt->next_pri = clamp(old - clamp(SvNV(ST(0)), -8, 8), EIO_PRI_MIN, EIO_PRI_MAX);
   XSRETURN_EMPTY;
 }
 
