@@ -130,7 +130,8 @@ XS_INTERNAL(xs_eventfd)
   value = SvOK(initial) ? aio_arg_int64(aTHX_ initial) : 0;
   flags = aio_sys_option(aTHX_ AIO_SYS_ARG(1));
   errno = EINVAL;
-  ST(0) = handle_or_undef(aTHX_ value == (unsigned)value ? eventfd((unsigned)value, flags) : -1, O_RDWR);
+  ST(0) = handle_or_undef(aTHX_ value == (int)value || value == (unsigned)value
+                          ? eventfd((unsigned)value, flags) : -1, O_RDWR);
   XSRETURN(1);
 }
 
