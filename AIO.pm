@@ -1379,7 +1379,8 @@ effect.
 The number of the descriptor that is readable while results wait to be handed
 out. Have your event loop watch it for reading and call C<poll_cb> then. Do
 nothing else with it. The number stays the same for the life of the process,
-and in a forked child, where it stands for another descriptor (L</Fork>).
+and in a forked child, where it stands for another descriptor (L</Fork>),
+unless the program closes it (L</IO::AIO::reinit>).
 
 =head3 IO::AIO::poll_cb
 
@@ -1870,8 +1871,10 @@ in the child.
     IO::AIO::reinit
 
 Drops everything that is outstanding, without callbacks, and starts afresh.
-Not needed after a fork any more, and harmless there. Requests that are being
-executed go on in their threads, but nobody waits for them: a program that
+Not needed after a fork any more, and harmless there. But a daemon that has
+closed all descriptors calls it before it opens others and watches
+L</IO::AIO::poll_fileno> again, which has a new number then. Requests that are
+being executed go on in their threads, but nobody waits for them: a program that
 must end while a network file system hangs calls it before C<exit>.
 
 =head2 Perl threads

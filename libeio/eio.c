@@ -276,6 +276,7 @@ void eio_reset(eio_ctx *ctx)
   pthread_mutex_lock(&ctx->lock);
   eio__pool_abandon_locked(ctx);
   orphan_all(ctx);
+  eio__wake_repair(ctx->wake_fd);
   if (atomic_load(&ctx->signaled)) {
     atomic_store(&ctx->signaled, false);
     eio__wake_clear(ctx->wake_fd);

@@ -127,7 +127,8 @@ eio_ctx *eio_create(void);
 void eio_destroy(eio_ctx *ctx);
 
 /* Drops everything outstanding: afterwards the context is as if never used,
- * but for its limits, its engine and the number of its wakeup descriptor.
+ * but for its limits, its engine and the number of its wakeup descriptor, which
+ * changes only if somebody has closed that.
  * Dropped requests come back through eio_orphan(). A fork does this in the
  * child by itself. */
 void eio_reset(eio_ctx *ctx);
@@ -199,7 +200,7 @@ void eio_group_abandon(eio_ctx *ctx, eio_req *group);
 
 /* The wakeup descriptor: readable while there is something for eio_poll() to
  * do, and sometimes when not. It keeps its number for the life of the context, also in the child of a
- * fork. */
+ * fork (but see eio_reset()). */
 int eio_poll_fd(const eio_ctx *ctx);
 
 /* Calls back and releases what is done; at most max_reqs requests (0: no

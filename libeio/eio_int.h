@@ -217,6 +217,9 @@ void eio__group_walk(eio_ctx *ctx, eio_req *group, void (*f)(eio_ctx *, eio_req 
 int eio__wake_open(int fds[2]);
 /* Makes new descriptors under the old numbers (after a fork). */
 void eio__wake_reopen(int fds[2]);
+/* Makes new ones, of other numbers, if somebody has closed them: daemons close
+ * all that is open, and the numbers may belong to anything by now. */
+void eio__wake_repair(int fds[2]);
 void eio__wake_close(int fds[2]);
 void eio__wake_set(const int fds[2]);
 void eio__wake_clear(const int fds[2]);

@@ -394,6 +394,21 @@ char *eio_p_fd_path(int fd, const eio_wd *wd, const char *path)
   return result ? result : walk_path(wd, path);
 }
 
+char *eio_p_wd_path(const eio_wd *wd)
+{
+  char *result = wd->fd < 0 ? NULL : kernel_path(wd->fd);
+  struct stat st, named;
+
+  if (result)
+    return result;
+  if (wd->fd >= 0 && (fstat(wd->fd, &st) < 0 || lstat(wd->path, &named) < 0
+                      || st.st_dev != named.st_dev || st.st_ino != named.st_ino)) {
+    errno = ENOENT;
+    return NULL;
+  }
+  return strdup(wd->path);
+}
+
 /* The kernel resolves the path and knows its name: nothing that is renamed
  * meanwhile can lead it astray, and it takes five calls, not one per name.
  * Only O_PATH opens without side effects. */

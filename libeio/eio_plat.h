@@ -89,6 +89,9 @@ char *eio_p_realpath(const eio_wd *wd, const char *path);
 /* The same for a descriptor (of any kind, O_PATH too) that was opened by this
  * wd and path. */
 char *eio_p_fd_path(int fd, const eio_wd *wd, const char *path);
+/* An absolute path that leads to a working directory now, wherever it has been
+ * moved to; malloc'ed. NULL with ENOENT when none is known. */
+char *eio_p_wd_path(const eio_wd *wd);
 
 /* A working directory made of an open one, which has that name; takes over the
  * descriptor, also when it fails. Where paths cannot be relative to descriptors

@@ -53,6 +53,33 @@ void eio__wake_reopen(int fds[2])
   eio__wake_close(fresh);
 }
 
+/* Whether nobody has closed them: then `fresh` has other numbers, an eventfd the
+ * same inode as all of them, and a pipe the same at both ends. */
+static bool is_intact(const int fds[2], const int fresh[2])
+{
+  int other = fds[0] != fds[1] ? fds[1] : fresh[0] == fresh[1] ? fresh[0] : fds[0];
+  struct stat a, b;
+
+  for (int i = 0; i < 4; i++)
+    if (fds[i & 1] == fresh[i >> 1])
+      return false;
+  if (fstat(fds[0], &a) < 0 || fstat(other, &b) < 0)
+    return errno != EBADF;
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+void eio__wake_repair(int fds[2])
+{
+  int fresh[2];
+
+  if (eio__wake_open(fresh) < 0 || is_intact(fds, fresh)) {
+    eio__wake_close(fresh);
+    return;
+  }
+  fds[0] = fresh[0];
+  fds[1] = fresh[1];
+}
+
 void eio__wake_close(int fds[2])
 {
   close(fds[0]);

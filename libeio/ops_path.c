@@ -30,31 +30,40 @@ int64_t eio_x_mkdir(eio_req *req)
 }
 
 /* "." of a working directory cannot be removed or renamed by that name: what
- * is meant is the directory. Changes both to what to use instead. */
-static void resolve_dot(const eio_wd **wd, const char **path)
+ * is meant is the directory, by whatever name it has by now. */
+static bool means_wd(const eio_req *req)
 {
-  if (*wd && *path && !strcmp(*path, ".")) {
-    *path = (*wd)->path;
-    *wd = NULL;
-  }
+  return req->wd && req->path && !strcmp(req->path, ".");
+}
+
+static int free_name(char *name, int result)
+{
+  int error = errno;
+
+  free(name);
+  errno = error;
+  return result;
 }
 
 int64_t eio_x_rename(eio_req *req)
 {
-  const eio_wd *wd = req->wd;
-  const char *path = req->path;
+  unsigned flags = (unsigned)req->arg1;
+  char *name;
 
-  resolve_dot(&wd, &path);
-  return eio_p_rename(wd, path, req->wd2, req->path2, (unsigned)req->arg1);
+  if (!means_wd(req))
+    return eio_p_rename(req->wd, req->path, req->wd2, req->path2, flags);
+  name = eio_p_wd_path(req->wd);
+  return name ? free_name(name, eio_p_rename(NULL, name, req->wd2, req->path2, flags)) : -1;
 }
 
 int64_t eio_x_rmdir(eio_req *req)
 {
-  const eio_wd *wd = req->wd;
-  const char *path = req->path;
+  char *name;
 
-  resolve_dot(&wd, &path);
-  return eio_p_rmdir(wd, path);
+  if (!means_wd(req))
+    return eio_p_rmdir(req->wd, req->path);
+  name = eio_p_wd_path(req->wd);
+  return name ? free_name(name, eio_p_rmdir(NULL, name)) : -1;
 }
 
 static int64_t leave_text(eio_req *req, char *text, size_t length)

@@ -232,6 +232,27 @@ each_engine {
     succeeds { aio_rename wd("$dir/full"), [wd($dir), 'again'], $_[0] } 'both sides with an object';
     ok(-d "$dir/again", 'happened');
 
+    # a directory that was moved, and another in its place
+    unless ($by_name) {
+        for my $t (
+            [aio_rmdir  => sub { aio_rmdir $_[0], $_[1] }],
+            [aio_rmtree => sub { aio_rmtree $_[0], $_[1] }],
+            [aio_rename => sub { aio_rename [$_[0], '.'], "$dir/elsewhere", $_[1] }],
+            [aio_move   => sub { aio_move $_[0], "$dir/elsewhere", $_[1] }],
+        ) {
+            my ($name, $call) = @$t;
+            mkdir "$dir/place" or die "$dir/place: $!";
+            my $object = wd("$dir/place");
+            rename "$dir/place", "$dir/moved" or die "$dir/moved: $!";
+            mkdir "$dir/place" or die "$dir/place: $!";
+            my $other = (stat "$dir/place")[1];
+            ours { succeeds { $call->($object, $_[0]) } "$name of wd, which was moved" } 'takes the other';
+            ours { ok(!-e "$dir/moved", "$name: it is meant") } 'takes the other';
+            ours { is((stat "$dir/place")[1], $other, "$name: and no other of its old name") } 'takes the other';
+            rmdir "$dir/$_" for qw(place moved elsewhere);
+        }
+    }
+
     # a removed directory
     mkdir "$dir/gone" or die "$dir/gone: $!";
     my $gone = wd("$dir/gone");

@@ -361,6 +361,19 @@ each_engine {
     IO::AIO::flush;
     is("@log", 'group', 'a group of which each member is cancelled ends');
 
+    # more than any group has
+    for my $limit (2**31, 2**32, 2**32 + 1) {
+        my $added = 0;
+        $group = aio_group;
+        $group->limit($limit);
+        hold;
+        $group->feed(sub { add $group aio_nop if $added++ < 5 });
+        cmp_ok($added, '>=', 5, "limit $limit: feeds at once") unless engine eq 'sync';
+        release;
+        IO::AIO::flush;
+        is($added, 6, "limit $limit: feeds all");
+    }
+
     # a group that is done
     $group = aio_group;
     IO::AIO::flush;

@@ -22,7 +22,7 @@ each_engine {
     is(aioreq_pri, 3, 'reading leaves it');
     is(aioreq_pri(-2), 3, 'setting again');
     is(aioreq_pri(0), -2, 'and back');
-    for ([5, 4], [4, 4], [100, 4], [-5, -4], [-4, -4], [-100, -4], [1.9, 1], [-1.9, -1], ['2', 2], [2**40, 4], [-2**40, -4]) {
+    for ([5, 4], [4, 4], [100, 4], [-5, -4], [-4, -4], [-100, -4], [1.9, 1], [-1.9, -1], ['2', 2], [2**40, 4], [-2**40, -4], [1e30, 4], [-1e30, -4]) {
         my ($set, $want) = @$_;
         ours {
             aioreq_pri $set;
@@ -42,6 +42,14 @@ each_engine {
     is(aioreq_pri, 4, 'to the highest');
     aioreq_nice 0;
     is(aioreq_pri, 4, '0 does nothing');
+    ours {
+        for ([1e30, -4], [-1e30, 4]) {
+            my ($nice, $want) = @$_;
+            aioreq_nice $nice;
+            is(aioreq_pri, $want, "aioreq_nice $nice gives $want");
+        }
+    } 'cuts large numbers off';
+    aioreq_pri 4;
 
     # every request uses it up
     my $file = write_file "$dir/file", 'data';

@@ -169,6 +169,26 @@ each_engine {
         $req->cancel;
     } 'crashes';
 
+    # a daemon closes all descriptors, and opens its files under their numbers
+    is(in_child {
+        my $old = IO::AIO::poll_fileno;
+        open my $log, '>', "$dir/log" or die "$dir/log: $!";
+        POSIX::dup2(fileno $log, $old) or die "dup2: $!";
+        IO::AIO::reinit;
+        my ($done, $ready) = (0, '');
+        aio_readdir $dir, sub { $done++ };
+        vec($ready, IO::AIO::poll_fileno, 1) = 1;
+        my $n = select $ready, undef, undef, 60;
+        IO::AIO::poll_cb;
+        return join ' ', IO::AIO::poll_fileno == $old ? 'the old number' : 'another', $n, $done, -s "$dir/log";
+    }, 'another 1 1 0', 'reinit replaces a wakeup descriptor that was closed, and leaves what has its number alone');
+    unlink "$dir/log";
+
+    # one that nobody has closed stays what it was
+    my $number = IO::AIO::poll_fileno;
+    IO::AIO::reinit;
+    is(IO::AIO::poll_fileno, $number, 'otherwise the number stays') unless is_peer;
+
     my ($errno, $wd) = run_req { aio_wd $dir, $_[0] };
     is(in_child { my ($e, $got) = run_req { aio_stat [$wd, 'file'], $_[0] }; $got }, 0, 'a working directory object works in the child');
 

@@ -348,6 +348,7 @@ SKIP: {
     is(join(' ', map $value->($fd), 1 .. 3), '1 1 EAGAIN', 'EFD_SEMAPHORE');
     is($value->(IO::AIO::eventfd(4_000_000_000)), 4_000_000_000, 'a large value');
     ok(defined IO::AIO::eventfd(undef, undef), 'undef is 0');
+    fails { IO::AIO::eventfd($_) } [undef], 'EINVAL', "eventfd: no such value: $_" for -2**31 - 1, 2**32;
     fails { IO::AIO::eventfd(0, 1 << 24) } [undef], 'EINVAL', 'eventfd: unknown flags';
 }
 

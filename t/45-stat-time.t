@@ -165,7 +165,7 @@ SKIP: {
     # failures keep the last values
     for my $t (
         [missing => "$dir/none", 0, 'ENOENT'], ['below a file' => "$file/x", 0, 'ENOTDIR'], [empty => '', 0, 'ENOENT'], [undef => undef, 0, 'ENOENT'],
-        ['unknown flags' => $file, 1 << 30, 'EINVAL'], ['name too long' => 'x' x 256, 0, 'ENAMETOOLONG'],
+        ['unknown flags' => $file, 1 << 30, 'EINVAL'], ['flags that no int holds' => $file, 2**32, 'EINVAL', 'ours'], ['name too long' => 'x' x 256, 0, 'ENAMETOOLONG'],
         [NUL => "$file\0x", 0, 'ENOENT', 'ours'], ['[undef, path]' => [undef, $file], 0, 'ENOENT', 'ours'], [INVALID_WD => IO::AIO::INVALID_WD, 0, 'ENOENT', 'ours'],
     ) {
         my ($name, $path, $flags, $want, $ours) = @$t;

@@ -77,10 +77,11 @@ my $path = map_path;
     for my $t (
         ['length 0', [0, R, SHARED, $fh, 0], 'EINVAL'], ['negative length', [-1, R, SHARED, $fh, 0], 'EINVAL ENOMEM'], ['too large', [2**60, R, SHARED, $fh, 0], 'ENOMEM EOVERFLOW EINVAL'],
         ['crooked offset', [10, R, SHARED, $fh, 1], 'EINVAL'], ['negative offset', [10, R, SHARED, $fh, -PAGE], 'EINVAL EOVERFLOW'],
-        ['no flags', [10, R, 0, $fh, 0], 'EINVAL'], ['no handle', [10, R, SHARED, undef, 0], 'EBADF'], ['not open', [10, R, SHARED, 999, 0], 'EBADF'],
+        ['no flags', [10, R, 0, $fh, 0], 'EINVAL'], ['flags that no int holds', [10, R, 2**32 + SHARED, $fh, 0], 'EINVAL', 'ours'], ['rights that no int holds', [10, 2**32 + R, SHARED, $fh, 0], 'EINVAL', 'ours'], ['no handle', [10, R, SHARED, undef, 0], 'EBADF'], ['not open', [10, R, SHARED, 999, 0], 'EBADF'],
         ['a pipe', [10, R, SHARED, $r, 0], 'ENODEV EACCES'], ['writing what is for reading', [10, RW, SHARED, $ro, 0], 'EACCES'], ['reading what is for writing', [10, R, SHARED, $wo, 0], 'EACCES'],
     ) {
-        my ($what, $a, $want) = @$t;
+        my ($what, $a, $want, $ours) = @$t;
+        next if $ours && is_peer;    # which cuts them
         my $scalar = 'old';
         $! = 0;
         my @got = IO::AIO::mmap($scalar, $a->[0], $a->[1], $a->[2], $a->[3], $a->[4]);

@@ -186,6 +186,20 @@ each_engine {
         is($wide, "\x{100}", 'it is as it was');
     }
 
+    # numbers that no int holds: cut to 32 bits they would be root, O_RDONLY, SEEK_SET
+    {
+        my @before = stat $file;
+        for my $number (2**32, -2**31 - 1, 2**40 + 1, 2**62) {
+            fails_with { aio_chown $file, $number, -1, $_[0] } 'EINVAL', "aio_chown: user $number";
+            fails_with { aio_chown $file, -1, $number, $_[0] } 'EINVAL', "aio_chown: group $number";
+            fails_with { aio_chmod $file, $number, $_[0] } 'EINVAL', "aio_chmod: mode $number";
+            my ($errno, @got) = run_req { aio_open $file, $number, 0, $_[0] };
+            is_deeply([errno_name($errno), @got], ['EINVAL', undef], "aio_open: flags $number");
+            fails_with { aio_seek $fh, 0, $number, $_[0] } 'EINVAL', "aio_seek: whence $number";
+        }
+        is("@{[(stat $file)[2, 4, 5]]}", "@before[2, 4, 5]", 'the file is as it was');
+    }
+
     # the line is the caller's
     my $here = sub {
         aio_read undef, 0, 1, my $x, 0;

@@ -110,6 +110,10 @@ CV *aio_arg_callback(pTHX_ SV *sv, const char *func);
 /* 64-bit numbers, whatever the size of perl's integers. */
 int64_t aio_arg_int64(pTHX_ SV *sv);
 
+/* A number as an `int` or `unsigned` of a system call (flags, modes, users).
+ * What neither can hold becomes -1: it must not pass for some other number. */
+int aio_as_int(int64_t n);
+
 /* The octets of a string, whatever its UTF-8 flag; croaks for wide characters.
  * The result lives as long as the current statement's temporaries. */
 const char *aio_arg_octets(pTHX_ SV *sv, STRLEN *len, const char *func, const char *arg);

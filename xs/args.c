@@ -126,6 +126,11 @@ int64_t aio_arg_int64(pTHX_ SV *sv)
   return (int64_t)SvNV(sv);
 }
 
+int aio_as_int(int64_t n)
+{
+  return n < INT_MIN || n > (int64_t)UINT_MAX ? -1 : (int)(unsigned)n;
+}
+
 static CV *cv_of(pTHX_ SV *sv)
 {
   if (SvROK(sv) && SvAMAGIC(sv))

@@ -453,9 +453,10 @@ XS_INTERNAL(xs_features)
 
 /* Priorities ----------------------------------------------------------- */
 
-static int clamp(NV pri)
+/* NaN is 0. */
+static int clamp(NV n, int min, int max)
 {
-  return pri <= EIO_PRI_MIN ? EIO_PRI_MIN : pri >= EIO_PRI_MAX ? EIO_PRI_MAX : pri != pri ? 0 : (int)pri;
+  return n >= max ? max : n <= min ? min : n > min ? (int)n : 0;
 }
 
 enum { PRI, NICE };
@@ -470,14 +471,14 @@ XS_INTERNAL(xs_pri)
     croak_xs_usage(cv, "pri = 0");
   if (XSANY.any_i32 == PRI) {
     if (items)
-      cxt->next_pri = clamp(SvNV(ST(0)));
+      cxt->next_pri = clamp(SvNV(ST(0)), EIO_PRI_MIN, EIO_PRI_MAX);
     XSprePUSH;
     EXTEND(SP, 1);
     mPUSHi(old);
     XSRETURN(1);
   }
   if (items)
-    cxt->next_pri = clamp(old - (NV)(IV)SvNV(ST(0)));
+    cxt->next_pri = clamp(old - clamp(SvNV(ST(0)), -8, 8), EIO_PRI_MIN, EIO_PRI_MAX);
   XSRETURN_EMPTY;
 }
 

@@ -258,16 +258,16 @@ XS_INTERNAL(xs_limit)
 {
   dXSARGS;
   dAIO;
-  int limit;
+  IV limit;
   aio_req *group;
 
   if (items != 2)
     croak_xs_usage(cv, "grp, limit");
   SvGETMAGIC(ST(0));
-  limit = (int)SvIV(ST(1));
+  limit = SvIV(ST(1));
   group = live_group(aTHX_ ST(0), "limit");
   if (!is_over(group))
-    eio_group_limit(cxt->eio, &group->r, limit);
+    eio_group_limit(cxt->eio, &group->r, limit > INT_MAX ? INT_MAX : limit < 0 ? 0 : (int)limit);
   XSRETURN_EMPTY;
 }
 

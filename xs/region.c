@@ -57,6 +57,7 @@ static int64_t integer(pTHX_ SV *sv)
 }
 
 #define INT_ARG(n, missing) (items > (n) ? integer(aTHX_ ST(n)) : (missing))
+#define FLAGS_ARG(n, missing) aio_as_int(INT_ARG(n, missing))
 
 /* What no size_t holds becomes the largest one, which no memory can have. */
 static size_t size_of(int64_t n)
@@ -232,14 +233,18 @@ XS_INTERNAL(xs_mmap)
   if (items < 4 || items > 6)
     croak_xs_usage(cv, "scalar, length, prot, flags, fh = undef, offset = 0");
   size = size_of(INT_ARG(1, 0));
-  prot = usable_rights((int)INT_ARG(2, 0));
-  flags = (int)INT_ARG(3, 0);
+  prot = usable_rights(FLAGS_ARG(2, 0));
+  flags = FLAGS_ARG(3, 0);
   offset = (off_t)INT_ARG(5, 0);
   fh = items > 4 ? ST(4) : &PL_sv_undef;
   SvGETMAGIC(fh);
   if (SvOK(fh) || isGV_with_GP(fh))
     fd = aio_arg_fd(aTHX_ fh, AIO_READ, "mmap", "fh");
   sv = map_target(aTHX_ ST(0));
+  if (prot == -1 || flags == -1) { /* the kernel would take what it knows of it */
+    errno = EINVAL;
+    XSRETURN_NO;
+  }
   p = map_memory(size, &total, prot, flags, fd, offset);
   if (!p)
     XSRETURN_NO;
@@ -347,7 +352,7 @@ XS_INTERNAL(xs_mremap)
   if (items < 2 || items > 4)
     croak_xs_usage(cv, "scalar, new_length, flags = MREMAP_MAYMOVE, new_address = 0");
   size = size_of(INT_ARG(1, 0));
-  flags = (int)INT_ARG(2, MAYMOVE);
+  flags = FLAGS_ARG(2, MAYMOVE);
   map = aio_map_of(aTHX_ ST(0));
   if (!EIO_HAVE_MREMAP) {
     errno = ENOSYS;
@@ -406,7 +411,7 @@ XS_INTERNAL(xs_madvise)
 
   if (items < 2 || items > 4)
     croak_xs_usage(cv, "scalar, offset, length = undef, advice = 0");
-  advice = (int)INT_ARG(3, 0);
+  advice = FLAGS_ARG(3, 0);
   region = REGION("madvise");
   XSRETURN_IV(advise(&region, advice));
 }
@@ -432,7 +437,7 @@ XS_INTERNAL(xs_mprotect)
 
   if (items < 2 || items > 4)
     croak_xs_usage(cv, "scalar, offset, length = undef, protect = 0");
-  prot = usable_rights((int)INT_ARG(3, 0));
+  prot = usable_rights(FLAGS_ARG(3, 0));
   region = REGION("mprotect");
   if (!region.size)
     XSRETURN_IV(0);
@@ -475,7 +480,7 @@ XS_INTERNAL(xs_mlockall)
 
   if (items != 1)
     croak_xs_usage(cv, "flags");
-  XSRETURN_IV(mlockall((int)INT_ARG(0, 0)));
+  XSRETURN_IV(mlockall(FLAGS_ARG(0, 0)));
 }
 
 XS_INTERNAL(xs_munlockall)

@@ -165,10 +165,21 @@ static void times_of(pTHX_ aio_req *aio, SV *atime, SV *mtime)
   }
 }
 
-static int32_t int_or(pTHX_ SV *sv, int32_t undef)
+/* -1 has a meaning for some calls, so that a number that does not fit fails. */
+static int32_t int_arg(pTHX_ aio_req *aio, SV *sv)
+{
+  int64_t n = aio_arg_int64(aTHX_ sv);
+  int32_t i = aio_as_int(n);
+
+  if (i != n && (uint32_t)i != n)
+    fail(aio, EINVAL);
+  return i;
+}
+
+static int32_t int_or(pTHX_ aio_req *aio, SV *sv, int32_t undef)
 {
   SvGETMAGIC(sv);
-  return SvOK(sv) ? (int32_t)(uint32_t)aio_arg_int64(aTHX_ sv) : undef;
+  return SvOK(sv) ? int_arg(aTHX_ aio, sv) : undef;
 }
 
 /* Converts argument n of a row. */
@@ -205,10 +216,10 @@ static void convert(pTHX_ aio_req *aio, const struct row *row, SV **args, int n)
     SvGETMAGIC(sv);
     req->size = SvOK(sv) && aio_arg_int64(aTHX_ sv) >= 0 ? (uint64_t)aio_arg_int64(aTHX_ sv) : ~(uint64_t)0;
     break;
-  case 'i': req->arg1 = (int32_t)(uint32_t)aio_arg_int64(aTHX_ sv); break;
-  case 'm': req->arg2 = (int32_t)aio_arg_int64(aTHX_ sv); break;
-  case 'c': case 'g': req->arg2 = int_or(aTHX_ sv, -1); break;
-  case 'u': req->arg1 = int_or(aTHX_ sv, -1); break;
+  case 'i': req->arg1 = int_arg(aTHX_ aio, sv); break;
+  case 'm': req->arg2 = int_arg(aTHX_ aio, sv); break;
+  case 'c': case 'g': req->arg2 = int_or(aTHX_ aio, sv, -1); break;
+  case 'u': req->arg1 = int_or(aTHX_ aio, sv, -1); break;
   case 't': req->nv1 = SvNV(sv); break;
   case 'T': times_of(aTHX_ aio, args[n - 1], sv); break;
   case 'B': aio_buffer_read(aTHX_ aio, sv, args[n - 1], args[n + 1], func); break;

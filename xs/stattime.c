@@ -283,7 +283,7 @@ XS_INTERNAL(xs_statx)
 
   if (items != 3)
     croak_xs_usage(cv, "pathname, flags, mask");
-  flags = SvOK(ST(1)) ? (int)aio_arg_int64(aTHX_ ST(1)) : 0;
+  flags = SvOK(ST(1)) ? aio_as_int(aio_arg_int64(aTHX_ ST(1))) : 0;
   mask = SvOK(ST(2)) ? (unsigned)aio_arg_int64(aTHX_ ST(2)) : 0;
   if (place(aTHX_ ST(0), &wd, &path))
     result = get_statx(wd, path, flags, mask);

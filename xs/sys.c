@@ -13,9 +13,7 @@ int aio_absent(int unused, ...)
 
 int aio_sys_int(pTHX_ SV *sv)
 {
-  int64_t n = aio_arg_int64(aTHX_ sv);
-
-  return n < INT_MIN || n > (int64_t)UINT_MAX ? -1 : (int)(unsigned)n;
+  return aio_as_int(aio_arg_int64(aTHX_ sv));
 }
 
 int aio_sys_option(pTHX_ SV *sv)

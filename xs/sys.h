@@ -84,9 +84,8 @@ int aio_absent(int unused, ...);
 
 /* Arguments and results ------------------------------------------------ */
 
-/* A number for an `int` of a system call (flags, signals, processes). What no
- * int or unsigned can hold becomes -1, which every call refuses, instead of
- * some other number. */
+/* A number for an `int` of a system call: see aio_as_int(). All the calls here
+ * refuse -1. */
 int aio_sys_int(pTHX_ SV *sv);
 /* The same, and 0 for undef. */
 int aio_sys_option(pTHX_ SV *sv);

@@ -121,15 +121,17 @@ XS_INTERNAL(xs_eventfd)
 {
   dXSARGS;
   SV *initial;
-  unsigned value;
+  int64_t value;
   int flags;
 
   if (items > 2)
     croak_xs_usage(cv, "initval = 0, flags = 0");
   initial = AIO_SYS_ARG(0);
-  value = SvOK(initial) ? (unsigned)aio_arg_int64(aTHX_ initial) : 0;
+  value = SvOK(initial) ? aio_arg_int64(aTHX_ initial) : 0;
   flags = aio_sys_option(aTHX_ AIO_SYS_ARG(1));
-  ST(0) = handle_or_undef(aTHX_ eventfd(value, flags), O_RDWR);
+  errno = EINVAL;
+  ST(0) = handle_or_undef(aTHX_ value == (int)value || value == (unsigned)value
+                          ? eventfd((unsigned)value, flags) : -1, O_RDWR);
   XSRETURN(1);
 }
 

@@ -212,6 +212,14 @@ static void test_directories(void)
   is_int(just(on_path(EIO_RMDIR, sub, ".")), 0, "rmdir of a wd's \".\"");
   ok(!exists("d"), "removes the directory");
   fails(on_path(EIO_RMDIR, sub, "."), ENOENT, "but only once");
+  mkdir("d", 0755);
+  if (sub->fd >= 0) {
+    fails(on_path(EIO_RMDIR, sub, "."), ENOENT, "and not another of that name");
+    close(sub->fd);
+    sub->fd = -1;
+  } else
+    skip(1, "working directories are names here");
+  is_int(just(on_path(EIO_RMDIR, sub, ".")), 0, "which is all that a wd without descriptor has");
   eio_wd_unref(sub);
 }
 
