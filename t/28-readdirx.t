@@ -196,7 +196,7 @@ sub without_types {
     system("mke2fs -q -F -O ^filetype,^has_journal $image $quiet") == 0 or return;
     local $ENV{IO_AIO_ENGINE} = engine unless is_peer;
     my $script = write_file "$dir/script", $program;
-    my $out = `unshare -m sh -c 'mount -o loop $image $dir/mnt && exec @{[perl_command]} $script $dir/mnt' 2>/dev/null`;
+    my $out = `unshare -m sh -c 'mount -o loop $image $dir/mnt && exec "\$@"' sh @{[shell_perl]} $script $dir/mnt 2>/dev/null`;
     $? ? () : $out;
 }
 

@@ -101,8 +101,8 @@ each_engine {
         mkdir "$root/$_" or die $!;
         write_file("$root/$_/file");
     }
-    chmod 0700, "$root/closed" or die $!;
-    chmod 0744, "$root/listed" or die $!;
+    chmod 0, "$root/closed" or die $!;
+    chmod 0444, "$root/listed" or die $!;
     my ($text) = as_nobody { -r $treescan && -r $INC{'IO/AIO.pm'} ? (treescan('-c', $root))[0] : undef };
   SKIP: {
         skip 'this place is closed to others', 4 unless defined $text;

@@ -16,7 +16,7 @@ plan skip_all => 'needs strace that can trace here'
     if system("strace -f -o /dev/null -e inject=fsync:error=EIO true >/dev/null 2>&1");
 
 # A build that has no fdatasync takes fsync instead.
-my $fdatasync = `@{[perl_command]} -MIO::AIO -e 'print IO::AIO::_features()'` =~ /\bFDATASYNC\b/ ? 'fdatasync' : 'fsync';
+my $fdatasync = `@{[shell_perl]} -MIO::AIO -e 'print IO::AIO::_features()'` =~ /\bFDATASYNC\b/ ? 'fdatasync' : 'fsync';
 
 # Runs a program under strace with the faults given; returns what it printed.
 sub with_faults {
@@ -111,7 +111,7 @@ my @case = (
 
 my %only = map { $_ => 1 } split /,/, $ENV{AIOTEST_ENGINE} || 'sync,pool,uring';
 my @engines = grep $only{$_}, qw(sync pool uring);
-my $ring = `@{[perl_command]} -MIO::AIO -e 'print scalar IO::AIO::engine "uring"'` eq 'uring';
+my $ring = `@{[shell_perl]} -MIO::AIO -e 'print scalar IO::AIO::engine "uring"'` eq 'uring';
 for my $engine (@engines) {
     for (@case) {
         my ($what, $faults, $program, $want, $which) = @$_;

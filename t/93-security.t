@@ -341,7 +341,7 @@ sub names {
         fails_with { $request->("$file\0.txt", $_[0]) } 'ENOENT', 'a name with a NUL is refused';
     }
     is(read_file($file), 'data', 'and never cut');
-    is(`@{[perl_command]} -T -MIO::AIO -e 'aio_stat \$ARGV[0], sub { print "\$_[0]\\n" }' $file`, "0\n", 'names are not checked for taint');
+    is(`@{[shell_perl]} -T -MIO::AIO -e 'aio_stat \$ARGV[0], sub { print "\$_[0]\\n" }' $file`, "0\n", 'names are not checked for taint');
 }
 
 # A working directory is the directory, whatever happens to its name.
@@ -374,7 +374,7 @@ sub by_default {
     delete local @ENV{qw(IO_AIO_ENGINE EIO_TRACE)};
     my $program = 'use IO::AIO; open my $fh, "<", $ARGV[0]; aio_read $fh, 0, 4, my $buf = "", 0; aio_load $ARGV[0], my $d; aio_fsync $fh; IO::AIO::flush; ';
     my $file = write_file fresh_dir() . '/precious-name', 'precious data';
-    my $fds = `@{[perl_command]} -e '$program; system "ls -l /proc/\$\$/fd"' $file`;
+    my $fds = `@{[shell_perl]} -e '$program; system "ls -l /proc/\$\$/fd"' $file`;
     like($fds, qr/->/, 'descriptors are listed');
     unlike($fds, qr/io_uring/, 'no ring is set up unasked');
     $ENV{EIO_TRACE} = 1;

@@ -129,9 +129,8 @@ my %never = map { $_ => 1 } qw(read write group);
 
 for my $engine (qw(sync pool uring)) {
     my $work = fresh_dir;
-    my $inc = join ' ', map "-I$_", grep !ref, @INC;
     my @absent = without qw(FIEMAP STATVFS);
-    my @lines = `env LD_PRELOAD=$dir/nomem.so $^X $inc $program $work $engine @absent 2>&1`;
+    my @lines = `env LD_PRELOAD=$dir/nomem.so @{[shell_perl]} $program $work $engine @absent 2>&1`;
     is($?, 0, "$engine: the program ends well") or diag(@lines);
     is(pop @lines, "end\n", "$engine: at its end");
     for (@lines) {

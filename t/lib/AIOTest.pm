@@ -36,7 +36,7 @@ our @EXPORT = qw(
     tmpdir fresh_dir write_file read_file mode_of errno_name
     run_req succeeds fails_with croaks
     saturate hold release one_by_one reset_limits wait_for poll_ready
-    in_child as_nobody perl_command run_perl
+    in_child as_nobody perl_command shell_perl run_perl
     without needs sanitizer valgrind late_times
     done
 );
@@ -413,6 +413,9 @@ sub as_nobody(&) {
 # The words of a command that begins with a new perl which finds the same modules. (Its own children get a sanitizer's
 # runtime as well, unless the program takes LD_PRELOAD out of %ENV.)
 sub perl_command { ($sanitizer ? ('env', "LD_PRELOAD=$runtime") : (), $^X, map "-I$_", grep !ref, @INC) }
+
+# The same as a shell wants them.
+sub shell_perl { join ' ', map "'" . s/'/'\\''/gr . "'", perl_command() }
 
 # Runs a program in such a perl, on the engine under test.
 #     my ($status, $stdout, $stderr) = run_perl($program, @arguments);
