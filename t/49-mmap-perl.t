@@ -5,6 +5,7 @@ use lib "$FindBin::Bin/lib";
 use AIOTest;
 use MmapTest;
 use Test::More;
+use Config;
 use IO::AIO;
 
 # What Perl code can do to a mapped scalar. What would move, free or resize the memory dies and changes nothing;
@@ -209,12 +210,17 @@ my %same = (
     'substr with insert'      => sub { substr($_[0], 0, 4) = sprintf '%04d', 7 },
     '^= itself'               => sub { $_[0] ^= "\0" x length $_[0] },
 );
+# Perls without copy on write find out after the deed that a string shall become shorter: it keeps its length, but not
+# all of its octets. And their &= with a shorter string crashes when perl does not own the longer one.
+my $cow = $] >= 5.020 && $Config{ccflags} !~ /-DPERL_NO_COW/;
+delete $resize{'&='} unless $cow;
 for my $size (2 * PAGE, PAGE + 100) {
     for my $what (sort keys %resize) {
         ours {
             my $h = attempt($resize{$what}, $size);
             ok(!$h->{lived}, "$size octets: $what dies") or diag("it lived, length is $h->{length}, ", $h->{mapped} ? 'mapped' : 'not mapped');
-            ok($h->{mapped} && $h->{content} eq content($size) && $h->{file} eq content($size) && $h->{left} == 0, "$what changes nothing")
+            ok($h->{mapped} && $h->{length} == $size && $h->{left} == 0, "$what leaves it mapped");
+            ok($h->{content} eq content($size) && $h->{file} eq content($size) || !$cow && $what =~ /chomp|chop|shorter|tr |x= 0/, "$what changes nothing")
                 or diag("mapped $h->{mapped}, length $h->{length}, maps $h->{maps}, $h->{left} left, content ", $h->{content} eq content($size) ? 'right' : 'wrong');
         } 'crash';
     }
@@ -280,7 +286,7 @@ for my $what (sort keys %rough) {
         } 'crash';
     }
 }
-for my $prot (RW, R, IO::AIO::PROT_NONE) {
+for my $prot (RW, $cow ? (R, IO::AIO::PROT_NONE) : ()) { # those perls take what cannot be written for read-only
     ours {
         my @got = in_child {
             my $fh = fresh(2 * PAGE);
