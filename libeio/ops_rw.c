@@ -1,6 +1,7 @@
 /* ops_rw.c - position, read, write, and whole files. */
 #include "eio_plat.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -101,7 +102,7 @@ static int64_t read_and_forget(eio_req *req)
 int64_t eio_x_readahead(eio_req *req)
 {
   int64_t result = eio_p_readahead(req->fd, (off_t)req->offs,
-                                   req->size < SIZE_MAX ? (size_t)req->size : SIZE_MAX);
+                                   req->size < SSIZE_MAX ? (size_t)req->size : SSIZE_MAX);
 
   if (result < 0 && errno == ENOSYS)
     result = read_and_forget(req);

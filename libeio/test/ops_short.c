@@ -4,6 +4,7 @@
  * as much as a random number says. One more notes how much it was asked for. */
 #include "ops.h"
 
+#include <limits.h>
 #include <sys/uio.h>
 #if EIO_HAVE_SENDFILE_LINUX
 # include <sys/sendfile.h>
@@ -117,7 +118,7 @@ static void readahead_of_much(void)
   uint64_t all = UINT64_C(3) << 32;
 
   is_int(just(on_data(EIO_READAHEAD, 0, 0, NULL, all)), 0, "readahead of 12 GiB");
-  ok(ahead == (all < SIZE_MAX ? all : SIZE_MAX), "asks for that, or for as much as a size_t can say");
+  ok(ahead == (all < SSIZE_MAX ? all : SSIZE_MAX), "asks for that, or for as much as an ssize_t can say");
 }
 #else
 static void readahead_of_much(void) { }
