@@ -184,6 +184,21 @@ each_engine {
     }, 'another 1 1 0', 'reinit replaces a wakeup descriptor that was closed, and leaves what has its number alone');
     unlink "$dir/log";
 
+    # with the old number free, or with a lower one free as well
+    for my $lower (0, 1) {
+        is(in_child {
+            POSIX::close(IO::AIO::poll_fileno);
+            POSIX::close(0) if $lower;
+            IO::AIO::reinit;
+            my ($done, $ready) = (0, '');
+            aio_readdir $dir, sub { $done++ };
+            vec($ready, IO::AIO::poll_fileno, 1) = 1;
+            my $n = select $ready, undef, undef, 60;
+            IO::AIO::poll_cb;
+            return "$n $done";
+        }, '1 1', 'the same with nothing in its place' . ($lower ? ', nor in that of a lower number' : ''));
+    }
+
     # one that nobody has closed stays what it was
     my $number = IO::AIO::poll_fileno;
     IO::AIO::reinit;
