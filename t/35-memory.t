@@ -240,11 +240,14 @@ each_engine {
     $! = 0;
     is(IO::AIO::mprotect($m, 0, undef, 0x7777), -1, 'unknown protection: -1');
     is(errno_name($!), 'EINVAL', 'EINVAL');
-    ours {
-        $! = 0;
-        is(IO::AIO::mprotect($m, 0, undef, 2**32 + RW), -1, 'a protection that no int holds: -1');
-        is(errno_name($!), 'EINVAL', 'EINVAL');
-    } 'cuts it';
+    SKIP: {
+        skip 'valgrind 3.19 ends with an assertion of its own', 2 if valgrind;
+        ours {
+            $! = 0;
+            is(IO::AIO::mprotect($m, 0, undef, 2**32 + RW), -1, 'a protection that no int holds: -1');
+            is(errno_name($!), 'EINVAL', 'EINVAL');
+        } 'cuts it';
+    }
     open my $ro, '<', $file or die "$file: $!";
     IO::AIO::mmap my $r, $size, IO::AIO::PROT_READ, IO::AIO::MAP_SHARED, $ro or die "mmap: $!";
     $! = 0;
