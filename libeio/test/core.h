@@ -174,6 +174,8 @@ TAP_UNUSED static void wait_running(eio_ctx *ctx, unsigned n)
 {
   while (atomic_load(&ctx->nrunning) < n)
     sched_yield();
+  pthread_mutex_lock(&ctx->lock); /* they have looked whether somebody has to be sent for */
+  pthread_mutex_unlock(&ctx->lock);
 }
 
 TAP_UNUSED static void wait_pending(eio_ctx *ctx, unsigned n)
