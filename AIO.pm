@@ -2815,9 +2815,9 @@ Before, to -1.
 
 C<aio_copy> never leaves a partial target, does not truncate a file that is
 copied onto itself, keeps holes, shares blocks where the file system can, and
-copies files of F</proc>. C<aio_load> reads such files, too. Set-user-id and set-group-id are kept
-where the copy has the same owner or group. C<aio_move> to
-another file system fails when the copy is there but the source cannot be
+copies files of F</proc>. C<aio_load> reads such files, too. Set-user-id and
+set-group-id are kept where the copy has the same owner or group. C<aio_move>
+to another file system fails when the copy is there but the source cannot be
 deleted. Before, that was a success.
 
 =item *

@@ -199,8 +199,8 @@ void eio_group_abandon(eio_ctx *ctx, eio_req *group);
 /* Poll side ------------------------------------------------------------ */
 
 /* The wakeup descriptor: readable while there is something for eio_poll() to
- * do, and sometimes when not. It keeps its number for the life of the context, also in the child of a
- * fork (but see eio_reset()). */
+ * do, and sometimes when not. It keeps its number for the life of the context,
+ * also in the child of a fork (but see eio_reset()). */
 int eio_poll_fd(const eio_ctx *ctx);
 
 /* Calls back and releases what is done; at most max_reqs requests (0: no
@@ -228,9 +228,11 @@ int eio_poll_end_lazily(eio_ctx *ctx);
  * not to be called back again but to be released. */
 void eio_unfinish(eio_ctx *ctx, eio_req *req);
 
-/* Waits until something is done or nothing is outstanding, for at most timeout milliseconds (-1: forever). Returns 0, or -1
- * with EINTR or EAGAIN (time is up). Poll afterwards: the wakeup descriptor may
- * not have been made readable for what this function has seen by itself. */
+/* Waits until something is done or nothing is outstanding, for at most timeout
+ * milliseconds (-1: forever). May execute what is ready and cannot block.
+ * Returns 0, or -1 with EINTR or EAGAIN (time is up). Poll afterwards: the
+ * wakeup descriptor may not have been made readable for what this function has
+ * seen or done by itself. */
 int eio_poll_wait(eio_ctx *ctx, int timeout);
 
 /* Requests whose callback has not begun, but for groups that poll has found with

@@ -187,7 +187,7 @@ bool eio__pool_may_look(const eio_ctx *ctx);
 bool eio__pool_is_awake(const eio_ctx *ctx);
 /* Wakes or starts a worker when requests wait and none is on its way. */
 void eio__pool_kick(eio_ctx *ctx);
-/* Tries to start what must_send() asks for; true when it still does. */
+/* Tries to start what eio__pace_must_send() asks for; true when it still does. */
 bool eio__pool_wants_thread(eio_ctx *ctx);
 /* Forgets the threads: they exit when they have executed what they are at,
  * which becomes an orphan. Lock held. */

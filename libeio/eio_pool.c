@@ -395,7 +395,8 @@ bool eio__pool_help(eio_ctx *ctx)
   pthread_mutex_lock(&ctx->lock);
   eio__take_incoming(ctx);
   req = eio_queue_first(&ctx->ready);
-  if (!req || req->flags & EIO_NO_INLINE || !(eio__ops[req->op].flags & EIO_OPF_INLINE)
+  if (!req || req->flags & EIO_NO_INLINE
+      || !(eio__ops[req->op].flags & EIO_OPF_INLINE || req->flags & EIO_FAILED)
       || atomic_load(&ctx->nrunning) >= ctx->pool->max_running) {
     pthread_mutex_unlock(&ctx->lock);
     return false;
@@ -405,7 +406,7 @@ bool eio__pool_help(eio_ctx *ctx)
   atomic_fetch_sub(&ctx->nready, 1);
   eio__state(ctx, req, EIO_RUNNING);
   pthread_mutex_unlock(&ctx->lock);
-  done = eio__inline(ctx, req, true);
+  done = req->flags & EIO_FAILED || eio__inline(ctx, req, true);
   pthread_mutex_lock(&ctx->lock);
   atomic_fetch_sub(&ctx->nrunning, 1);
   if (done) {

@@ -19,6 +19,17 @@ sub go_on_in_child { IO::AIO::max_parallel(8); IO::AIO::min_parallel(8) }
 
 sub counters { join ' ', IO::AIO::nreqs(), IO::AIO::nready(), IO::AIO::npending() }
 
+# Has the wakeup descriptor announce a result: "1 1" when it does and poll_cb calls back.
+sub select_and_poll {
+    my ($dir) = @_;
+    my ($done, $ready) = (0, '');
+    aio_readdir $dir, sub { $done++ };
+    vec($ready, IO::AIO::poll_fileno, 1) = 1;
+    my $n = select $ready, undef, undef, 60;
+    IO::AIO::poll_cb;
+    "$n $done";
+}
+
 each_engine {
     my ($engine) = @_;
     my $dir  = fresh_dir;
@@ -175,12 +186,7 @@ each_engine {
         open my $log, '>', "$dir/log" or die "$dir/log: $!";
         POSIX::dup2(fileno $log, $old) or die "dup2: $!";
         IO::AIO::reinit;
-        my ($done, $ready) = (0, '');
-        aio_readdir $dir, sub { $done++ };
-        vec($ready, IO::AIO::poll_fileno, 1) = 1;
-        my $n = select $ready, undef, undef, 60;
-        IO::AIO::poll_cb;
-        return join ' ', IO::AIO::poll_fileno == $old ? 'the old number' : 'another', $n, $done, -s "$dir/log";
+        return join ' ', IO::AIO::poll_fileno == $old ? 'the old number' : 'another', select_and_poll($dir), -s "$dir/log";
     }, 'another 1 1 0', 'reinit replaces a wakeup descriptor that was closed, and leaves what has its number alone');
     unlink "$dir/log";
 
@@ -192,12 +198,7 @@ each_engine {
             POSIX::close(IO::AIO::poll_fileno);
             POSIX::close(0) if $lower;
             IO::AIO::reinit;
-            my ($done, $ready) = (0, '');
-            aio_readdir $dir, sub { $done++ };
-            vec($ready, IO::AIO::poll_fileno, 1) = 1;
-            my $n = select $ready, undef, undef, 60;
-            IO::AIO::poll_cb;
-            return "$n $done";
+            return select_and_poll($dir);
         }, '1 1', 'the same with nothing in its place' . ($lower ? ', nor in that of a lower number' : ''));
     }
 

@@ -55,7 +55,7 @@ sub wrong_value {
     return ref $got eq $want ? () : "not an object of $want" if $want =~ /::/;
     return 'no integer' unless defined $got && $got =~ /^-?\d+$/ && B::svref_2object(\$got)->FLAGS & B::SVf_IOK;
     return if !$native || $got eq $want || !$exact && $got eq '0';
-    return if $got == $want + 2**32; # MS_NOUSER is unsigned in newer C libraries
+    return if $want < 0 && $got == $want + 2**32; # MS_NOUSER is unsigned in newer C libraries
     "value $got, not $want";
 }
 

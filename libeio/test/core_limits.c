@@ -369,6 +369,15 @@ static void help(void)
         "it executes what comes next and does not block");
   eio_poll(ctx, 0, 0);
   check(called_in_order(4, 1), "which is called back");
+  job_init(&jobs[5], EIO_LSTAT, 5);
+  jobs[5].req.path = (char *)"/";
+  jobs[5].req.pri = 4;
+  jobs[5].req.flags = EIO_FAILED;
+  jobs[5].req.errorno = ENAMETOOLONG;
+  eio_submit(ctx, &jobs[5].req);
+  check(eio_nready(ctx) == 4 && eio_poll_wait(ctx, 0) == 0 && jobs[5].req.result == -1
+        && jobs[5].req.errorno == ENAMETOOLONG, "what has failed from the start keeps its error");
+  eio_poll(ctx, 0, 0);
   check(eio_poll_wait(ctx, 0) < 0 && eio_npending(ctx) == 0, "the others wait on");
 }
 
@@ -390,7 +399,7 @@ static void without_threads(void)
     help();
   gate_open(&gate);
   finish_all(ctx);
-  check(ncalled == (is_sync() ? 0 : 5), "the thread executes all");
+  check(ncalled == (is_sync() ? 0 : 6), "the thread executes all");
   eio_reset(ctx);
 
   ncalled = 0;
