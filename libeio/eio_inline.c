@@ -203,6 +203,7 @@ static bool inline_open(eio_ctx *ctx, eio_req *req)
     return false;
   }
   req->result = fd;
+  req->arg2 = 0;
   req->flags |= EIO_OWNS_FD;
   return true;
 }

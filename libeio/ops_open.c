@@ -7,13 +7,17 @@
 #include <unistd.h>
 
 /* Close-on-exec from the beginning: between open and a later fcntl another
- * thread could fork and execute. Who wants it inherited clears the flag. */
+ * thread could fork and execute. Who wants it inherited clears the flag. Asking
+ * for a terminal here, the owner need not. */
 int64_t eio_x_open(eio_req *req)
 {
   int fd = eio_p_open(req->wd, req->path, req->arg1 | O_CLOEXEC, (mode_t)req->arg2);
 
-  if (fd >= 0)
+  req->arg2 = 0;
+  if (fd >= 0) {
+    req->arg2 = isatty(fd);
     eio__flag_set(req, EIO_OWNS_FD);
+  }
   return fd;
 }
 

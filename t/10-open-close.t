@@ -23,6 +23,21 @@ sub open_fails {
     is_deeply([@got, errno_name($errno)], [undef, $want], $name);
 }
 
+# The slave of a pseudo terminal, undef where there is none.
+sub terminal_of {
+    my ($master) = @_;
+    my ($unlock, $number) = (pack('i', 0)) x 2;
+    $^O eq 'linux' && ref \$master eq 'GLOB' && ioctl($master, 0x40045431, $unlock) && ioctl($master, 0x80045430, $number)
+        or return;
+    "/dev/pts/" . unpack 'i', $number;
+}
+
+# Layers with their flags, position, descriptor flags, terminal or not.
+sub state_of {
+    my ($fh) = @_;
+    [PerlIO::get_layers($fh, details => 1), tell $fh, fcntl($fh, F_GETFD, 0), !!-t $fh];
+}
+
 sub descriptor_count { scalar(() = glob '/proc/self/fd/*') }
 
 each_engine {
@@ -43,6 +58,28 @@ each_engine {
         local $^F = 100;
         my $fh = open_file($file, O_RDONLY);
         ok(!(fcntl($fh, F_GETFD, 0) & FD_CLOEXEC), 'not up to $^F');
+    }
+
+    # the state of the layers, which perl's own open asks the kernel about
+    my $terminal = terminal_of(my $master = open_file('/dev/ptmx', O_RDWR | O_NOCTTY));
+    for my $path ($file, $terminal || ()) {
+        for my $mode (O_RDONLY, O_WRONLY, O_RDWR, O_WRONLY | O_APPEND) {
+            $fh = open_file($path, $mode | O_NOCTTY);
+            sysopen my $own, $path, $mode | O_NOCTTY or die "$path: $!";
+            is_deeply(state_of($fh), state_of($own), "$path, mode $mode: the handle is as sysopen makes it");
+        }
+    }
+
+    for my $layers (qw(:utf8 :crlf :stdio), '') {
+        local $ENV{PERLIO} = $layers;
+        my (undef, $got) = run_perl(<<'PERL', $file);
+            use IO::AIO;
+            sysopen my $own, $ARGV[0], 0;
+            aio_open $ARGV[0], 0, 0, sub { print "@{[PerlIO::get_layers($_)]}\n" for $own, $_[0] };
+            IO::AIO::flush;
+PERL
+        my ($want, $is) = split /\n/, $got;
+        is($is, $want, "default layers as PERLIO=$layers has them");
     }
 
     # writing

@@ -104,6 +104,20 @@ PERL
     }
 }
 
+# ---- packages deleted ------------------------------------------------------------------------------
+
+sub packages_deleted {
+    ends('packages deleted under requests and handles', <<'PERL', 0, "done\n" x 3);
+        my ($open, $nop, $flush) = (\&IO::AIO::aio_open, \&IO::AIO::aio_nop, \&IO::AIO::flush);
+        require Symbol;
+        Symbol::delete_package($_) for qw(IO::AIO::REQ IO::AIO::GRP IO::AIO::WD IO::AIO);
+        my @others = map +{ $_ => [] }, 1 .. 5000; # where they were
+        my $req = $nop->(sub { print "done\n" });
+        $open->($^X, 0, 0, sub { print "done\n" if fileno $_[0] }) for 1, 2;
+        $flush->();
+PERL
+}
+
 # ---- objects alive at the end ----------------------------------------------------------------------
 
 # Makes one of everything, in @thing, and lets it go in a random order: some before the program ends, some by perl.
@@ -315,6 +329,7 @@ sub constant_memory {
 each_engine {
     my ($engine) = @_;
     exits_and_deaths;
+    packages_deleted;
     threads_that_exit;
     objects_at_the_end;
     objects_in_any_order;

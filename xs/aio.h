@@ -35,7 +35,7 @@ struct aio_slab; /* cxt.c */
 typedef struct aio_cxt {
   eio_ctx *eio;
   PerlInterpreter *owner;  /* NULL in a perl without threads */
-  HV *req_stash, *grp_stash, *wd_stash;
+  HV *stash, *req_stash, *grp_stash, *wd_stash; /* counted: may be deleted */
   int next_pri;            /* priority of the next request */
   aio_req *spare;          /* free list, linked by r.next */
   struct aio_slab *slabs;  /* all memory of requests */
@@ -159,11 +159,15 @@ void aio_settle(pTHX_ aio_req *aio);
 /* Pushes the callback's arguments. The stack pointer is PL_stack_sp. */
 void aio_push_results(pTHX_ aio_cxt *cxt, aio_req *aio);
 
-/* A new file handle (a glob "fd#N" of IO::AIO), mortal, for a
- * descriptor, open in the mode of `flags` (O_RDONLY...); close-on-exec is set
- * as perl does (above $^F) when `perl_cloexec`. NULL with errno on failure,
- * the descriptor is closed then. */
-SV *aio_new_fh(pTHX_ int fd, int flags, bool perl_cloexec);
+/* handle.c: both make a new file handle (a glob "fd#N" of IO::AIO), mortal, for
+ * a descriptor that is open in the mode of `flags` (O_RDONLY...). NULL with errno
+ * on failure, the descriptor is closed then. */
+
+/* For any descriptor. Perl may decide itself whether it is close-on-exec. */
+SV *aio_new_fh(pTHX_ int fd, int flags);
+/* For one that is close-on-exec and that nobody has read, written or moved yet.
+ * It stays so above $^F, else `flags` decide, as in perl's own open. */
+SV *aio_new_file(pTHX_ aio_cxt *cxt, int fd, int flags, bool terminal);
 
 /* buffer.c: scalars in flight. */
 void aio_boot_buffer(pTHX);

@@ -176,6 +176,10 @@ static void shut_down(pTHX_ void *data)
   SvREFCNT_dec(cxt->on_next_submit);
   cxt->on_next_submit = NULL;
   SvREFCNT_dec(cxt->guard);
+  SvREFCNT_dec(cxt->stash);
+  SvREFCNT_dec(cxt->req_stash);
+  SvREFCNT_dec(cxt->grp_stash);
+  SvREFCNT_dec(cxt->wd_stash);
   MY_CXT.cxt = &gone;
   if (cxt->live)
     return; /* a thread is still at one, and its object may point to it */
@@ -194,6 +198,14 @@ bool aio_is_engine(const char *name)
   return strEQ(name, "sync") || strEQ(name, "pool") || strEQ(name, "uring");
 }
 
+static HV *counted_stash(pTHX_ const char *name)
+{
+  HV *stash = gv_stashpv(name, GV_ADD);
+
+  SvREFCNT_inc_simple_void_NN(stash);
+  return stash;
+}
+
 static aio_cxt *new_cxt(pTHX)
 {
   aio_cxt *cxt;
@@ -206,9 +218,10 @@ static aio_cxt *new_cxt(pTHX)
     croak("IO::AIO: cannot create a context: %s", Strerror(errno));
   }
   cxt->owner = PERL_GET_THX;
-  cxt->req_stash = gv_stashpvs("IO::AIO::REQ", GV_ADD);
-  cxt->grp_stash = gv_stashpvs("IO::AIO::GRP", GV_ADD);
-  cxt->wd_stash = gv_stashpvs("IO::AIO::WD", GV_ADD);
+  cxt->stash = counted_stash(aTHX_ "IO::AIO");
+  cxt->req_stash = counted_stash(aTHX_ "IO::AIO::REQ");
+  cxt->grp_stash = counted_stash(aTHX_ "IO::AIO::GRP");
+  cxt->wd_stash = counted_stash(aTHX_ "IO::AIO::WD");
   cxt->guard = new_guard(aTHX);
   eio_on_fork(cxt->eio, forked, cxt);
   if (engine && *engine && !aio_is_engine(engine))

@@ -6,54 +6,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-/* Handles -------------------------------------------------------------- */
-
-/* Opens a PerlIO handle on a descriptor with the default layers, whatever the
- * "open" pragma says where the program is just now. */
-static PerlIO *open_layers(pTHX_ int fd, const char *mode)
-{
-  COP *cop = PL_curcop;
-  PerlIO *fp;
-
-  if (CopHINTS_get(cop) & HINT_LEXICAL_IO_IN || CopHINTS_get(cop) & HINT_LEXICAL_IO_OUT)
-    PL_curcop = &PL_compiling;
-  fp = PerlIO_fdopen(fd, mode);
-  PL_curcop = cop;
-  return fp;
-}
-
-SV *aio_new_fh(pTHX_ int fd, int flags, bool perl_cloexec)
-{
-  int access = flags & O_ACCMODE;
-  bool append = cBOOL(flags & O_APPEND);
-  const char *mode = access == O_RDWR ? (append ? "a+" : "r+")
-    : access == O_WRONLY ? (append ? "a" : "w") : "r";
-  char name[16];
-  PerlIO *fp;
-  GV *gv;
-  IO *io;
-
-  if (perl_cloexec && fd <= PL_maxsysfd && !(flags & O_CLOEXEC))
-    fcntl(fd, F_SETFD, 0);
-  fp = open_layers(aTHX_ fd, mode);
-  if (!fp) {
-    dSAVE_ERRNO;
-
-    close(fd);
-    RESTORE_ERRNO;
-    return NULL;
-  }
-  gv = MUTABLE_GV(newSV(0));
-  gv_init_pvn(gv, gv_stashpvs("IO::AIO", GV_ADD), name, my_snprintf(name, sizeof name, "fd#%d", fd), 0);
-  io = GvIOn(gv);
-  IoIFP(io) = fp;
-  if (access != O_RDONLY)
-    IoOFP(io) = fp;
-  IoTYPE(io) = access == O_RDWR ? IoTYPE_RDWR : access == O_RDONLY ? IoTYPE_RDONLY
-    : append ? IoTYPE_APPEND : IoTYPE_WRONLY;
-  return sv_2mortal((SV *)gv);
-}
-
 /* Directories ---------------------------------------------------------- */
 
 static SV *entry_name(pTHX_ const struct eio_dents *dents, const struct eio_dent *d)
@@ -163,13 +115,13 @@ static void fill_stat_cache(pTHX_ const eio_req *req)
     memcpy(&PL_statcache, req->buf, sizeof PL_statcache);
 }
 
-static SV *take_fh(pTHX_ eio_req *req)
+static SV *take_fh(pTHX_ aio_cxt *cxt, eio_req *req)
 {
   SV *fh = NULL;
 
   if (req->result >= 0) {
     req->flags &= (uint8_t)~EIO_OWNS_FD;
-    fh = aio_new_fh(aTHX_ (int)req->result, req->arg1, TRUE);
+    fh = aio_new_file(aTHX_ cxt, (int)req->result, req->arg1, req->arg2 != 0);
     if (!fh)
       req->errorno = errno;
   }
@@ -226,7 +178,7 @@ void aio_push_results(pTHX_ aio_cxt *cxt, aio_req *aio)
   case EIO_R_FD:
     PUTBACK;
     {
-      SV *fh = take_fh(aTHX_ req);
+      SV *fh = take_fh(aTHX_ cxt, req);
 
       SPAGAIN;
       PUSHs(fh);

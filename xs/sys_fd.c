@@ -10,7 +10,7 @@
 static SV *new_handle(pTHX_ int fd, int mode)
 {
   int fd_flags = fcntl(fd, F_GETFD);
-  SV *fh = aio_new_fh(aTHX_ fd, mode, FALSE);
+  SV *fh = aio_new_fh(aTHX_ fd, mode);
 
   if (fh)
     fcntl(fd, F_SETFD, fd_flags);

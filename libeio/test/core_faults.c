@@ -366,6 +366,7 @@ static bool has_substitute(const eio_req *req, long nr, int error)
     return nr == SYS_sendfile
            && (error == ENOSYS || error == EINVAL || error == EOPNOTSUPP || error == ESPIPE
                || error == EAFNOSUPPORT || error == EPROTOTYPE || error == ENOTSOCK || error == EOVERFLOW);
+  case EIO_OPEN: return nr == SYS_ioctl; /* what does not answer is no terminal */
   case EIO_WD: case EIO_REALPATH: return nr != SYS_openat; /* the name is asked for otherwise */
   case EIO_LOAD: case EIO_SLURP: case EIO_STATVFS: case EIO_TRUNCATE: case EIO_READDIR:
   case EIO_READDIRX: case EIO_SCANDIR: return nr == SYS_close;

@@ -19,6 +19,7 @@ static void test_open(void)
   ok(req.flags & EIO_OWNS_FD, "the request owns the descriptor");
   ok(fcntl(fd, F_GETFD) & FD_CLOEXEC, "which is close-on-exec");
   is_int(stat_of("new").st_mode & 07777, 0640, "the mode is as asked for");
+  is_int(req.arg2, 0, "a file is no terminal");
   is_int(write(fd, "abc", 3), 3, "it can be written to");
   eio_req_finish(&req);
   is_int(fcntl(fd, F_GETFD), -1, "eio_req_finish() closes what nobody took");
@@ -33,6 +34,22 @@ static void test_open(void)
   fails(opening(NULL, "link", O_RDONLY | O_NOFOLLOW, 0), ELOOP, "O_NOFOLLOW is heeded");
   ok(just(opening(NULL, "new", O_WRONLY | O_TRUNC, 0)) >= 0, "open with O_TRUNC");
   is_int(stat_of("new").st_size, 0, "truncates");
+}
+
+static void test_open_terminal(void)
+{
+  int master = posix_openpt(O_RDWR | O_NOCTTY);
+  eio_req req;
+
+  if (master < 0 || grantpt(master) < 0 || unlockpt(master) < 0) {
+    skip(1, "no pseudo terminals here");
+    return;
+  }
+  req = opening(NULL, ptsname(master), O_RDWR | O_NOCTTY, 0);
+  run(&req);
+  is_int(req.arg2, 1, "a terminal is told from a file");
+  eio_req_finish(&req);
+  close(master);
 }
 
 static void test_open_denied(void)
@@ -197,6 +214,7 @@ int main(void)
   chmod("searchable", 0711);
   chmod(".", 0755);
   test_open();
+  test_open_terminal();
   in_child(test_open_denied);
   test_close();
   test_close_threads();

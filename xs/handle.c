@@ -1,0 +1,143 @@
+/* handle.c - Perl handles for new descriptors. */
+#include "aio.h"
+
+#include "perliol.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+/* The glob ------------------------------------------------------------- */
+
+static const char *mode_of(int flags)
+{
+  bool append = cBOOL(flags & O_APPEND);
+
+  switch (flags & O_ACCMODE) {
+  case O_RDWR:
+    return append ? "a+" : "r+";
+  case O_WRONLY:
+    return append ? "a" : "w";
+  default:
+    return "r";
+  }
+}
+
+static GV *new_named(pTHX_ HV *stash, int fd)
+{
+  char name[16], *end = name + sizeof name, *digit = end;
+  GV *gv = MUTABLE_GV(newSV(0));
+
+  do
+    *--digit = (char)('0' + fd % 10);
+  while (fd /= 10);
+  digit -= 3;
+  memcpy(digit, "fd#", 3);
+  gv_init_pvn(gv, stash, digit, (STRLEN)(end - digit), 0);
+  return gv;
+}
+
+static SV *new_glob(pTHX_ HV *stash, PerlIO *fp, int fd, int flags)
+{
+  int access = flags & O_ACCMODE;
+  GV *gv;
+  IO *io;
+
+  if (!fp) {
+    dSAVE_ERRNO;
+
+    close(fd);
+    RESTORE_ERRNO;
+    return NULL;
+  }
+  gv = new_named(aTHX_ stash, fd);
+  io = GvIOn(gv);
+  IoIFP(io) = fp;
+  if (access != O_RDONLY)
+    IoOFP(io) = fp;
+  IoTYPE(io) = access == O_RDWR ? IoTYPE_RDWR : access == O_RDONLY ? IoTYPE_RDONLY
+    : flags & O_APPEND ? IoTYPE_APPEND : IoTYPE_WRONLY;
+  return sv_2mortal((SV *)gv);
+}
+
+/* Any descriptor ------------------------------------------------------- */
+
+/* With the default layers, whatever the "open" pragma says where the program
+ * is just now. */
+SV *aio_new_fh(pTHX_ int fd, int flags)
+{
+  COP *cop = PL_curcop;
+  PerlIO *fp;
+
+  if (CopHINTS_get(cop) & HINT_LEXICAL_IO_IN || CopHINTS_get(cop) & HINT_LEXICAL_IO_OUT)
+    PL_curcop = &PL_compiling;
+  fp = PerlIO_fdopen(fd, mode_of(flags));
+  PL_curcop = cop;
+  return new_glob(aTHX_ gv_stashpvs("IO::AIO", GV_ADD), fp, fd, flags);
+}
+
+/* New files ------------------------------------------------------------ */
+/* PerlIO_fdopen makes the descriptor close-on-exec, asks whether it is a
+ * terminal, and for its offset: three system calls, a quarter of the owner's
+ * time for open and close, whose answers are known here. So the layers are
+ * pushed one by one (perliol), onto stand-ins that give these answers. */
+
+struct stand_in {
+  PerlIOl base;
+  int fd;
+};
+
+static IV known_fileno(pTHX_ PerlIO *f)
+{
+  return ((struct stand_in *)(void *)*f)->fd;
+}
+
+static IV no_fileno(pTHX_ PerlIO *f)
+{
+  PERL_UNUSED_ARG(f);
+  return -1;
+}
+
+/* Below the layer "unix", which takes the descriptor from what is below. */
+static PERLIO_FUNCS_DECL(known) = { .fsize = sizeof(PerlIO_funcs), .name = "known", .Fileno = known_fileno };
+/* In place of the layer "unix", which "perlio" asks for a terminal and where it
+ * is; without an answer it is neither a terminal nor anywhere else than at 0. */
+static PERLIO_FUNCS_DECL(silent) = { .fsize = sizeof(PerlIO_funcs), .name = "silent", .Fileno = no_fileno };
+
+static PerlIO *open_silently(pTHX_ int fd, const char *mode)
+{
+  struct stand_in below = { .base = { .tab = PERLIO_FUNCS_CAST(&known), .flags = PERLIO_F_OPEN }, .fd = fd };
+  PerlIO *f = PerlIO_allocate(aTHX);
+
+  if (!f)
+    return NULL;
+  *f = &below.base;
+  if (!PerlIO_push(aTHX_ f, PERLIO_FUNCS_CAST(&PerlIO_unix), mode, NULL)) {
+    *f = NULL;
+    return NULL;
+  }
+  *PerlIONext(f) = NULL;
+
+  PerlIOBase(f)->tab = PERLIO_FUNCS_CAST(&silent);
+  PerlIO_push(aTHX_ f, PERLIO_FUNCS_CAST(&PerlIO_perlio), mode, NULL);
+  PerlIOBase(PerlIONext(f))->tab = PERLIO_FUNCS_CAST(&PerlIO_unix);
+  return f;
+}
+
+/* PERLIO in the environment can change them. */
+static bool usual_layers(pTHX)
+{
+  const PerlIO_list_t *layers = PL_def_layerlist;
+
+  return layers && layers->cur == 2 && layers->array[0].funcs == PERLIO_FUNCS_CAST(&PerlIO_unix)
+         && layers->array[1].funcs == PERLIO_FUNCS_CAST(&PerlIO_perlio);
+}
+
+SV *aio_new_file(pTHX_ aio_cxt *cxt, int fd, int flags, bool terminal)
+{
+  if (fd <= PL_maxsysfd && !(flags & O_CLOEXEC))
+    fcntl(fd, F_SETFD, 0);
+  /* Who appends is at the end, wherever that is. */
+  if (fd <= PL_maxsysfd || terminal || flags & O_APPEND || !usual_layers(aTHX))
+    return aio_new_fh(aTHX_ fd, flags);
+  return new_glob(aTHX_ cxt->stash, open_silently(aTHX_ fd, mode_of(flags)), fd, flags);
+}
