@@ -207,6 +207,8 @@ static void check_modifiable(pTHX_ SV *sv, const char *func)
     aio_croak(aTHX_ func, "data: %s", "Modification of a read-only value attempted");
 }
 
+#define EMPTY_MAX (1 << 24)
+
 /* Makes a scalar a plain string of octets that owns its buffer. */
 static void make_octets(pTHX_ SV *sv, const char *func)
 {
@@ -219,6 +221,22 @@ static void make_octets(pTHX_ SV *sv, const char *func)
     aio_croak(aTHX_ func, "data contains a wide character");
   SvOOK_off(sv);
   SvPOK_only(sv);
+}
+
+/* The same for one without anything in it, as most are that are read into: with
+ * one allocation instead of two, and nothing copied. */
+static bool make_room(pTHX_ SV *sv, int64_t size)
+{
+  if (size > EMPTY_MAX || (SvOK(sv) && !(SvIsCOW(sv) && SvPOK(sv) && !SvCUR(sv))))
+    return FALSE;
+  if (SvIsCOW(sv))
+    sv_force_normal_flags(sv, SV_COW_DROP_PV);
+  SvUPGRADE(sv, SVt_PV);
+  SvOOK_off(sv);
+  SvGROW(sv, (STRLEN)size + 1)[0] = 0;
+  SvCUR_set(sv, 0);
+  SvPOK_only(sv);
+  return TRUE;
 }
 
 static void fail(aio_req *aio, int error)
@@ -262,7 +280,7 @@ void aio_buffer_read(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const
       sv_setpvn(sv, p, n);
     }
   } else {
-    if (!aio_is_mapped(aTHX_ sv))
+    if (!aio_is_mapped(aTHX_ sv) && !make_room(aTHX_ sv, len))
       make_octets(aTHX_ sv, func);
     aio->sv2 = SvREFCNT_inc_simple_NN(sv);
   }
