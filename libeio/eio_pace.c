@@ -4,12 +4,13 @@
  * and more are left it sends for the next. So a burst wakes as many workers as it
  * takes to keep the queue moving, and no more. While executions are work for
  * processors, and not waiting, more workers than processors would only be in each
- * other's way: then one of those that are parked watches instead. */
+ * other's way: then one of those that are parked watches instead.
+ *
+ * All of this follows from the counters, and from a clock that callers read: nothing
+ * here sleeps, locks or asks for the time. So test/core_pace.c can try each limit. */
 #include "eio_pool.h"
 
 #include <limits.h>
-
-#include "eio_plat.h"
 
 #define WATCH_IDLE 5
 
@@ -53,10 +54,8 @@ bool eio__pace_is_too_many(const struct eio_pool *pool)
 }
 
 /* Finds out which workers are held up. */
-static void find_stuck(struct eio_pool *pool)
+static void find_stuck(struct eio_pool *pool, uint64_t now)
 {
-  uint64_t now = eio_p_now();
-
   for (struct worker *w = pool->all; w; w = w->next)
     if (w->current && !w->stuck && !w->abandoned && now - w->began >= EIO_WATCH_NS) {
       w->stuck = true;
@@ -64,11 +63,11 @@ static void find_stuck(struct eio_pool *pool)
     }
 }
 
-void eio__pace_watch(eio_ctx *ctx, unsigned *idle)
+void eio__pace_watch(eio_ctx *ctx, uint64_t now, unsigned *idle)
 {
   struct eio_pool *pool = ctx->pool;
 
-  find_stuck(pool);
+  find_stuck(pool, now);
   if (atomic_load(&ctx->nready))
     *idle = 0;
   else if (++*idle >= WATCH_IDLE)
@@ -87,13 +86,13 @@ bool eio__pace_must_send(const eio_ctx *ctx)
 
 /* When enough are awake already: the worker that shall watch whether they get
  * on, the one that would be sent for last. NULL when somebody has to go. */
-static struct worker *new_watcher(struct eio_pool *pool)
+static struct worker *new_watcher(struct eio_pool *pool, uint64_t now)
 {
   struct worker *w = pool->parked;
 
   if (!w || !eio__pace_is_crowded(pool))
     return NULL;
-  find_stuck(pool);
+  find_stuck(pool, now);
   if (!eio__pace_is_crowded(pool))
     return NULL;
   while (w->below)
@@ -102,14 +101,14 @@ static struct worker *new_watcher(struct eio_pool *pool)
   return w;
 }
 
-struct worker *eio__pace_send_for(eio_ctx *ctx, bool *start)
+struct worker *eio__pace_send_for(eio_ctx *ctx, uint64_t now, bool *start)
 {
   struct eio_pool *pool = ctx->pool;
   struct worker *w;
 
   if (!eio__pace_must_send(ctx))
     return NULL;
-  w = new_watcher(pool);
+  w = new_watcher(pool, now);
   if (w)
     return w;
   w = pool->parked;
@@ -132,9 +131,9 @@ bool eio__pace_may_look(const struct eio_pool *pool)
          && atomic_load_explicit(&pool->cost, memory_order_relaxed) < QUICK_NS;
 }
 
-void eio__pace_note(struct eio_pool *pool, struct worker *w)
+void eio__pace_note(struct eio_pool *pool, const struct worker *w, uint64_t now)
 {
-  uint64_t now = eio_p_now(), ns = now - w->began;
+  uint64_t ns = now - w->began;
   unsigned cost = atomic_load_explicit(&pool->cost, memory_order_relaxed);
 
   if (w->began < pool->probed)

@@ -126,7 +126,7 @@ static bool sleep_parked(eio_ctx *ctx, struct worker *w)
       ts = timespec_of(eio_p_now() + EIO_WATCH_NS);
       if (pthread_cond_timedwait(&w->cond, &ctx->lock, &ts) == ETIMEDOUT && !w->abandoned
           && pool->watcher == w)
-        eio__pace_watch(ctx, &idle);
+        eio__pace_watch(ctx, eio_p_now(), &idle);
       continue;
     }
     idle = 0;
@@ -266,7 +266,7 @@ static void execute(eio_ctx *ctx, struct worker *w, eio_req *req)
   eio__state(ctx, req, EIO_RUNNING);
   w->current = req;
   w->began = eio_p_now();
-  other = eio__pace_send_for(ctx, &start);
+  other = eio__pace_send_for(ctx, w->began, &start);
   if (other)
     pthread_cond_signal(&other->cond); /* unlocked, it may be gone already */
   pthread_mutex_unlock(&ctx->lock);
@@ -280,7 +280,7 @@ static void execute(eio_ctx *ctx, struct worker *w, eio_req *req)
     eio_queue_push(&ctx->orphans, req);
     return;
   }
-  eio__pace_note(ctx->pool, w);
+  eio__pace_note(ctx->pool, w, eio_p_now());
   if (w->stuck) {
     w->stuck = false;
     ctx->pool->nstuck--;
@@ -376,7 +376,7 @@ void eio__run_ready(eio_ctx *ctx, bool without_workers)
 static void send_and_unlock(eio_ctx *ctx)
 {
   bool start = false;
-  struct worker *w = eio__pace_send_for(ctx, &start);
+  struct worker *w = eio__pace_send_for(ctx, eio_p_now(), &start);
 
   if (w)
     pthread_cond_signal(&w->cond);

@@ -41,21 +41,21 @@ struct eio_pool {
 };
 
 /* eio_pace.c: how many workers shall be awake. With the lock held, but for the
- * last two. */
+ * last two; `now` is what eio_p_now() has said since it was taken. */
 
 #define EIO_WATCH_NS 200000
 
 /* Averages what an execution costs: a worker has just done one. */
-void eio__pace_note(struct eio_pool *pool, struct worker *w);
+void eio__pace_note(struct eio_pool *pool, const struct worker *w, uint64_t now);
 /* Whether one of those that are awake is not needed. */
 bool eio__pace_is_too_many(const struct eio_pool *pool);
 /* One tick of the watcher, a parked worker that looks whether enough workers are
  * still awake when some of them may be held up by what they execute. It gives
  * the post up when nothing has waited for a while. */
-void eio__pace_watch(eio_ctx *ctx, unsigned *idle);
+void eio__pace_watch(eio_ctx *ctx, uint64_t now, unsigned *idle);
 /* Chooses who goes to the queue next. Returns a worker to signal, or NULL;
  * *start asks for a new thread. */
-struct worker *eio__pace_send_for(eio_ctx *ctx, bool *start);
+struct worker *eio__pace_send_for(eio_ctx *ctx, uint64_t now, bool *start);
 /* Whether one more would be too many. */
 bool eio__pace_is_crowded(const struct eio_pool *pool);
 /* Whether requests wait that nobody is on the way for, though somebody could
