@@ -17,6 +17,9 @@
 #ifndef O_DIRECT
 # define O_DIRECT 0
 #endif
+#ifndef O_LARGEFILE
+# define O_LARGEFILE 0
+#endif
 
 /* Larger reads are better copied by a worker, on another processor. */
 #define READ_MAX (64 * 1024)
@@ -49,9 +52,10 @@ static bool inline_read(eio_ctx *ctx, eio_req *req, uint64_t max)
   struct stat st;
   ssize_t n;
 
-  if (req->size > max || req->offs < 0 || ctx->latched & LATCH_READ || is_direct(req))
+  if (req->size > max || req->offs < 0 || !eio_p_is_offset(req->offs) || ctx->latched & LATCH_READ
+      || is_direct(req))
     return false;
-  n = preadv2(req->fd, &iov, 1, req->offs, RWF_NOWAIT);
+  n = preadv2(req->fd, &iov, 1, (off_t)req->offs, RWF_NOWAIT);
   if (n < 0) {
     if (is_refusal(errno))
       ctx->latched |= LATCH_READ;
@@ -115,7 +119,8 @@ static struct timespec timespec_of(struct statx_timestamp t)
   return (struct timespec){ .tv_sec = t.tv_sec, .tv_nsec = t.tv_nsec };
 }
 
-static void fill_stat(struct stat *st, const struct statx *stx)
+/* False when a member is too narrow (32 bits): fstat() has an error for that. */
+static bool fill_stat(struct stat *st, const struct statx *stx)
 {
   *st = (struct stat){
     .st_dev = makedev(stx->stx_dev_major, stx->stx_dev_minor),
@@ -132,6 +137,9 @@ static void fill_stat(struct stat *st, const struct statx *stx)
     .st_mtim = timespec_of(stx->stx_mtime),
     .st_ctim = timespec_of(stx->stx_ctime),
   };
+  return st->st_ino == stx->stx_ino && (uint64_t)st->st_size == stx->stx_size
+         && (uint64_t)st->st_blocks == stx->stx_blocks && st->st_atim.tv_sec == stx->stx_atime.tv_sec
+         && st->st_mtim.tv_sec == stx->stx_mtime.tv_sec && st->st_ctim.tv_sec == stx->stx_ctime.tv_sec;
 }
 
 static bool inline_stat(eio_ctx *ctx, eio_req *req)
@@ -149,7 +157,10 @@ static bool inline_stat(eio_ctx *ctx, eio_req *req)
     close(fd);
   if (!ok || !(st = malloc(sizeof *st)))
     return false;
-  fill_stat(st, &stx);
+  if (!fill_stat(st, &stx)) {
+    free(st);
+    return false;
+  }
   req->buf = st;
   req->flags |= EIO_FREE_BUF;
   req->result = 0;
@@ -175,15 +186,16 @@ static bool inline_close(eio_ctx *ctx, eio_req *req)
 /* Opens a regular file for reading by name, when its data is to be had without
  * waiting. What it is has to be known before: opening a FIFO waits for its
  * other side, or disturbs it. The second lookup may find something else, hence
- * O_NONBLOCK. */
+ * O_NONBLOCK. To a program that did without large files, kernels of 64 bits
+ * would give one all the same. */
 static int open_regular(eio_ctx *ctx, eio_req *req, int flags, struct statx *stx)
 {
-  int fd, peek = open_cached(ctx, req, O_PATH | (flags & O_NOFOLLOW));
+  int fd, peek = sizeof(off_t) > 4 ? open_cached(ctx, req, O_PATH | (flags & O_NOFOLLOW)) : -1;
 
   if (peek < 0)
     return -1;
   fd = stat_cached(ctx, peek, stx) && S_ISREG(stx->stx_mode)
-    ? open_cached(ctx, req, flags | O_NONBLOCK) : -1;
+    ? open_cached(ctx, req, flags | O_NONBLOCK | O_LARGEFILE) : -1;
   close(peek);
   return fd;
 }

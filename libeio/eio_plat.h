@@ -64,6 +64,13 @@ static inline void eio_p_relax(void)
 #endif
 }
 
+/* Whether an off_t can be n, which may have 32 bits only; errno, if not. */
+static inline bool eio_p_is_offset(int64_t n)
+{
+  errno = EFBIG;
+  return (off_t)n == n;
+}
+
 /* Paths (eio_plat.c) */
 
 int eio_p_open(const eio_wd *wd, const char *path, int flags, mode_t mode);

@@ -50,7 +50,7 @@ static bool has_flag(int fd, int flag)
 
 bool eio_u_read(eio_req *req, struct io_uring_sqe *sqe)
 {
-  if (req->offs < -1 || req->size > INT_MAX
+  if (req->offs < -1 || (off_t)req->offs != req->offs || req->size > INT_MAX
       || (req->size > BUFFERED_MAX && !has_flag(req->fd, O_DIRECT))
       || (req->offs >= 0 && lseek(req->fd, 0, SEEK_CUR) < 0) /* the ring ignores it for pipes */
       || (req->offs < 0 && has_flag(req->fd, O_NONBLOCK)))   /* and waits for data in spite of it */
@@ -63,7 +63,7 @@ bool eio_u_read(eio_req *req, struct io_uring_sqe *sqe)
  * workers are no worse. */
 bool eio_u_write(eio_req *req, struct io_uring_sqe *sqe)
 {
-  if (req->offs < -1 || req->size > INT_MAX || !has_flag(req->fd, O_DIRECT))
+  if (req->offs < -1 || (off_t)req->offs != req->offs || req->size > INT_MAX || !has_flag(req->fd, O_DIRECT))
     return false;
   io_uring_prep_write(sqe, req->fd, req->buf, (unsigned)req->size, (uint64_t)req->offs);
   return true;

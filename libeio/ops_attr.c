@@ -96,10 +96,8 @@ int64_t eio_x_truncate(eio_req *req)
   off_t length = (off_t)req->offs;
   int result;
 
-  if (length != req->offs) {
-    errno = EFBIG;
+  if (!eio_p_is_offset(req->offs))
     return -1;
-  }
   if (req->fd < 0)
     return eio_p_truncate(req->wd, req->path, length);
   EIO_RETRY(result, ftruncate(req->fd, length));
@@ -108,6 +106,8 @@ int64_t eio_x_truncate(eio_req *req)
 
 int64_t eio_x_allocate(eio_req *req)
 {
+  if (!eio_p_is_offset(req->offs) || !eio_p_is_offset((int64_t)req->size))
+    return -1;
   return eio_p_fallocate(req->fd, req->arg1, (off_t)req->offs, (off_t)req->size);
 }
 

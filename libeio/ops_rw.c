@@ -8,16 +8,10 @@
 
 int64_t eio_x_seek(eio_req *req)
 {
-  return lseek(req->fd, (off_t)req->offs, req->arg1);
+  return eio_p_is_offset(req->offs) ? lseek(req->fd, (off_t)req->offs, req->arg1) : -1;
 }
 
 /* Read and write --------------------------------------------------------- */
-
-static bool bad_offset(int64_t offs)
-{
-  errno = EINVAL;
-  return offs < -1 || (off_t)offs != offs;
-}
 
 static ssize_t read_some(int fd, char *buf, size_t size, int64_t offs)
 {
@@ -25,6 +19,8 @@ static ssize_t read_some(int fd, char *buf, size_t size, int64_t offs)
 
   if (offs < 0)
     EIO_RETRY(n, read(fd, buf, size));
+  else if (!eio_p_is_offset(offs))
+    n = -1;
   else
     EIO_RETRY(n, pread(fd, buf, size, (off_t)offs));
   return n;
@@ -36,6 +32,8 @@ static ssize_t write_some(int fd, const char *buf, size_t size, int64_t offs)
 
   if (offs < 0)
     EIO_RETRY(n, write(fd, buf, size));
+  else if (!eio_p_is_offset(offs))
+    n = -1;
   else
     EIO_RETRY(n, pwrite(fd, buf, size, (off_t)offs));
   return n;
@@ -51,7 +49,8 @@ static ssize_t write_some(int fd, const char *buf, size_t size, int64_t offs)
     int64_t offs = (req)->offs, done = 0;                                                    \
     ssize_t n;                                                                               \
                                                                                              \
-    if (bad_offset(offs))                                                                    \
+    errno = EINVAL;                                                                          \
+    if (offs < -1)                                                                           \
       return -1;                                                                             \
     do {                                                                                     \
       n = function((req)->fd, at + done, left < EIO_RW_MAX ? (size_t)left : EIO_RW_MAX,      \
@@ -101,9 +100,12 @@ static int64_t read_and_forget(eio_req *req)
 
 int64_t eio_x_readahead(eio_req *req)
 {
-  int64_t result = eio_p_readahead(req->fd, (off_t)req->offs,
-                                   req->size < SSIZE_MAX ? (size_t)req->size : SSIZE_MAX);
+  int64_t result;
 
+  if (!eio_p_is_offset(req->offs))
+    return -1;
+  result = eio_p_readahead(req->fd, (off_t)req->offs,
+                           req->size < SSIZE_MAX ? (size_t)req->size : SSIZE_MAX);
   if (result < 0 && errno == ENOSYS)
     result = read_and_forget(req);
   return result;

@@ -37,9 +37,11 @@ int64_t eio_x_fdatasync(eio_req *req)
 
 int64_t eio_x_sync_file_range(eio_req *req)
 {
-  int result = eio_p_sync_file_range(req->fd, (off_t)req->offs, (off_t)req->size,
-                                     (unsigned)req->arg1);
+  int result;
 
+  if (!eio_p_is_offset(req->offs) || !eio_p_is_offset((int64_t)req->size))
+    return -1;
+  result = eio_p_sync_file_range(req->fd, (off_t)req->offs, (off_t)req->size, (unsigned)req->arg1);
   return result < 0 && errno == ENOSYS ? eio_p_fdatasync(req->fd) : result;
 }
 

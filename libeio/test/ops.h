@@ -133,6 +133,18 @@ tap_fails(const char *file, int line, eio_req req, int error, const char *format
   return passed;
 }
 
+/* A request about offset or length n, which gives `want`, unless an off_t has 32
+ * bits and cannot be n: then it fails, and cuts nothing off. Returns whether it can. */
+TAP_UNUSED static bool is_large(eio_req req, int64_t n, int64_t want, const char *name)
+{
+  if ((off_t)n != n) {
+    fails(req, EFBIG, "%s: no off_t is that large", name);
+    return false;
+  }
+  is_int(just(req), want, "%s", name);
+  return true;
+}
+
 /* Scratch directory ------------------------------------------------------- */
 
 static char scratch_path[4096];

@@ -157,7 +157,7 @@ static int64_t blocks(const char *path)
 static void test_holes(void)
 {
   int fd = open_for_test("sparse", O_RDWR | O_CREAT);
-  off_t end = (off_t)5 << 30;
+  off_t end = (off_t)(sizeof end < 8 ? INT64_C(1) << 30 : INT64_C(5) << 30);
 
   if (ftruncate(fd, end) < 0 || pwrite(fd, "begin", 5, 0) != 5 || pwrite(fd, "middle", 6, end / 2) != 6)
     bail_out("cannot write");
@@ -167,7 +167,7 @@ static void test_holes(void)
     return;
   }
   unlink("dst");
-  is_int(just(copying("sparse", "dst")), 0, "copy of 5 GiB of holes");
+  is_int(just(copying("sparse", "dst")), 0, "copy of a large file of holes");
   is_int(stat_of("dst").st_size, end, "has the size");
   ok(blocks("dst") < 1 << 20, "and the holes");
   fd = open_for_test("dst", O_RDWR);

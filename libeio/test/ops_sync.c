@@ -7,6 +7,7 @@
 
 static void test_sync(void)
 {
+  const int64_t large = INT64_C(5) << 30;
   int fd = open_for_test("file", O_RDWR), fds[2];
   eio_req req;
   eio_wd *wd = eio_wd_open(NULL, ".");
@@ -29,6 +30,12 @@ static void test_sync(void)
   req = on_data(EIO_SYNC_FILE_RANGE, fd, 0, NULL, 0);
   req.arg1 = 7;
   is_int(just(req), 0, "sync_file_range");
+  req.size = (uint64_t)large;
+  is_large(req, large, 0, "sync_file_range of 5 GiB");
+  req.offs = large;
+  req.size = 0;
+  is_large(req, large, 0, "sync_file_range beyond 4 GiB");
+  req.offs = 0;
   req.fd = -1;
   fails(req, EBADF, "sync_file_range of nothing");
   req.fd = fd;
