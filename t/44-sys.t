@@ -229,7 +229,7 @@ SKIP: {
         is(IO::AIO::fadvise($fh, 0, 0, IO::AIO->can("FADV_$advice")->()), 0, "fadvise FADV_$advice");
     }
     is(IO::AIO::fadvise($fh, undef, undef, undef), 0, 'fadvise with undef');
-    is(IO::AIO::fadvise($fh, 2**40, 2**40, 0), 0, 'fadvise far behind');
+    is(IO::AIO::fadvise($fh, 2**40, 2**40, 0), large_files ? 0 : Errno::EFBIG(), 'fadvise far behind');
     is(IO::AIO::fadvise($fh, 0, 0, 77), Errno::EINVAL(), 'unknown advice: the number of the error');
     is(IO::AIO::fadvise($fh, 0, -1, 0), Errno::EINVAL(), 'negative length');
     is(IO::AIO::fadvise(999, 0, 0, 0), Errno::EBADF(), 'not open');

@@ -226,7 +226,7 @@ XS_INTERNAL(xs_mmap)
   dXSARGS;
   size_t size, total;
   int prot, flags, fd = -1;
-  off_t offset;
+  int64_t offset;
   char *p;
   SV *sv, *fh;
 
@@ -235,7 +235,7 @@ XS_INTERNAL(xs_mmap)
   size = size_of(INT_ARG(1, 0));
   prot = usable_rights(FLAGS_ARG(2, 0));
   flags = FLAGS_ARG(3, 0);
-  offset = (off_t)INT_ARG(5, 0);
+  offset = INT_ARG(5, 0);
   fh = items > 4 ? ST(4) : &PL_sv_undef;
   SvGETMAGIC(fh);
   if (SvOK(fh) || isGV_with_GP(fh))
@@ -245,7 +245,11 @@ XS_INTERNAL(xs_mmap)
     errno = EINVAL;
     XSRETURN_NO;
   }
-  p = map_memory(size, &total, prot, flags, fd, offset);
+  if ((off_t)offset != offset) {
+    errno = EOVERFLOW;
+    XSRETURN_NO;
+  }
+  p = map_memory(size, &total, prot, flags, fd, (off_t)offset);
   if (!p)
     XSRETURN_NO;
   aio_map_scalar(aTHX_ sv, p, size, total, prot);

@@ -80,11 +80,11 @@ TAP_UNUSED static ssize_t transfer(int in, off_t from, int out, off_t to, size_t
 }
 
 #if EIO_HAVE_COPY_FILE_RANGE
-REPLACED ssize_t copy_file_range(int in, off_t *from, int out, off_t *to, size_t size, unsigned flags)
+REPLACED ssize_t copy_file_range(int in, loff_t *from, int out, loff_t *to, size_t size, unsigned flags)
 {
   (void)flags;
   errno = EXDEV;
-  return way != BY_RANGE || interrupted() ? -1 : transfer(in, *from, out, *to, size);
+  return way != BY_RANGE || interrupted() ? -1 : transfer(in, (off_t)*from, out, (off_t)*to, size);
 }
 #endif
 
@@ -106,7 +106,7 @@ REPLACED ssize_t sendfile(int out, int in, off_t *offs, size_t size)
 #if EIO_HAVE_READAHEAD
 static size_t ahead;
 
-REPLACED ssize_t readahead(int fd, off_t offs, size_t size)
+REPLACED ssize_t readahead(int fd, loff_t offs, size_t size)
 {
   (void)fd, (void)offs;
   ahead = size;

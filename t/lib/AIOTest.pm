@@ -23,6 +23,7 @@ use warnings;
 
 use B ();
 use Carp ();
+use Config;
 use Errno ();
 use Exporter 'import';
 use File::Temp ();
@@ -37,7 +38,7 @@ our @EXPORT = qw(
     run_req succeeds fails_with croaks
     saturate hold release one_by_one reset_limits wait_for poll_ready
     in_child as_nobody perl_command shell_perl run_perl
-    without needs sanitizer valgrind late_times
+    without needs sanitizer valgrind late_times large_files
     done
 );
 
@@ -168,6 +169,9 @@ sub sanitizer { $sanitizer }
 
 # Whether this system has times after 2038.
 sub late_times() { defined POSIX::mktime(0, 0, 0, 1, 0, 200) }
+
+# Whether perl, and so this module, can have files of 2 GiB and more.
+sub large_files() { $Config{lseeksize} >= 8 }
 
 # Whether this runs under valgrind, which sees every call and gives each process an allocator of its own: the target
 # leakcheck of Makefile.PL.
