@@ -23,7 +23,7 @@ close $fh;
 is(scalar @facts, 474, 'names in the table');
 is(scalar(grep defined $_->{value}, @facts), 333, 'constants in the table');
 
-my $native = $^O eq 'linux' && $Config{archname} =~ /^x86_64/ && $Config{ivsize} == 8;
+my $native = $^O eq 'linux' && $Config{archname} =~ /^x86_64/ && $Config{ptrsize} == 8;
 my ($glibc) = ($Config{gnulibc_version} || 0) =~ /^(?:2\.)?(\d+)/;
 my $exact = $native && $glibc >= 36;
 
