@@ -18,8 +18,10 @@
 #define QUICK_NS 20000
 /* And these are over sooner than another thread could be sent for. */
 #define TRIVIAL_NS 3000
-/* One that was merely preempted shall not count for much. */
+/* One that was merely preempted shall not count for much; between trivial ones, it
+ * shall not send for another thread, whose coming would preempt the next. */
 #define COST_MAX 100000
+#define TRIVIAL_COST_MAX 8000
 /* Where many contend, executions take long because they are many: so now and
  * then few have to show what they can do. */
 #define PROBE_NS 50000000
@@ -134,11 +136,12 @@ bool eio__pace_may_look(const struct eio_pool *pool)
 void eio__pace_note(struct eio_pool *pool, const struct worker *w, uint64_t now)
 {
   uint64_t ns = now - w->began;
-  unsigned cost = atomic_load_explicit(&pool->cost, memory_order_relaxed);
+  unsigned cost = atomic_load_explicit(&pool->cost, memory_order_relaxed), max;
 
   if (w->began < pool->probed)
     return;
-  cost = cost - cost / 8 + (ns < COST_MAX ? (unsigned)ns : COST_MAX) / 8;
+  max = cost < TRIVIAL_NS ? TRIVIAL_COST_MAX : COST_MAX;
+  cost = cost - cost / 8 + (ns < max ? (unsigned)ns : max) / 8;
   if (cost >= QUICK_NS && now - pool->probed >= PROBE_NS) {
     cost = 0;
     pool->probed = now;

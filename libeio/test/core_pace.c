@@ -126,10 +126,14 @@ static void test_cost(void)
   is_int(noted(0, 8000), 1000, "an execution counts for an eighth");
   is_int(noted(8000, 0), 7000, "what was known for the rest");
   is_int(noted(8000, 8000), 8000, "the same again changes nothing");
-  is_int(noted(0, 99984), 12498, "a long one");
-  is_int(noted(0, 100000), 12500, "100 us");
-  is_int(noted(0, 100008), 12500, "more count as that");
-  is_int(noted(0, UINT64_MAX - 1000), 12500, "however much it is");
+  is_int(noted(8000, 99984), 7000 + 12498, "a long one");
+  is_int(noted(8000, 100000), 7000 + 12500, "100 us");
+  is_int(noted(8000, 100008), 7000 + 12500, "more count as that");
+  is_int(noted(8000, UINT64_MAX - 1000), 7000 + 12500, "however much it is");
+  is_int(noted(3000, 100000), 2625 + 12500, "from 3 us on");
+  is_int(noted(2999, 100000), 2625 + 1000, "less between trivial ones");
+  is_int(noted(0, 8008), 1000, "which may have been preempted");
+  is_int(noted(0, 7992), 999, "for 8 us");
 }
 
 static void note_at(uint64_t began, uint64_t now)
