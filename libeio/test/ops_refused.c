@@ -73,17 +73,28 @@ static void in_thread(void (*checks)(void))
   pthread_join(thread, NULL);
 }
 
-/* The calls that C libraries use: 32-bit systems have wider ones. */
+/* The calls that C libraries use: 32-bit systems have wider ones, some of them
+ * for wide types only. */
+static void refuse_sendfile(int error)
+{
 # ifdef SYS_sendfile64
-#  define CALL_sendfile SYS_sendfile64
-# else
-#  define CALL_sendfile SYS_sendfile
+  refuse(SYS_sendfile64, error);
 # endif
+# ifdef SYS_sendfile
+  refuse(SYS_sendfile, error);
+# endif
+}
+
+static void refuse_ftruncate(int error)
+{
 # ifdef SYS_ftruncate64
-#  define CALL_ftruncate SYS_ftruncate64
-# else
-#  define CALL_ftruncate SYS_ftruncate
+  refuse(SYS_ftruncate64, error);
 # endif
+# ifdef SYS_ftruncate
+  refuse(SYS_ftruncate, error);
+# endif
+}
+
 # ifdef SYS_fchown32
 #  define CALL_fchown SYS_fchown32
 # else
@@ -136,7 +147,7 @@ static void no_copy_range(int error)
 static void no_sendfile(void)
 {
   no_copy_range(ENOSYS);
-  refuse(CALL_sendfile, EINVAL);
+  refuse_sendfile(EINVAL);
 }
 
 static void inside_the_kernel(void)
@@ -188,7 +199,7 @@ static void with_read_failing(void)
 
 static void with_truncate_failing(void)
 {
-  refuse(CALL_ftruncate, EPERM);
+  refuse_ftruncate(EPERM);
   put("dst", "old");
   chmod("dst", 0640);
   fails(copying("sparse", "dst"), EPERM, "copy over what cannot be truncated");
@@ -226,7 +237,7 @@ static void sendfile_refused(void)
 
   req.arg1 = open_for_test("big", O_RDONLY);
   req.size = 300000;
-  refuse(CALL_sendfile, error_now);
+  refuse_sendfile(error_now);
   is_int(just(req), 300000, "sendfile refused with %s is emulated", strerror(error_now));
   is_int(system("head -c 300000 big | cmp -s - out"), 0, "by a real copy");
   close(req.arg1);
@@ -239,7 +250,7 @@ static void sendfile_failing(void)
 
   req.arg1 = open_for_test("big", O_RDONLY);
   req.size = 300000;
-  refuse(CALL_sendfile, error_now);
+  refuse_sendfile(error_now);
   fails(req, error_now, "sendfile that fails with %s fails", strerror(error_now));
   close(req.arg1);
   close(req.fd);
