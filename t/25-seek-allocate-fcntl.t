@@ -32,7 +32,7 @@ each_engine {
     for my $t (
         [3, IO::AIO::SEEK_SET, 3], [2, IO::AIO::SEEK_CUR, 5], [-1, IO::AIO::SEEK_CUR, 4], [-1, IO::AIO::SEEK_END, 9],
         [0, IO::AIO::SEEK_SET, 0], [100, IO::AIO::SEEK_SET, 100], [0, IO::AIO::SEEK_CUR, 100],
-        [2**40, IO::AIO::SEEK_SET, 2**40], [2**62, IO::AIO::SEEK_SET, -1], [-1, IO::AIO::SEEK_SET, -1], [1.9, IO::AIO::SEEK_SET, 1],
+        [2**40, IO::AIO::SEEK_SET, large_files ? 2**40 : -1], [2**62, IO::AIO::SEEK_SET, -1], [-1, IO::AIO::SEEK_SET, -1], [1.9, IO::AIO::SEEK_SET, 1],
         ['7', '0', 7], [undef, IO::AIO::SEEK_SET, 0], [5, undef, 5], [0, IO::AIO::SEEK_END, 10],
     ) {
         my ($offset, $whence, $want) = @$t;
@@ -145,7 +145,7 @@ each_engine {
     open my $ro, '<',  $path or die "$path: $!";
 
     gives { aio_fcntl $fh, F_GETFL, 0, $_[0] } fcntl($fh, F_GETFL, 0), 'F_GETFL';
-    gives { aio_fcntl $ro, F_GETFL, 0, $_[0] } fcntl($ro, F_GETFL, 0), 'F_GETFL of another handle';
+    gives { aio_fcntl $ro, F_GETFL, 0, $_[0] } 0 + fcntl($ro, F_GETFL, 0), 'F_GETFL of another handle';
     gives { aio_fcntl $fh, F_SETFD, 0, $_[0] } 0, 'F_SETFD 0';
     gives { aio_fcntl $fh, F_GETFD, 0, $_[0] } 0, 'F_GETFD: a plain 0';
     gives { aio_fcntl $fh, F_SETFD, FD_CLOEXEC, $_[0] } 0, 'F_SETFD FD_CLOEXEC';

@@ -333,12 +333,12 @@ SKIP: {
 
 SKIP: {
     skip 'no eventfd here', 1 if missing(sub { IO::AIO::eventfd() });
-    my $value = sub { my $buf; sysread($_[0], $buf, 8) ? unpack 'Q', $buf : errno_name($!) };
+    my $value = sub { my $buf; sysread($_[0], $buf, 8) ? unpack_u64($buf) : errno_name($!) };
     my $fd = IO::AIO::eventfd();
     handle_ok($fd, 'eventfd');
     ours { is(cloexec($fd), 0, 'eventfd: not close-on-exec unless asked for') } 'always sets it';
-    is(syswrite($fd, pack 'Q', 3), 8, 'eventfd: write');
-    is(syswrite($fd, pack 'Q', 4), 8, 'eventfd: write');
+    is(syswrite($fd, pack_u64 3), 8, 'eventfd: write');
+    is(syswrite($fd, pack_u64 4), 8, 'eventfd: write');
     is($value->($fd), 7, 'eventfd: counts');
     $fd = IO::AIO::eventfd(5, IO::AIO::EFD_NONBLOCK | IO::AIO::EFD_CLOEXEC);
     is(cloexec($fd), 1, 'EFD_CLOEXEC');
@@ -415,7 +415,7 @@ SKIP: {
     my $blocking = IO::AIO::timerfd_create($clock, IO::AIO::TFD_CLOEXEC);
     IO::AIO::timerfd_settime($blocking, 0, 0.001, 0.001);
     is(sysread($blocking, my $buf, 8), 8, 'fires');
-    cmp_ok(unpack('Q', $buf), '>=', 1, 'at least once');
+    cmp_ok(unpack_u64($buf), '>=', 1, 'at least once');
     IO::AIO::timerfd_settime($blocking, IO::AIO::TFD_TIMER_ABSTIME, 0, 0.5);
     is(sysread($blocking, $buf, 8), 8, 'TFD_TIMER_ABSTIME in the past fires at once');
 

@@ -51,7 +51,7 @@ sub cloexec  { fcntl($_[0], F_GETFD, 0) & FD_CLOEXEC ? 1 : 0 }
 sub read_number {
     my ($fh) = @_;
     my $buf;
-    sysread($fh, $buf, 8) ? unpack('Q', $buf) : errno_name($!);
+    sysread($fh, $buf, 8) ? unpack_u64($buf) : errno_name($!);
 }
 
 {

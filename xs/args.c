@@ -119,11 +119,19 @@ void aio_arg_range(pTHX_ SV *offset, SV *length, STRLEN size, STRLEN *start, STR
 
 /* Others --------------------------------------------------------------- */
 
+/* Where an IV has 32 bits, larger numbers are an NV, or a UV. */
 int64_t aio_arg_int64(pTHX_ SV *sv)
 {
-  if (sizeof(IV) >= sizeof(int64_t) || SvIOK(sv))
+  NV n;
+
+  if (sizeof(IV) >= sizeof(int64_t) || (SvIOK_notUV(sv) && !SvGMAGICAL(sv)))
     return SvIV(sv);
-  return (int64_t)SvNV(sv);
+  n = SvNV(sv);
+  if (n >= 0x1p63)
+    return INT64_MAX;
+  if (n < -0x1p63)
+    return INT64_MIN;
+  return n == n ? (int64_t)n : 0;
 }
 
 int aio_as_int(int64_t n)

@@ -258,13 +258,13 @@ XS_INTERNAL(xs_limit)
 {
   dXSARGS;
   dAIO;
-  IV limit;
+  int64_t limit;
   aio_req *group;
 
   if (items != 2)
     croak_xs_usage(cv, "grp, limit");
   SvGETMAGIC(ST(0));
-  limit = SvIV(ST(1));
+  limit = aio_arg_int64(aTHX_ ST(1));
   group = live_group(aTHX_ ST(0), "limit");
   if (!is_over(group))
     eio_group_limit(cxt->eio, &group->r, limit > INT_MAX ? INT_MAX : limit < 0 ? 0 : (int)limit);

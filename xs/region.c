@@ -45,8 +45,14 @@ static SV *number(pTHX_ SV *sv)
   if (SvIOK(sv) && !SvGMAGICAL(sv))
     return sv;
   sv = sv_mortalcopy(sv);
-  if (SvOK(sv))
-    sv_setiv(sv, (IV)aio_arg_int64(aTHX_ sv));
+  if (SvOK(sv)) {
+    int64_t n = aio_arg_int64(aTHX_ sv);
+
+    if ((IV)n == n)
+      sv_setiv(sv, (IV)n);
+    else
+      sv_setnv(sv, (NV)n);
+  }
   return sv;
 }
 
@@ -245,7 +251,7 @@ XS_INTERNAL(xs_mmap)
     errno = EINVAL;
     XSRETURN_NO;
   }
-  if ((off_t)offset != offset) {
+  if (offset < 0 || (off_t)offset != offset) {
     errno = EOVERFLOW;
     XSRETURN_NO;
   }

@@ -265,7 +265,8 @@ XS_INTERNAL(xs_fadvise)
   offset = aio_arg_int64(aTHX_ ST(1));
   length = aio_arg_int64(aTHX_ ST(2));
   advice = aio_sys_int(aTHX_ ST(3));
-  ST(0) = aio_sys_result(aTHX_ (off_t)offset != offset || (off_t)length != length ? EFBIG
+  ST(0) = aio_sys_result(aTHX_ length < 0 ? EINVAL
+                         : (off_t)offset != offset || (off_t)length != length ? EFBIG
                          : posix_fadvise(fd, (off_t)offset, (off_t)length, advice));
   XSRETURN(1);
 }

@@ -38,7 +38,7 @@ our @EXPORT = qw(
     run_req succeeds fails_with croaks
     saturate hold release one_by_one reset_limits wait_for poll_ready
     in_child as_nobody perl_command shell_perl run_perl
-    without needs sanitizer valgrind late_times large_files
+    without needs sanitizer valgrind late_times large_files pack_u64 unpack_u64
     done
 );
 
@@ -172,6 +172,20 @@ sub late_times() { defined POSIX::mktime(0, 0, 0, 1, 0, 200) }
 
 # Whether perl, and so this module, can have files of 2 GiB and more.
 sub large_files() { $Config{lseeksize} >= 8 }
+
+# Numbers of 64 bits as the system writes them; pack has Q only where perl's have as many.
+my $big_endian = pack('S', 1) eq pack 'n', 1;
+
+sub pack_u64 {
+    my @half = ($_[0] % 2**32, int $_[0] / 2**32);
+    return pack 'L2', $big_endian ? reverse @half : @half;
+}
+
+sub unpack_u64 {
+    my @half = unpack 'L2', $_[0];
+    @half = reverse @half if $big_endian;
+    return $half[0] + $half[1] * 2**32;
+}
 
 # Whether this runs under valgrind, which sees every call and gives each process an allocator of its own: the target
 # leakcheck of Makefile.PL.
