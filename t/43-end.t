@@ -71,23 +71,17 @@ PERL
         IO::AIO::reinit;
         print "main\n";
 PERL
-    ['reinit and a reader that never ends', <<'PERL', "main\n", 2],
-        require POSIX;
-        my ($r, $w) = POSIX::pipe() or die;
+    map([$_->[0], <<PERL, "main\n", 2, undef, $_->[2]],
+        $_->[1]
         if (eval { (IO::AIO::engine())[0] eq 'sync' }) { IO::AIO::max_parallel 0 }
-        aio_read $r, undef, 1, my $buf, 0, sub { print "read\n" };
+        aio_read \$r, undef, 1, my \$buf, 0, sub { print "read\\n" };
         IO::AIO::reinit;
-        print "main\n";
+        print "main\\n";
         exit 2;
 PERL
-    ['and one whose handle perl closes at the end', <<'PERL', "main\n", 2, undef, 'a close during a read: perl does that'],
-        pipe my $r, my $w or die;
-        if (eval { (IO::AIO::engine())[0] eq 'sync' }) { IO::AIO::max_parallel 0 }
-        aio_read $r, undef, 1, my $buf, 0, sub { print "read\n" };
-        IO::AIO::reinit;
-        print "main\n";
-        exit 2;
-PERL
+        ['reinit and a reader that never ends', 'use POSIX (); my ($r, $w) = POSIX::pipe() or die;'],
+        ['and one whose handle perl closes at the end', 'pipe my $r, my $w or die;',
+            'a close during a read: perl does that']),
     ['POSIX::_exit waits for nothing', <<'PERL', "main\n", 8],
         require POSIX;
         IO::AIO::max_parallel 0;
