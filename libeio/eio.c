@@ -272,16 +272,20 @@ static void orphan_all(eio_ctx *ctx)
 
 void eio_reset(eio_ctx *ctx)
 {
+  bool repaired;
+
   eio__ring_drop(ctx);
   pthread_mutex_lock(&ctx->lock);
   eio__pool_abandon_locked(ctx);
   orphan_all(ctx);
-  eio__wake_repair(ctx->wake_fd);
+  repaired = eio__wake_repair(ctx->wake_fd);
   if (atomic_load(&ctx->signaled)) {
     atomic_store(&ctx->signaled, false);
     eio__wake_clear(ctx->wake_fd);
   }
   pthread_mutex_unlock(&ctx->lock);
+  if (repaired)
+    eio__ring_rewire(ctx);
 }
 
 eio_req *eio_orphan(eio_ctx *ctx)

@@ -218,8 +218,9 @@ int eio__wake_open(int fds[2]);
 /* Makes new descriptors under the old numbers (after a fork). */
 void eio__wake_reopen(int fds[2]);
 /* Makes new ones, of other numbers, if somebody has closed them: daemons close
- * all that is open, and the numbers may belong to anything by now. */
-void eio__wake_repair(int fds[2]);
+ * all that is open, and the numbers may belong to anything by now. Returns
+ * whether it has. */
+bool eio__wake_repair(int fds[2]);
 void eio__wake_close(int fds[2]);
 void eio__wake_set(const int fds[2]);
 void eio__wake_clear(const int fds[2]);
@@ -229,6 +230,7 @@ int eio__ring_create(eio_ctx *ctx);       /* -1 with errno and ctx->why */
 void eio__ring_destroy(eio_ctx *ctx);     /* (NULL is fine) what flies is lost */
 void eio__ring_after_fork(eio_ctx *ctx);  /* (NULL is fine) in the child */
 void eio__ring_drop(eio_ctx *ctx);        /* (NULL is fine) for eio_reset() */
+void eio__ring_rewire(eio_ctx *ctx);      /* (NULL is fine) the wakeup fd is another one */
 void eio__ring_cancel(eio_ctx *ctx, eio_req *req);
 void eio__ring_reap(eio_ctx *ctx);        /* moves what completed to done */
 bool eio__ring_ready(const eio_ctx *ctx); /* something to reap */

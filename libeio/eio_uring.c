@@ -192,6 +192,24 @@ void eio__ring_drop(eio_ctx *ctx)
     }
 }
 
+/* A ring whose own descriptor was closed as well is given up, and the next submit
+ * makes another. Requests there are lost, as the kernel may still write to them. */
+void eio__ring_rewire(eio_ctx *ctx)
+{
+  struct eio_ring *ring = ctx->ring;
+
+  if (!ring)
+    return;
+  io_uring_unregister_eventfd(&ring->uring);
+  if (io_uring_register_eventfd(&ring->uring, ctx->wake_fd[0]) == 0)
+    return;
+  ring->uring.ring_fd = -1; /* the number may be somebody else's by now */
+  if (ring->flying.length)
+    ctx->ring = NULL;
+  else
+    eio__ring_destroy(ctx);
+}
+
 void eio__ring_cancel(eio_ctx *ctx, eio_req *req)
 {
   for (int n = 0; n < EIO_NPRI; n++)
@@ -362,6 +380,7 @@ int eio__ring_create(eio_ctx *ctx)
 void eio__ring_destroy(eio_ctx *ctx) { (void)ctx; }
 void eio__ring_after_fork(eio_ctx *ctx) { (void)ctx; }
 void eio__ring_drop(eio_ctx *ctx) { (void)ctx; }
+void eio__ring_rewire(eio_ctx *ctx) { (void)ctx; }
 void eio__ring_cancel(eio_ctx *ctx, eio_req *req) { (void)ctx, (void)req; }
 void eio__ring_reap(eio_ctx *ctx) { (void)ctx; }
 bool eio__ring_ready(const eio_ctx *ctx) { (void)ctx; return false; }

@@ -68,16 +68,17 @@ static bool is_intact(const int fds[2], const int fresh[2])
   return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-void eio__wake_repair(int fds[2])
+bool eio__wake_repair(int fds[2])
 {
   int fresh[2];
 
   if (eio__wake_open(fresh) < 0 || is_intact(fds, fresh)) {
     eio__wake_close(fresh);
-    return;
+    return false;
   }
   fds[0] = fresh[0];
   fds[1] = fresh[1];
+  return true;
 }
 
 void eio__wake_close(int fds[2])

@@ -208,6 +208,46 @@ static void test_reset(void)
   gate_remove(&gate);
 }
 
+static void close_ring(void)
+{
+  char path[32], target[64];
+
+  for (int fd = 3; fd < 1000; fd++) {
+    ssize_t n;
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    n = readlink(path, target, sizeof target - 1);
+    if (n > 0 && (target[n] = 0, strstr(target, "io_uring")))
+      close(fd);
+  }
+}
+
+/* A daemon closes the wakeup descriptor, or the ring's as well, and resets. */
+static void test_closed(void)
+{
+  for (int all = 0; is_uring() && all < 2; all++) {
+    struct gate gate;
+    struct pollfd pfd = { .events = POLLIN };
+
+    ncalled = 0;
+    ctx = context();
+    close(eio_poll_fd(ctx));
+    if (all)
+      close_ring();
+    eio_reset(ctx);
+    gate = gate_make();
+    block_in_ring(ctx, &jobs[0], &gate, 0);
+    check(eio_nthreads(ctx) == 0, "one waits in %s ring", all ? "a new" : "the");
+    gate_open(&gate);
+    pfd.fd = eio_poll_fd(ctx);
+    check_int(poll(&pfd, 1, 60000), 1, "which signals the new descriptor");
+    finish_all(ctx);
+    check(ncalled == 1 && !is_readable(ctx), "and goes on");
+    gate_remove(&gate);
+    eio_destroy(ctx);
+  }
+}
+
 /* More than its queues hold. */
 static void test_many(void)
 {
@@ -232,7 +272,7 @@ int main(void)
 {
   static test *const tests[] = {
     test_choose, test_refused, test_refused_after_fork, test_takes, test_declines, test_cancel,
-    test_reset, test_many, NULL,
+    test_reset, test_closed, test_many, NULL,
   };
 
   tap_begin();
