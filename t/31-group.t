@@ -393,18 +393,20 @@ each_engine {
     ours {
         my @arg;
         my $fed = 0;
+        undef $error;
         $group = aio_group sub {
             $group->result('other');
             $group->errno(3);
             $group->limit(3);
-            $group->feed(sub { $fed++ });
+            $group->feed(sub { $fed++; eval { add { $_[0] } aio_nop; 1 } or $error = $@ });
             my @junk = map "junk$_", 1 .. 100;
             @arg = @_;
         };
         $group->result('first', 'second');
         IO::AIO::flush;
         is("@arg", 'first second', 'the other methods have no effect there');
-        is($fed, 0, 'and no feeder is called');
+        is($fed, 1, 'but that a feeder is called once');
+        like($error, qr/add.* at \Q$0\E line/, 'which cannot add anything');
     } 'crash: frees what is on the stack';
 
     # what is no member

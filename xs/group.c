@@ -62,7 +62,7 @@ XS_INTERNAL(xs_callback)
   XSRETURN(1);
 }
 
-/* Being called back: methods have no effect, and its results are on the stack. */
+/* Being called back: methods change nothing, and its results are on the stack. */
 static bool is_over(const aio_req *group)
 {
   return group->r.state == EIO_FINISHED;
@@ -245,11 +245,12 @@ XS_INTERNAL(xs_feed)
   SvGETMAGIC(ST(0));
   feeder = items > 1 ? (SV *)aio_arg_callback(aTHX_ ST(1), "feed") : NULL;
   group = live_group(aTHX_ ST(0), "feed");
-  if (is_over(group))
-    XSRETURN_EMPTY;
   old = group->sv1;
   group->sv1 = SvREFCNT_inc(feeder);
-  eio_group_feed(cxt->eio, &group->r, feeder ? feed : NULL);
+  if (!is_over(group))
+    eio_group_feed(cxt->eio, &group->r, feeder ? feed : NULL);
+  else if (feeder)
+    feed(&group->r); /* once, as 4.80 does: it cannot add anything */
   SvREFCNT_dec(old);
   XSRETURN_EMPTY;
 }
