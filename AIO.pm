@@ -1367,8 +1367,8 @@ Sets the number of members below which the feeder is called. 0 pauses feeding.
 It is 0 at first, and setting a feeder turns 0 into 2.
 
 The methods C<add>, C<result>, C<errno>, C<feed> and C<limit> croak when the
-group is done. In its own callback C<add> croaks, and the others have no
-effect.
+group is done. In its own callback C<add> croaks, a feeder that is set is
+called once, and the others have no effect.
 
 =head1 GETTING RESULTS
 
@@ -1475,8 +1475,10 @@ not wait use a group with a feeder.
 If a callback dies, the poll function that called it dies with the same
 exception. Results that were not handed out stay where they are, the
 descriptor stays readable, and the next poll goes on with them. Nothing is
-lost but the rest of that callback. C<$@> of the caller is not touched
-otherwise.
+lost but the rest of that callback.
+
+C<$@> is empty when a callback begins, and otherwise that of the caller stays as
+it is.
 
 A callback may call C<exit>; what is still outstanding is then flushed as at
 any other end of the program.

@@ -100,6 +100,23 @@ each_engine {
         IO::AIO::flush;
         is($@, 'stale', '$@ is left alone');
     } 'rethrows it';
+    @log = ();
+    aio_nop sub { push @log, "<$@>"; eval { die "inner" } } for 1 .. 2;
+    my $outer_error = do {
+        local $@ = is_peer ? '' : 'stale';
+        IO::AIO::flush;
+        $@;
+    };
+    is("@log", '<> <>', '$@ is empty in a callback, and what an eval leaves there is its own');
+    is($outer_error, is_peer ? '' : 'stale', 'also not seen after the poll');
+    @log = ();
+    aio_nop sub {
+        aio_nop sub { eval { die "inner" } };
+        IO::AIO::flush;
+        push @log, "<$@>";
+    };
+    IO::AIO::flush;
+    is("@log", '<>', 'nor by a callback that polls');
     $! = ENOENT;
     aio_nop sub { $! = EACCES };
     IO::AIO::flush;

@@ -107,6 +107,14 @@ static void relay(pTHX_ aio_cxt *cxt, aio_req *aio)
   group->r.errorno = aio->r.errorno;
 }
 
+/* Callbacks find $@ empty, and what they leave there is theirs alone. */
+static bool has_error(pTHX)
+{
+  SV *error = ERRSV;
+
+  return !SvPOK(error) || SvCUR(error);
+}
+
 static void call_back(pTHX_ aio_cxt *cxt, aio_req *aio)
 {
   SV *callback;
@@ -123,6 +131,12 @@ static void call_back(pTHX_ aio_cxt *cxt, aio_req *aio)
   aio_push_results(aTHX_ cxt, aio);
   errno = aio->r.errorno;
   call_sv(callback, G_VOID | G_DISCARD);
+  if (UNLIKELY(has_error(aTHX))) {
+    dSAVE_ERRNO;
+
+    CLEAR_ERRSV();
+    RESTORE_ERRNO;
+  }
 }
 
 static uint64_t now(void)
@@ -153,6 +167,10 @@ static int poll_once(pTHX_ aio_cxt *cxt, unsigned *count, bool lazily)
   eio_poll_begin(cxt->eio);
   ENTER;
   SAVEDESTRUCTOR_X(leave_poll, poll);
+  if (UNLIKELY(has_error(aTHX))) {
+    save_scalar(PL_errgv); /* the caller's */
+    CLEAR_ERRSV();
+  }
   {
     dSP;
 
@@ -397,8 +415,12 @@ XS_INTERNAL(xs_set)
   SV *sv = items == 1 ? ST(0) : NULL;
   NV seconds;
 
+  static const char *const params[] = {
+    "nthreads", "nthreads", "nthreads", "seconds", "maxreqs", "nreqs", "nseconds"
+  };
+
   if (!sv)
-    croak_xs_usage(cv, "number");
+    croak_xs_usage(cv, params[XSANY.any_i32]);
   switch (XSANY.any_i32) {
   case MIN_PARALLEL: eio_set_min_parallel(cxt->eio, arg_unsigned(aTHX_ sv)); break;
   case MAX_PARALLEL: eio_set_max_parallel(cxt->eio, arg_bound(aTHX_ sv)); break;
