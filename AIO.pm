@@ -2804,6 +2804,12 @@ freed.
 
 =item *
 
+A request that is cancelled while it waits for a thread is done at once:
+C<nready> no longer counts it, and the next poll frees it. Before, it kept its
+place, and its callback and data, until a thread came to it.
+
+=item *
+
 C<aio_open> that was cancelled or has no callback closes its descriptor.
 Before, it was lost. C<aio_close> of a number that is not open gives C<EBADF>.
 Before, it made the number one that is.
