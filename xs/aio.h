@@ -110,6 +110,11 @@ CV *aio_arg_callback(pTHX_ SV *sv, const char *func);
 /* 64-bit numbers, whatever the size of perl's integers. */
 int64_t aio_arg_int64(pTHX_ SV *sv);
 
+/* A number or undef that can be looked at as often as one likes. All arguments
+ * are made so before a string or a mapping is: tied and overloaded ones run Perl
+ * code, which may change, free or unmap it. */
+SV *aio_arg_number(pTHX_ SV *sv);
+
 /* A number as an `int` or `unsigned` of a system call (flags, modes, users).
  * What neither can hold becomes -1: it must not pass for some other number. */
 int aio_as_int(int64_t n);
@@ -120,7 +125,8 @@ const char *aio_arg_octets(pTHX_ SV *sv, STRLEN *len, const char *func, const ch
 
 /* Offset and length within a string of `size` octets, the way of substr: a
  * negative offset counts from the end; an undef or negative length, or one that
- * is too long, is the rest. Croaks when the offset lies outside. */
+ * is too long, is the rest. Croaks when the offset lies outside. Both have been
+ * through aio_arg_number(). */
 void aio_arg_range(pTHX_ SV *offset, SV *length, STRLEN size, STRLEN *start, STRLEN *count,
                    const char *func);
 

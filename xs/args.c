@@ -134,6 +134,22 @@ int64_t aio_arg_int64(pTHX_ SV *sv)
   return n == n ? (int64_t)n : 0;
 }
 
+SV *aio_arg_number(pTHX_ SV *sv)
+{
+  if (!SvGMAGICAL(sv) && (SvIOK(sv) || !SvOK(sv)))
+    return sv;
+  sv = sv_mortalcopy(sv);
+  if (SvOK(sv)) {
+    int64_t n = aio_arg_int64(aTHX_ sv);
+
+    if ((IV)n == n)
+      sv_setiv(sv, (IV)n);
+    else
+      sv_setnv(sv, (NV)n);
+  }
+  return sv;
+}
+
 int aio_as_int(int64_t n)
 {
   return n < INT_MIN || n > (int64_t)UINT_MAX ? -1 : (int)(unsigned)n;

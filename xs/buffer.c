@@ -3,8 +3,9 @@
  * A locked scalar is read-only for Perl, and its string cannot be moved or
  * freed: its SvLEN is 0 meanwhile, which is perl's word for "not mine". So
  * even code that takes the read-only flag away cannot make the kernel write
- * into memory that is gone. Locks are counted; they are kept in a hash by the
- * scalar's address (open addressing, linear probing). */
+ * into memory that is gone. A string that is shared (copy on write) stays as it
+ * is, and the lock is one more that shares it. Locks are counted; they are kept
+ * in a hash by the scalar's address (open addressing, linear probing). */
 #include "mapped.h"
 
 #include <sys/ioctl.h>
@@ -12,9 +13,9 @@
 struct aio_lock {
   SV *sv;            /* NULL: free slot */
   char *string;
-  STRLEN len;        /* SvLEN before */
+  STRLEN len;        /* SvLEN before, 0: the string is not perl's to move */
   unsigned count;
-  bool was_readonly;
+  bool was_readonly, shared;
 };
 
 /* The hash ------------------------------------------------------------- */
@@ -74,6 +75,36 @@ static void drop_slot(aio_cxt *cxt, struct aio_lock *lock)
   cxt->nlocks--;
 }
 
+/* Shared strings --------------------------------------------------------- */
+
+#ifdef CowREFCNT
+/* Whether there is a count of those that share the string, with room for one. */
+static bool can_share(const SV *sv)
+{
+  return SvLEN(sv) && CowREFCNT(sv) < SV_COW_REFCNT_MAX;
+}
+
+static void take_share(SV *sv)
+{
+  CowREFCNT(sv)++;
+}
+
+/* The scalar may have another string by now; len is its SvLEN before. */
+static void drop_share(char *string, STRLEN len)
+{
+  U8 *others = (U8 *)string + len - 1;
+
+  if (*others)
+    --*others;
+  else
+    Safefree(string);
+}
+#else
+static bool can_share(const SV *sv) { PERL_UNUSED_VAR(sv); return FALSE; }
+static void take_share(SV *sv) { PERL_UNUSED_VAR(sv); }
+static void drop_share(char *string, STRLEN len) { PERL_UNUSED_VAR(string); PERL_UNUSED_VAR(len); }
+#endif
+
 /* Locks ---------------------------------------------------------------- */
 
 void aio_lock(pTHX_ SV *sv)
@@ -93,8 +124,11 @@ void aio_lock(pTHX_ SV *sv)
   lock->string = SvPVX(sv);
   lock->count = 1;
   lock->was_readonly = cBOOL(SvREADONLY(sv));
-  lock->len = SvIsCOW(sv) ? 0 : SvLEN(sv);
-  if (lock->len)
+  lock->shared = SvIsCOW(sv) && can_share(sv);
+  lock->len = !SvIsCOW(sv) || lock->shared ? SvLEN(sv) : 0;
+  if (lock->shared)
+    take_share(sv);
+  else if (lock->len)
     SvLEN_set(sv, 0);
   SvREADONLY_on(sv);
 }
@@ -114,7 +148,9 @@ char *aio_unlock(pTHX_ SV *sv)
   drop_slot(cxt, lock);
   if (!was.was_readonly)
     SvREADONLY_off(sv);
-  if (was.len) {
+  if (was.shared)
+    drop_share(was.string, was.len);
+  else if (was.len) {
     if (intact)
       SvLEN_set(sv, was.len);
     else
@@ -209,11 +245,21 @@ static void check_modifiable(pTHX_ SV *sv, const char *func)
 
 #define EMPTY_MAX (1 << 24)
 
-/* Makes a scalar a plain string of octets that owns its buffer. */
+/* Makes a scalar a plain string of octets that owns its buffer. When it is an
+ * object, what makes it a string may put the scalar to some other use. */
 static void make_octets(pTHX_ SV *sv, const char *func)
 {
   STRLEN len;
+  const char *p;
 
+  if (SvROK(sv)) {
+    p = aio_arg_octets(aTHX_ sv, &len, func, "data");
+    check_modifiable(aTHX_ sv, func);
+    if (is_indirect(sv))
+      aio_croak(aTHX_ func, "data has become another kind of scalar");
+    sv_setpvn(sv, p, len);
+    SvUTF8_off(sv);
+  }
   if (!SvOK(sv))
     sv_setpvs(sv, "");
   (void)SvPV_force_nomg(sv, len);
@@ -302,10 +348,12 @@ void aio_buffer_read(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const
   aio->r.size = (uint64_t)len;
 }
 
-/* Whether the string of a scalar can be used where it is. */
+/* Whether the string of a scalar can be used where it is. One that is shared and
+ * cannot be kept may go at any time: read-only or not, utf8::upgrade() changes it. */
 static bool is_plain(const SV *sv)
 {
-  return SvPOK(sv) && !SvUTF8(sv) && !SvROK(sv) && !is_indirect(sv) && !SvPADTMP(sv);
+  return SvPOK(sv) && !SvUTF8(sv) && !SvROK(sv) && !is_indirect(sv) && !SvPADTMP(sv)
+    && (!SvIsCOW(sv) || can_share(sv));
 }
 
 /* Locks a scalar, or a private copy of its string; returns which. */
@@ -326,29 +374,30 @@ static SV *lock_string(pTHX_ aio_req *aio, SV *data, const char *func)
   return sv;
 }
 
-static void lock_range(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const char *func)
+void aio_buffer_write(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const char *func)
 {
-  SV *sv = lock_string(aTHX_ aio, data, func);
+  SV *sv;
   STRLEN start, count;
 
+  offset = aio_arg_number(aTHX_ offset);
+  length = aio_arg_number(aTHX_ length);
+  sv = lock_string(aTHX_ aio, data, func);
   aio_arg_range(aTHX_ offset, length, SvCUR(sv), &start, &count, func);
   aio_lock(aTHX_ sv);
   aio->r.buf = SvPVX(sv) + start;
   aio->r.size = count;
 }
 
-void aio_buffer_write(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const char *func)
-{
-  SvGETMAGIC(length);
-  lock_range(aTHX_ aio, data, length, offset, func);
-}
-
 void aio_buffer_region(pTHX_ aio_req *aio, SV *data, SV *offset, SV *length, const char *func)
 {
-  struct aio_map *map = aio_map_of(aTHX_ data);
-  SV *sv = map ? data : lock_string(aTHX_ aio, data, func);
+  struct aio_map *map;
+  SV *sv;
   STRLEN start, count;
 
+  offset = aio_arg_number(aTHX_ offset);
+  length = aio_arg_number(aTHX_ length);
+  map = aio_map_of(aTHX_ data);
+  sv = map ? data : lock_string(aTHX_ aio, data, func);
   if (map)
     aio->sv2 = SvREFCNT_inc_simple_NN(sv);
   aio_arg_range(aTHX_ offset, length, map ? map->size : SvCUR(sv), &start, &count, func);
@@ -445,23 +494,6 @@ static void ask_perl(pTHX)
   LEAVE;
 }
 
-/* Hands the octets that a request has malloc'ed to a scalar. */
-static void take_data(pTHX_ SV *sv, eio_req *req)
-{
-  STRLEN len = (STRLEN)req->result;
-
-  if (SvREADONLY(sv))
-    return; /* made so in the meantime: nothing can be stored */
-  if (len < 256 || is_indirect(sv) || !perl_mallocs) {
-    sv_setpvn_mg(sv, (char *)req->buf, len);
-    SvUTF8_off(sv);
-    return;
-  }
-  sv_usepvn_flags(sv, (char *)req->buf, len, SV_HAS_TRAILING_NUL | SV_SMAGIC);
-  SvUTF8_off(sv);
-  req->buf = NULL;
-}
-
 /* _store $target, $value */
 XS_INTERNAL(xs_store)
 {
@@ -473,37 +505,83 @@ XS_INTERNAL(xs_store)
   XSRETURN_EMPTY;
 }
 
-/* Copies what a private scalar got into the one that was meant. That may die
- * (STORE, an lvalue that cannot have it): the callback comes all the same. */
-static void pass_on(pTHX_ SV *sv, eio_req *req)
+/* _not_stored $exception: warns of it. */
+XS_INTERNAL(xs_not_stored)
 {
-  MAGIC *mg = mg_findext(sv, PERL_MAGIC_ext, &target_vtbl);
-  SV *target = mg ? mg->mg_obj : NULL;
+  dXSARGS;
+
+  if (items != 1)
+    croak_xs_usage(cv, "exception");
+  warn("IO::AIO: the data cannot be stored: %" SVf, SVfARG(ST(0)));
+  XSRETURN_EMPTY;
+}
+
+/* Calls one of these two, in an eval: $@ tells whether it died. */
+static void call(pTHX_ const char *name, SV *arg, SV *second)
+{
   dSP;
 
-  if (!target)
-    return;
-  ENTER;
-  SAVETMPS;
   PUSHMARK(SP);
   EXTEND(SP, 2);
-  PUSHs(target);
-  PUSHs(sv_2mortal(newSVpvn(SvPVX(sv), SvCUR(sv))));
+  PUSHs(arg);
+  if (second)
+    PUSHs(second);
   PUTBACK;
+  call_pv(name, G_VOID | G_DISCARD | G_EVAL | (second ? 0 : G_KEEPERR));
+}
+
+/* Stores octets in a scalar of any kind. That may die (STORE, an lvalue that
+ * cannot have it), and so may the warning: the callback comes all the same. */
+static void store(pTHX_ SV *target, const char *p, STRLEN len, eio_req *req)
+{
+  ENTER;
+  SAVETMPS;
   save_scalar(PL_errgv);
-  call_sv((SV *)get_cv("IO::AIO::_store", 0), G_VOID | G_DISCARD | G_EVAL);
-  if (SvTRUE(ERRSV)) {
-    warn("IO::AIO: the data cannot be stored: %" SVf, SVfARG(ERRSV));
+  call(aTHX_ "IO::AIO::_store", target, sv_2mortal(newSVpvn(p, len)));
+  if (SvROK(ERRSV) || SvTRUE(ERRSV)) {
     req->result = -1;
     req->errorno = EFAULT;
+    call(aTHX_ "IO::AIO::_not_stored", sv_mortalcopy(ERRSV), NULL);
   }
   FREETMPS;
   LEAVE;
 }
 
+/* Hands the octets that a request has malloc'ed to a scalar. */
+static void take_data(pTHX_ SV *sv, eio_req *req)
+{
+  STRLEN len = (STRLEN)req->result;
+
+  if (SvREADONLY(sv)) { /* made so in the meantime: nothing can be stored */
+    req->result = -1;
+    req->errorno = EFAULT;
+  } else if (is_indirect(sv))
+    store(aTHX_ sv, (char *)req->buf, len, req);
+  else if (len < 256 || !perl_mallocs) {
+    sv_setpvn(sv, (char *)req->buf, len);
+    SvUTF8_off(sv);
+  } else {
+    sv_usepvn_flags(sv, (char *)req->buf, len, SV_HAS_TRAILING_NUL);
+    SvUTF8_off(sv);
+    req->buf = NULL;
+  }
+}
+
+/* Copies what a private scalar got into the one that was meant. */
+static void pass_on(pTHX_ SV *sv, eio_req *req)
+{
+  MAGIC *mg = mg_findext(sv, PERL_MAGIC_ext, &target_vtbl);
+
+  if (mg && mg->mg_obj)
+    store(aTHX_ mg->mg_obj, SvPVX(sv), SvCUR(sv), req);
+}
+
 void aio_boot_buffer(pTHX)
 {
-  static const struct aio_xsub xsubs[] = { { "_store", xs_store, "$$", 0 } };
+  static const struct aio_xsub xsubs[] = {
+    { "_store", xs_store, "$$", 0 },
+    { "_not_stored", xs_not_stored, "$", 0 },
+  };
 
   aio_install(aTHX_ xsubs, C_ARRAY_LENGTH(xsubs));
   ask_perl(aTHX);

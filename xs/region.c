@@ -37,28 +37,9 @@ static size_t round_up(size_t size, size_t unit)
 
 /* Arguments ---------------------------------------------------------------- */
 
-/* A number or undef that can be looked at as often as one likes. All arguments
- * are made so before a mapping is looked at: tied and overloaded ones run Perl
- * code, which may unmap it. */
-static SV *number(pTHX_ SV *sv)
-{
-  if (SvIOK(sv) && !SvGMAGICAL(sv))
-    return sv;
-  sv = sv_mortalcopy(sv);
-  if (SvOK(sv)) {
-    int64_t n = aio_arg_int64(aTHX_ sv);
-
-    if ((IV)n == n)
-      sv_setiv(sv, (IV)n);
-    else
-      sv_setnv(sv, (NV)n);
-  }
-  return sv;
-}
-
 static int64_t integer(pTHX_ SV *sv)
 {
-  sv = number(aTHX_ sv);
+  sv = aio_arg_number(aTHX_ sv);
   return SvOK(sv) ? aio_arg_int64(aTHX_ sv) : 0;
 }
 
@@ -132,8 +113,8 @@ static struct region region_of(pTHX_ SV *sv, SV *offset, SV *length, const char 
   char *string = NULL;
   STRLEN size = 0, start, count, before;
 
-  offset = number(aTHX_ offset);
-  length = number(aTHX_ length);
+  offset = aio_arg_number(aTHX_ offset);
+  length = aio_arg_number(aTHX_ length);
   SvGETMAGIC(sv);
   region.map = aio_map_of(aTHX_ sv);
   if (region.map) {
