@@ -84,7 +84,8 @@ each_engine {
         my $before = time - 1;
         succeeds { aio_utime $what, undef, undef, $_[0] } 'utime: both undefined';
         my ($atime, $mtime) = (stat $file)[8, 9];
-        ok($atime >= $before && $atime <= time && $mtime == $atime, 'means now');
+        my $after = time; # Linux since 6.13 looks at its clocks twice: the two may be in different seconds
+        ok(!(grep { $_ < $before || $_ > $after } $atime, $mtime), 'means now');
     }
     run_req { aio_utime $link, 3, 4, $_[0] };
     is(times_of($file), '3 4', 'utime follows a link');
