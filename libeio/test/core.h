@@ -142,8 +142,7 @@ TAP_UNUSED static void gate_remove(struct gate *gate)
   close(gate->fds[0]);
 }
 
-static inline void gate_submit(eio_ctx *ctx, struct job *job, struct gate *gate, int number,
-                               uint64_t size)
+static inline void gate_fill(struct job *job, struct gate *gate, int number, uint64_t size)
 {
   job_init(job, EIO_READ, number);
   job->req.fd = gate->fds[0];
@@ -153,19 +152,20 @@ static inline void gate_submit(eio_ctx *ctx, struct job *job, struct gate *gate,
   job->req.buf = malloc(size);
   if (!job->req.buf)
     bail_out("memory");
-  eio_submit(ctx, &job->req);
 }
 
 /* Blocks a worker: the ring takes nothing that large. */
 TAP_UNUSED static void block(eio_ctx *ctx, struct job *job, struct gate *gate, int number)
 {
-  gate_submit(ctx, job, gate, number, 65536);
+  gate_fill(job, gate, number, 65536);
+  eio_submit(ctx, &job->req);
 }
 
 /* Blocks in the ring, where that is the engine. */
 TAP_UNUSED static void block_in_ring(eio_ctx *ctx, struct job *job, struct gate *gate, int number)
 {
-  gate_submit(ctx, job, gate, number, 1);
+  gate_fill(job, gate, number, 1);
+  eio_submit(ctx, &job->req);
 }
 
 /* Waiting for counters ---------------------------------------------------- */

@@ -22,8 +22,10 @@ static void submit_all(void)
   if (!is_sync()) {
     eio_set_max_parallel(ctx, 2);
     block(ctx, &jobs[0], &gate, 0);
+    wait_running(ctx, 1); /* the ring takes none that would overtake it */
     block_in_ring(ctx, &jobs[1], &gate, 1);
     wait_running(ctx, 2);
+    check_int(eio_nthreads(ctx), is_uring() ? 1 : 2, "both run");
   } else {
     submit_nop(ctx, &jobs[0], 0);
     submit_nop(ctx, &jobs[1], 1);
@@ -55,8 +57,31 @@ static void use(int n)
   }
 }
 
+/* Descriptors and mappings of rings, as Linux shows them. */
+static int ring_parts(void)
+{
+  FILE *maps = fopen("/proc/self/maps", "re");
+  char line[512], path[64];
+  int n = 0;
+
+  while (maps && fgets(line, sizeof line, maps))
+    n += strstr(line, "[io_uring]") != NULL;
+  if (maps)
+    fclose(maps);
+  for (int fd = 0; fd < 100; fd++) {
+    ssize_t length;
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    length = readlink(path, line, sizeof line - 1);
+    line[length < 0 ? 0 : length] = 0;
+    n += strstr(line, "[io_uring]") != NULL;
+  }
+  return n;
+}
+
 static void in_the_child(void)
 {
+  check_int(ring_parts(), 0, "child: it has nothing of the parent's ring");
   check_int(hook_calls, 1, "child: the hook was called");
   check(eio_nreqs(ctx) + eio_nready(ctx) + eio_npending(ctx) + eio_nthreads(ctx) == 0,
         "child: all counters are 0");
@@ -80,6 +105,7 @@ static void test_both(void)
   hook_calls = 0;
   eio_on_fork(ctx, hook, &hook_calls);
   submit_all();
+  check((ring_parts() > 1) == is_uring(), "a ring's descriptor and memory can be told");
   in_child(in_the_child);
   check_int(hook_calls, 0, "the parent's hook was not called");
   check(ncalled == 0 && eio_nreqs(ctx) == 11, "the parent's requests are outstanding");
