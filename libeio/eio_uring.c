@@ -163,7 +163,7 @@ void eio__ring_after_fork(eio_ctx *ctx)
   ctx->ring = NULL;
 }
 
-static bool send_cancel(struct eio_ring *ring, eio_req *req)
+static void send_cancel(struct eio_ring *ring, eio_req *req)
 {
   struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
 
@@ -172,10 +172,10 @@ static bool send_cancel(struct eio_ring *ring, eio_req *req)
     sqe = io_uring_get_sqe(&ring->uring);
   }
   if (!sqe)
-    return false;
+    return;
   io_uring_prep_cancel(sqe, req, 0);
   io_uring_sqe_set_data(sqe, NULL);
-  return io_uring_submit(&ring->uring) >= 0;
+  io_uring_submit(&ring->uring);
 }
 
 /* Drops what is flying; it comes back as orphans, when the kernel is done. */

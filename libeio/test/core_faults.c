@@ -43,6 +43,9 @@ int main(void)
 
 # include <sys/mman.h>
 # include <sys/socket.h>
+# if EIO_HAVE_LIBURING
+#  include <liburing.h>
+# endif
 
 /* The supervisor ---------------------------------------------------------- */
 
@@ -51,6 +54,7 @@ static atomic_int wake_fd = -1;
 static atomic_int countdown = -1; /* calls until the one that fails; -1: none */
 static atomic_int error_now;
 static atomic_long failed_call;
+static atomic_int setups;         /* of a ring, since arm() */
 static atomic_bool own_calls;     /* those of the context fail as well */
 
 /* On the wakeup descriptor; a write that would block says that it is readable. */
@@ -125,6 +129,8 @@ static void *supervise(void *arg)
     memset(&call, 0, sizeof call);
     if (ioctl(atomic_load(&listener), SECCOMP_IOCTL_NOTIF_RECV, &call) < 0)
       continue;
+    if (call.data.nr == SYS_io_uring_setup)
+      atomic_fetch_add(&setups, 1);
     memset(&answer, 0, sizeof answer);
     answer.id = call.id;
     if (shall_fail(&call.data)) {
@@ -157,6 +163,7 @@ static bool begin_supervision(void)
 static void arm(int nth, int error)
 {
   atomic_store(&failed_call, -1);
+  atomic_store(&setups, 0);
   atomic_store(&error_now, error);
   atomic_store(&countdown, nth);
 }
@@ -549,6 +556,33 @@ static void all_faults(void)
 
 /* The context's own calls ------------------------------------------------- */
 
+/* The modes of a ring that there are to try. */
+enum {
+  MODES = 1
+# ifdef IORING_SETUP_COOP_TASKRUN
+  + 1
+# endif
+# ifdef IORING_SETUP_DEFER_TASKRUN
+  + 1
+# endif
+};
+
+/* The ring is given up with the error of its setup as the reason, or because there
+ * is no eventfd; but not for a mode that the kernel does not know, unless it is the
+ * last. */
+static bool is_told(eio_ctx *mine, const char *name, int result, int error)
+{
+  long nr = atomic_load(&failed_call);
+  const char *why;
+
+  if (result == 0)
+    return !strcmp(eio_engine(mine, &why), name) && !*why;
+  if (nr == SYS_eventfd2)
+    error = ENOSYS;
+  return errno == error && !strcmp(eio_engine(mine, &why), "pool") && strstr(why, strerror(error))
+         && (nr != SYS_io_uring_setup || error != EINVAL || atomic_load(&setups) == MODES);
+}
+
 /* Whatever is refused: either there is no context, with that error, or its
  * requests are executed. */
 static bool live(const char *name, int nth, int error, bool *reached)
@@ -563,7 +597,7 @@ static bool live(const char *name, int nth, int error, bool *reached)
   mine = eio_create();
   if (mine) {
     atomic_store(&wake_fd, eio_poll_fd(mine));
-    eio_set_engine(mine, name);
+    fine = is_told(mine, name, eio_set_engine(mine, name), error);
     for (int i = 0; i < 3; i++) {
       job_init(&jobs[i], EIO_STAT, i);
       jobs[i].req.path = (char *)(uintptr_t) "file";

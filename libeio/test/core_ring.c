@@ -1,6 +1,8 @@
 /* core_ring.c - the ring refused, declining, cancelled; choosing engines. */
 #include "core.h"
 
+#include <sys/mman.h>
+
 static eio_ctx *ctx;
 static struct job jobs[1000];
 
@@ -64,7 +66,7 @@ static void refused(void)
 
 static void test_refused(void)
 {
-  static const int errors[] = { EPERM, ENOSYS, EACCES, ENOMEM };
+  static const int errors[] = { EPERM, ENOSYS, EACCES, ENOMEM, EINVAL };
 
   if (!is_uring())
     return;
@@ -100,6 +102,112 @@ static void test_refused_after_fork(void)
   eio_destroy(ctx);
 }
 
+/* O_DIRECT is for any pipe, and for files of some file systems. */
+static void make_pipe(int fds[2], int flag)
+{
+  if (eio_p_pipe(fds) < 0 || fcntl(fds[0], F_SETFL, flag) < 0 || fcntl(fds[1], F_SETFL, flag) < 0)
+    bail_out("no pipe");
+}
+
+/* Entries of the ring ------------------------------------------------------ */
+
+#if EIO_HAVE_LIBURING
+#include <liburing.h>
+#include <limits.h>
+
+/* The tests below are skipped where there is no ring, so somebody has to notice
+ * when it is there and not used. */
+static void test_granted(void)
+{
+  struct io_uring uring;
+
+  if (!EIO_HAVE_EVENTFD || io_uring_queue_init(256, &uring, 0) < 0)
+    return skip(1, "the system grants no ring");
+  io_uring_queue_exit(&uring);
+  ctx = eio_create();
+  is_int(eio_set_engine(ctx, "uring"), 0, "the ring that the system grants is used");
+  eio_destroy(ctx);
+}
+
+static struct io_uring_sqe sqe;
+
+static bool takes(bool (*prepare)(eio_req *, struct io_uring_sqe *), eio_req req)
+{
+  memset(&sqe, 0, sizeof sqe);
+  return prepare(&req, &sqe);
+}
+
+static bool asks_for(int opcode, int fd, const void *buf, unsigned size, int64_t offs, unsigned flags)
+{
+  return sqe.opcode == opcode && sqe.fd == fd && sqe.addr == (uintptr_t)buf && sqe.len == size
+         && sqe.off == (uint64_t)offs && sqe.fsync_flags == flags;
+}
+
+static void test_asks_for(void)
+{
+  static char buf[10];
+  int file = open_for_test("file", O_RDWR | O_CREAT), direct[2];
+
+  make_pipe(direct, O_DIRECT);
+  ok(takes(eio_u_read, on_data(EIO_READ, file, 7, buf, 10))
+     && asks_for(IORING_OP_READ, file, buf, 10, 7, 0), "a read");
+  is_int(lseek(file, 0, SEEK_CUR), 0, "the file's position is left alone");
+  ok(takes(eio_u_read, on_data(EIO_READ, file, -1, buf, 10))
+     && asks_for(IORING_OP_READ, file, buf, 10, -1, 0), "a read at the position");
+  ok(takes(eio_u_write, on_data(EIO_WRITE, direct[1], 7, buf, 10))
+     && asks_for(IORING_OP_WRITE, direct[1], buf, 10, 7, 0), "a direct write");
+  ok(takes(eio_u_write, on_data(EIO_WRITE, direct[1], -1, buf, 10))
+     && asks_for(IORING_OP_WRITE, direct[1], buf, 10, -1, 0), "one at the position");
+  ok(takes(eio_u_fsync, on_fd(EIO_FSYNC, file)) && asks_for(IORING_OP_FSYNC, file, NULL, 0, 0, 0),
+     "fsync");
+  ok(takes(eio_u_fdatasync, on_fd(EIO_FDATASYNC, file))
+     && asks_for(IORING_OP_FSYNC, file, NULL, 0, 0, IORING_FSYNC_DATASYNC), "fdatasync");
+  close(file);
+  close(direct[0]);
+  close(direct[1]);
+}
+
+/* Descriptors of each kind; INT_MAX is what an entry can say and Linux does at once. */
+static void test_bounds(void)
+{
+  int file = open_for_test("file", O_RDWR | O_CREAT), plain[2], direct[2], nonblocking[2];
+  uint64_t most = INT_MAX;
+
+  make_pipe(plain, 0);
+  make_pipe(direct, O_DIRECT);
+  make_pipe(nonblocking, O_NONBLOCK);
+  ok(takes(eio_u_read, on_data(EIO_READ, file, 0, NULL, 32768)), "a read of 32 KiB");
+  ok(!takes(eio_u_read, on_data(EIO_READ, file, 0, NULL, 32769)), "not of more");
+  ok(takes(eio_u_read, on_data(EIO_READ, direct[0], -1, NULL, most)), "unless it is direct");
+  ok(!takes(eio_u_read, on_data(EIO_READ, direct[0], -1, NULL, most + 1)), "but no more than that");
+  ok(!takes(eio_u_read, on_data(EIO_READ, file, -2, NULL, 1)), "no negative offset");
+  ok(takes(eio_u_read, on_data(EIO_READ, plain[0], -1, NULL, 1)), "a pipe");
+  ok(!takes(eio_u_read, on_data(EIO_READ, plain[0], 0, NULL, 1)), "not with an offset");
+  ok(!takes(eio_u_read, on_data(EIO_READ, nonblocking[0], -1, NULL, 1)), "nor a nonblocking one");
+  ok(takes(eio_u_write, on_data(EIO_WRITE, direct[1], 0, NULL, most)), "a direct write");
+  ok(!takes(eio_u_write, on_data(EIO_WRITE, direct[1], 0, NULL, most + 1)), "but no more than that");
+  ok(!takes(eio_u_write, on_data(EIO_WRITE, direct[1], -2, NULL, 1)), "no negative offset");
+  ok(!takes(eio_u_write, on_data(EIO_WRITE, file, 0, NULL, 1)), "no buffered write");
+  close(file);
+  for (int i = 0; i < 2; i++) {
+    close(plain[i]);
+    close(direct[i]);
+    close(nonblocking[i]);
+  }
+}
+
+static void test_entries(void)
+{
+  test_granted();
+  test_asks_for();
+  test_bounds();
+}
+#else
+static void test_entries(void) { }
+#endif
+
+/* Contexts ----------------------------------------------------------------- */
+
 static void submit_read(struct job *job, int fd, int64_t offs, uint64_t size)
 {
   job_init(job, EIO_READ, 0);
@@ -134,6 +242,65 @@ static void test_takes(void)
   close(fd);
 }
 
+/* What it has taken is done. */
+static void test_does(void)
+{
+  int file = open_for_test("file", O_RDWR | O_CREAT), fds[2];
+  char buf[6] = "";
+
+  if (is_uring()) {
+    make_pipe(fds, O_DIRECT);
+    ctx = context();
+    for (int i = 0; i < 3; i++) {
+      job_init(&jobs[i], i == 0 ? EIO_WRITE : i == 1 ? EIO_FSYNC : EIO_FDATASYNC, i);
+      jobs[i].req.fd = i == 0 ? fds[1] : file;
+      jobs[i].req.buf = i == 0 ? (char *)"direct" : NULL;
+      jobs[i].req.size = 6;
+      jobs[i].req.offs = -1;
+      eio_submit(ctx, &jobs[i].req);
+      finish_all(ctx);
+    }
+    check(jobs[0].req.result == 6 && read(fds[0], buf, 6) == 6 && !memcmp(buf, "direct", 6),
+          "a write arrives");
+    check(jobs[1].req.result == 0 && jobs[2].req.result == 0, "syncs succeed");
+    check(stats().ring == 3 && eio_nthreads(ctx) == 0, "all by the ring");
+    eio_destroy(ctx);
+    close(fds[0]);
+    close(fds[1]);
+  }
+  close(file);
+}
+
+/* The second page of a buffer cannot be written to: so a read is short, although
+ * there is more. */
+static void test_short(void)
+{
+  int fd = open_for_test("pages", O_RDWR | O_CREAT);
+  char *buf = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+
+  if (buf == MAP_FAILED || mprotect(buf + 4096, 4096, PROT_NONE) < 0 || ftruncate(fd, 8192) < 0)
+    bail_out("no pages");
+  if (is_uring() && sysconf(_SC_PAGESIZE) == 4096) {
+    ctx = context();
+    for (int i = 0; i < 2; i++) {
+      job_init(&jobs[i], EIO_READ, i);
+      jobs[i].req.fd = fd;
+      jobs[i].req.offs = i * 4096;
+      jobs[i].req.buf = buf;
+      jobs[i].req.size = 8192;
+      jobs[i].req.flags = EIO_NO_INLINE;
+      eio_submit(ctx, &jobs[i].req);
+      finish_all(ctx);
+      check_int(jobs[i].req.result, 4096, "a read of half of what was asked for");
+      check(stats().ring_declined == 1 && stats().executed == 1 && stats().ring == (uint64_t)i,
+            "%s", i ? "is believed at the end of the file" : "asks a worker when there is more");
+    }
+    eio_destroy(ctx);
+  }
+  munmap(buf, 8192);
+  close(fd);
+}
+
 static void test_declines(void)
 {
   int fds[2];
@@ -141,8 +308,7 @@ static void test_declines(void)
   if (!is_uring())
     return;
   ctx = context();
-  if (eio_p_pipe(fds) < 0 || fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0)
-    bail_out("no pipe");
+  make_pipe(fds, O_NONBLOCK);
   submit_read(&jobs[0], fds[0], -1, 10);
   finish_all(ctx);
   check(jobs[0].req.result == -1 && jobs[0].req.errorno == EAGAIN, "EAGAIN is the pool's answer");
@@ -154,10 +320,28 @@ static void test_declines(void)
   check(jobs[1].req.result == -1 && jobs[1].req.errorno == EINVAL, "so is EINVAL");
   check(stats().ring_declined == 2 && stats().executed == 2 && !stats().ring,
         "the ring has tried that one");
+  submit_read(&jobs[2], fds[0], 0, 10);
+  finish_all(ctx);
+  check(jobs[2].req.result == -1 && jobs[2].req.errorno == ESPIPE, "and ESPIPE");
   check_int(atomic_load(&ctx->nrunning), 0, "nothing runs");
   close(fds[0]);
   close(fds[1]);
   eio_destroy(ctx);
+}
+
+static void block_with_priority(struct job *job, struct gate *gate, int pri)
+{
+  gate_fill(job, gate, 0, 1);
+  job->req.pri = (int8_t)pri;
+  eio_submit(ctx, &job->req);
+}
+
+static void wait_fewer(unsigned n)
+{
+  while (eio_nreqs(ctx) >= n) {
+    wait_readable(ctx);
+    eio_poll(ctx, 0, 0);
+  }
 }
 
 static void test_cancel(void)
@@ -166,14 +350,17 @@ static void test_cancel(void)
 
   if (is_uring()) {
     ctx = context();
+    for (int pri = EIO_PRI_MIN; pri <= EIO_PRI_MAX; pri++) {
+      block_with_priority(&jobs[0], &gate, pri);
+      eio_cancel(ctx, &jobs[0].req);
+      wait_fewer(1);
+    }
+    check(ncalled == 0 && !jobs[0].called, "one alone is stopped, whatever its priority");
     for (int i = 0; i < 3; i++)
       block_in_ring(ctx, &jobs[i], &gate, i);
     check(atomic_load(&ctx->nrunning) == 3 && eio_nthreads(ctx) == 0, "three wait in the ring");
     eio_cancel(ctx, &jobs[1].req);
-    while (eio_nreqs(ctx) == 3) {
-      wait_readable(ctx);
-      eio_poll(ctx, 0, 0);
-    }
+    wait_fewer(3);
     check(ncalled == 0 && eio_nreqs(ctx) == 2, "a cancelled one comes out, the gate being closed");
     gate_open(&gate);
     finish_all(ctx);
@@ -192,7 +379,7 @@ static void test_reset(void)
   if (is_uring()) {
     ctx = context();
     for (int i = 0; i < 10; i++)
-      block_in_ring(ctx, &jobs[i], &gate, i);
+      block_with_priority(&jobs[i], &gate, i % EIO_NPRI + EIO_PRI_MIN);
     eio_reset(ctx);
     check(eio_nreqs(ctx) == 0 && atomic_load(&ctx->nrunning) == 0, "nothing is outstanding");
     wait_orphans(ctx, 10);
@@ -261,6 +448,13 @@ static void test_many(void)
     gate_open(&gate);
     finish_all(ctx);
     check(ncalled == 1000 && atomic_load(&ctx->nrunning) == 0, "all are called back");
+    gate_remove(&gate);
+    gate = gate_make();
+    block_in_ring(ctx, &jobs[0], &gate, 0);
+    eio_cancel(ctx, &jobs[0].req); /* its entry has been another's */
+    wait_fewer(1);
+    check(ncalled == 1000 && eio_nreqs(ctx) == 0, "and one more is stopped");
+    gate_open(&gate);
     check(!is_readable(ctx), "descriptor is silent");
     eio_destroy(ctx);
   } else
@@ -271,11 +465,12 @@ static void test_many(void)
 int main(void)
 {
   static test *const tests[] = {
-    test_choose, test_refused, test_refused_after_fork, test_takes, test_declines, test_cancel,
-    test_reset, test_closed, test_many, NULL,
+    test_choose, test_refused, test_refused_after_fork, test_takes, test_does, test_short,
+    test_declines, test_cancel, test_reset, test_closed, test_many, NULL,
   };
 
-  tap_begin();
+  scratch_begin();
+  test_entries();
   on_each_engine(tests);
-  return tap_end();
+  return scratch_end(0);
 }
