@@ -37,13 +37,16 @@ static bool is_refusal(int error)
 #endif
 
 #if EIO_HAVE_PREADV2
-/* Direct I/O waits for the device whatever the flag says. It takes aligned
- * requests only; so only for these one has to ask. */
+/* Direct I/O waits for the device whatever the flag says. */
 static bool is_direct(const eio_req *req)
 {
-  if (((uintptr_t)req->buf | (uint64_t)req->offs | req->size) & 511)
-    return false;
   return fcntl(req->fd, F_GETFL) & O_DIRECT;
+}
+
+/* It takes nothing else; so only for these one has to ask. */
+static bool is_aligned(const eio_req *req)
+{
+  return !(((uintptr_t)req->buf | (uint64_t)req->offs | req->size) & 511);
 }
 
 static bool inline_read(eio_ctx *ctx, eio_req *req, uint64_t max)
@@ -53,11 +56,11 @@ static bool inline_read(eio_ctx *ctx, eio_req *req, uint64_t max)
   ssize_t n;
 
   if (req->size > max || req->offs < 0 || !eio_p_is_offset(req->offs) || ctx->latched & LATCH_READ
-      || is_direct(req))
+      || (is_aligned(req) && is_direct(req)))
     return false;
   n = preadv2(req->fd, &iov, 1, (off_t)req->offs, RWF_NOWAIT);
   if (n < 0) {
-    if (is_refusal(errno))
+    if (is_refusal(errno) && !is_direct(req)) /* to which EINVAL means not aligned */
       ctx->latched |= LATCH_READ;
     return false;
   }

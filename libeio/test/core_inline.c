@@ -1,0 +1,486 @@
+/* core_inline.c - what submit finishes by itself and what it leaves to workers:
+ * kinds of files, flags, sizes, answers that are not certain, refused calls. The
+ * result is the same either way; the statistics tell the ways apart.
+ *
+ * What the kernel has in memory, for files just made, it has at once. */
+#include "core.h"
+
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <time.h>
+
+static eio_ctx *ctx;
+static struct job job;
+static char buf[200000];
+static int file; /* 100000 bytes */
+
+/* Whether the kernel answers at once here, by calls of our own: to read, to open, to
+ * follow a link (it may want to note the time of that). */
+static bool reads, opens, follows;
+
+#if EIO_HAVE_PREADV2
+static void ask_for_data(void)
+{
+  struct iovec iov = { buf, sizeof buf };
+
+  reads = preadv2(file, &iov, 1, 0, RWF_NOWAIT) == 100000;
+}
+#else
+static void ask_for_data(void) { }
+#endif
+
+#if EIO_HAVE_PREADV2 && EIO_HAVE_OPENAT2 && EIO_HAVE_STATX && EIO_HAVE_O_PATH
+#include <linux/openat2.h>
+
+enum { TRIES_NAMES = 1 };
+
+static bool is_cached(const char *path)
+{
+  struct open_how how = { .flags = O_RDONLY | O_CLOEXEC, .resolve = RESOLVE_CACHED };
+  int fd = (int)syscall(__NR_openat2, AT_FDCWD, path, &how, sizeof how);
+  bool local = fd >= 0 && eio_p_is_local(fd);
+
+  close(fd);
+  return local;
+}
+#else
+enum { TRIES_NAMES = 0 };
+
+static bool is_cached(const char *path)
+{
+  (void)path;
+  return false;
+}
+#endif
+
+static struct eio_stats stats(void)
+{
+  struct eio_stats s;
+
+  eio_get_stats(ctx, &s);
+  return s;
+}
+
+enum way { INLINE = 1, DECLINED, NOT_TRIED };
+
+/* The way that a request takes; its result is in job.req. */
+static enum way way(eio_req req)
+{
+  struct eio_stats before = stats();
+  enum way taken;
+
+  job_init(&job, EIO_NOP, 0);
+  req.cb = note;
+  job.req = req;
+  errno = EDOM;
+  eio_submit(ctx, &job.req);
+  if (errno != EDOM && !is_sync() && !is_uring())
+    check(false, "an attempt leaves errno alone");
+  taken = stats().inlined > before.inlined ? INLINE
+    : stats().inline_declined > before.inline_declined ? DECLINED : NOT_TRIED;
+  finish_all(ctx);
+  return taken;
+}
+
+static eio_req read_of(int fd, int64_t offs, uint64_t size)
+{
+  memset(buf, '#', sizeof buf);
+  return on_data(EIO_READ, fd, offs, buf, size);
+}
+
+static bool is_content(int64_t offs, size_t size)
+{
+  for (size_t i = 0; i < size; i++)
+    if (buf[i] != (char)((offs + (int64_t)i) % 251))
+      return false;
+  return buf[size] == '#';
+}
+
+static void test_read(void)
+{
+  enum way at_once = reads ? INLINE : DECLINED;
+  int fds[2], dir = open_for_test(".", O_RDONLY);
+
+  ctx = context();
+  check_int(way(read_of(file, 5, 4096)), at_once, "a read");
+  check(job.req.result == 4096 && is_content(5, 4096), "has the data");
+  check_int(way(read_of(file, 0, 65536)), at_once, "one of 64 KiB");
+  check(job.req.result == 65536 && is_content(0, 65536), "has the data");
+  check_int(way(read_of(file, 0, 65537)), DECLINED, "not one of more");
+  check(job.req.result == 65537 && is_content(0, 65537), "which has the data, too");
+  check_int(way(read_of(file, 99950, 100)), at_once, "one that reaches the end");
+  check(job.req.result == 50 && is_content(99950, 50), "has what is there");
+  check_int(way(read_of(file, 100000, 100)), at_once, "one at the end");
+  check_int(job.req.result, 0, "has nothing");
+
+  lseek(file, 10, SEEK_SET);
+  check_int(way(read_of(file, -1, 20)), DECLINED, "not one at the position");
+  check(job.req.result == 20 && is_content(10, 20) && lseek(file, 0, SEEK_CUR) == 30, "which moves that");
+  way(read_of(file, -2, 20));
+  check(job.req.result == -1 && job.req.errorno == EINVAL, "nor at a negative offset");
+
+  if (eio_p_pipe(fds) < 0)
+    bail_out("no pipe");
+  check_int(way(read_of(fds[0], 0, 1)), DECLINED, "not one of a pipe");
+  check(job.req.result == -1 && job.req.errorno == ESPIPE, "which has no offsets");
+  check_int(way(read_of(dir, 0, 1)), DECLINED, "not one of a directory");
+  check(job.req.result == -1 && job.req.errorno == EISDIR, "which is one");
+  check_int(way(read_of(999, 0, 1)), DECLINED, "not one of no file");
+  check(job.req.result == -1 && job.req.errorno == EBADF, "which is none");
+  check_int(way(read_of(file, 0, 1)), at_once, "none of these ends the attempts");
+  close(fds[0]);
+  close(fds[1]);
+  close(dir);
+  eio_destroy(ctx);
+}
+
+/* The second page of a buffer cannot be written to: the kernel does the first,
+ * and fails at once for the second alone. */
+static void test_short(void)
+{
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+
+  if (pages == MAP_FAILED || mprotect(pages + page, page, PROT_NONE) < 0)
+    bail_out("no pages");
+  if (page <= 16384) {
+    ctx = context();
+    check_int(way(on_data(EIO_READ, file, 0, pages, 2 * page)), DECLINED,
+              "less than is there is not believed");
+    check_int(job.req.result, page, "though it is the same when asked again");
+    eio_destroy(ctx);
+  }
+  munmap(pages, 2 * page);
+}
+
+/* Linux waits for the device there, whatever it is asked for. */
+static void test_direct(void)
+{
+  int fd = open("file", O_RDONLY | O_DIRECT);
+  char *aligned = buf + (4096 - (uintptr_t)buf % 4096);
+
+  if (fd < 0) {
+    skip(1, "no direct I/O here");
+    return;
+  }
+  ctx = context();
+  check_int(way(on_data(EIO_READ, fd, 4096, aligned, 4096)), DECLINED, "no direct read");
+  check_int(job.req.result, 4096, "which works");
+  way(on_data(EIO_READ, fd, 1, aligned, 4096));
+  way(on_data(EIO_READ, fd, 0, aligned + 1, 4096));
+  way(on_data(EIO_READ, fd, 0, aligned, 4095));
+  check_int(way(read_of(file, 0, 10)), reads ? INLINE : DECLINED,
+            "EINVAL for what is not aligned does not end the attempts");
+  eio_destroy(ctx);
+  close(fd);
+}
+
+static eio_req open_of(const char *path, int flags)
+{
+  eio_req req = on_path(EIO_OPEN, NULL, path);
+
+  req.arg1 = flags;
+  req.arg2 = 0644;
+  return req;
+}
+
+/* Opens in that way, gives a descriptor of those flags, or fails so. */
+static void check_open(const char *path, int flags, enum way expected, int error)
+{
+  enum way taken;
+  int fd;
+
+  job_init(&job, EIO_NOP, 0);
+  job.req = open_of(path, flags);
+  job.req.cb = NULL;
+  eio_submit(ctx, &job.req);
+  taken = stats().inlined ? INLINE : DECLINED;
+  while (!eio_npending(ctx))
+    eio_poll_wait(ctx, -1);
+  fd = (int)job.req.result;
+  if (error)
+    check(taken == expected && fd < 0 && job.req.errorno == error, "open of %s, %#x: %s", path,
+          (unsigned)flags, strerror(error));
+  else
+    check(taken == expected && fd >= 0 && fcntl(fd, F_GETFD) == FD_CLOEXEC
+          && (fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND | O_NONBLOCK))
+             == (flags & (O_ACCMODE | O_APPEND | O_NONBLOCK)),
+          "open of %s, %#x: %s", path, (unsigned)flags, expected == INLINE ? "inline" : "not inline");
+  finish_all(ctx); /* nobody takes the descriptor: it is closed */
+  if (fd >= 0)
+    check(fcntl(fd, F_GETFD) < 0, "closed, when nobody takes it");
+}
+
+static void test_open(void)
+{
+  static const int never[] = { O_CREAT, O_TRUNC, O_EXCL, O_SYNC, O_DSYNC, O_NONBLOCK, O_NOCTTY };
+  enum way at_once = opens ? INLINE : DECLINED;
+  const struct { const char *path; int flags; bool at_once; int error; } table[] = {
+    { "file", O_RDONLY, true, 0 },
+    { "file", O_RDWR, true, 0 },
+    { "file", O_WRONLY | O_APPEND, true, 0 },
+    { "file", O_RDONLY | O_CLOEXEC | O_NOFOLLOW, true, 0 },
+    { "link", O_RDONLY, follows, 0 },
+    { "link", O_RDONLY | O_NOFOLLOW, false, ELOOP },
+    { "fifo", O_RDWR, false, 0 },
+    { ".", O_RDONLY, false, 0 },
+    { ".", O_RDWR, false, EISDIR },
+    { "/dev/null", O_RDONLY, false, 0 },
+    { "none", O_RDONLY, false, ENOENT },
+    { "file/x", O_RDONLY, false, ENOTDIR },
+  };
+
+  for (unsigned i = 0; i < sizeof table / sizeof *table; i++) {
+    ctx = context();
+    check_open(table[i].path, table[i].flags, table[i].at_once ? at_once : DECLINED, table[i].error);
+    eio_destroy(ctx);
+  }
+  for (unsigned i = 0; i < sizeof never / sizeof *never; i++) {
+    ctx = context();
+    check_open("spare", O_RDWR | never[i], DECLINED, 0);
+    eio_destroy(ctx);
+  }
+}
+
+static bool same_time(struct timespec a, struct timespec b)
+{
+  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+static bool same_stat(const struct stat *a, const struct stat *b)
+{
+  return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_mode == b->st_mode
+         && a->st_nlink == b->st_nlink && a->st_uid == b->st_uid && a->st_gid == b->st_gid
+         && a->st_rdev == b->st_rdev && a->st_size == b->st_size && a->st_blksize == b->st_blksize
+         && a->st_blocks == b->st_blocks && same_time(a->st_atim, b->st_atim)
+         && same_time(a->st_mtim, b->st_mtim) && same_time(a->st_ctim, b->st_ctim);
+}
+
+static void test_stat(void)
+{
+  static const struct { enum eio_op op; const char *path; } table[] = {
+    { EIO_STAT, "file" }, { EIO_STAT, "." }, { EIO_STAT, "link" }, { EIO_LSTAT, "link" },
+    { EIO_STAT, "fifo" }, { EIO_LSTAT, "file" }, { EIO_LSTAT, "spare" },
+  };
+  struct stat st;
+
+  ctx = context();
+  for (unsigned i = 0; i <= sizeof table / sizeof *table; i++) {
+    bool by_fd = i == sizeof table / sizeof *table;
+    bool at_once = i == 2 ? follows : opens;
+    eio_req req = by_fd ? on_fd(EIO_STAT, file) : on_path(table[i].op, NULL, table[i].path);
+    struct eio_stats before = stats();
+
+    job_init(&job, EIO_NOP, 0);
+    job.req = req;
+    eio_submit(ctx, &job.req);
+    check_int(stats().inlined - before.inlined, at_once, "stat of %s",
+              by_fd ? "a descriptor" : table[i].path);
+    while (!eio_npending(ctx))
+      eio_poll_wait(ctx, -1);
+    if ((by_fd ? fstat(file, &st) : table[i].op == EIO_STAT ? stat(table[i].path, &st)
+         : lstat(table[i].path, &st)) < 0)
+      bail_out("stat");
+    check(job.req.result == 0 && same_stat(job.req.buf, &st), "has all that the system call has");
+    finish_all(ctx);
+  }
+  check_int(way(on_path(EIO_STAT, NULL, "none")), DECLINED, "not of no file");
+  check(job.req.result == -1 && job.req.errorno == ENOENT, "which is none");
+  check_int(way(on_fd(EIO_STAT, 999)), DECLINED, "nor of no descriptor");
+  check(job.req.result == -1 && job.req.errorno == EBADF, "which is none");
+  eio_destroy(ctx);
+}
+
+/* The way that closing takes; the number is free again then. */
+static enum way closing(int fd)
+{
+  enum way taken = way(on_fd(EIO_CLOSE, fd));
+
+  check(job.req.result == 0 && read(fd, buf, 1) < 0, "is closed");
+  close(fd);
+  return taken;
+}
+
+static void test_close(void)
+{
+  int fds[2], gone;
+
+  ctx = context();
+  check_int(closing(open_for_test("file", O_RDONLY)), opens ? INLINE : DECLINED, "a file that was read");
+  check_int(closing(open_for_test("file", O_RDWR)), DECLINED, "not one that may have been written");
+  check_int(closing(open_for_test("file", O_WRONLY)), DECLINED, "nor");
+  put("gone", "");
+  gone = open_for_test("gone", O_RDONLY);
+  unlink("gone");
+  check_int(closing(gone), DECLINED, "nor one that is deleted then");
+  if (eio_p_pipe(fds) < 0)
+    bail_out("no pipe");
+  check_int(closing(fds[0]), DECLINED, "nor a pipe");
+  close(fds[1]);
+  check_int(way(on_fd(EIO_CLOSE, 999)), DECLINED, "nor none");
+  check(job.req.result == -1 && job.req.errorno == EBADF, "which is none");
+  eio_destroy(ctx);
+}
+
+static void check_load(const char *path, int64_t offs, uint64_t size, enum way expected, int64_t length)
+{
+  eio_req req = on_path(EIO_SLURP, NULL, path);
+  struct eio_stats before = stats();
+
+  req.offs = offs;
+  req.size = size;
+  job_init(&job, EIO_NOP, 0);
+  job.req = req;
+  eio_submit(ctx, &job.req);
+  check_int(stats().inlined - before.inlined, expected == INLINE, "load of %s from %d", path, (int)offs);
+  while (!eio_npending(ctx))
+    eio_poll_wait(ctx, -1);
+  memset(buf, '#', sizeof buf);
+  if (job.req.result > 0)
+    memcpy(buf, job.req.buf, (size_t)job.req.result);
+  check(length < 0 ? job.req.result > 0 : job.req.result == length && is_content(offs, (size_t)length),
+        "has all of it");
+  finish_all(ctx);
+}
+
+static void test_load(void)
+{
+  enum way at_once = reads && opens ? INLINE : DECLINED;
+
+  ctx = context();
+  check_load("small", 0, 0, at_once, 65536);
+  check_load("larger", 0, 0, DECLINED, 65537);
+  check_load("empty", 0, 0, DECLINED, 0);
+  check_load("small", 1, 0, DECLINED, 65535);
+  check_load("small", 0, 10, DECLINED, 10);
+  check_load("/proc/self/limits", 0, 0, DECLINED, -1);
+  way(on_path(EIO_LOAD, NULL, "."));
+  check(job.req.result == -1 && job.req.errorno == EISDIR, "no load of a directory");
+  eio_destroy(ctx);
+}
+
+/* What the system has refused is not tried again. */
+static void test_given_up(void)
+{
+  ctx = context();
+  ctx->latched = ~0u;
+  check_int(way(read_of(file, 0, 10)), DECLINED, "given up: reads");
+  check(job.req.result == 10 && is_content(0, 10), "a worker does it");
+  check_int(way(on_path(EIO_STAT, NULL, "file")), DECLINED, "names");
+  check_int(job.req.result, 0, "a worker does it");
+  check_load("small", 0, 0, DECLINED, 65536);
+  eio_destroy(ctx);
+}
+
+static int refusal;
+static bool ends_it;
+
+static void refused_reads(void)
+{
+  if (!refuse_calls(SYS_preadv2, SYS_preadv2, refusal))
+    return skip(1, "needs seccomp");
+  ctx = context();
+  check_int(way(read_of(file, 0, 10)), DECLINED, "preadv2: %s", strerror(refusal));
+  check(job.req.result == 10 && is_content(0, 10), "a worker reads");
+  check((ctx->latched != 0) == ends_it, "%s", ends_it ? "given up" : "not given up");
+  check_int(way(on_path(EIO_STAT, NULL, "file")), opens ? INLINE : DECLINED, "names are tried still");
+  eio_destroy(ctx);
+}
+
+static void refused_names(void)
+{
+  if (!refuse_calls(SYS_openat2, SYS_openat2, refusal))
+    return skip(1, "needs seccomp");
+  ctx = context();
+  check_int(way(on_path(EIO_STAT, NULL, "file")), DECLINED, "openat2: %s", strerror(refusal));
+  check_int(job.req.result, 0, "a worker asks");
+  check((ctx->latched != 0) == ends_it, "%s", ends_it ? "given up" : "not given up");
+  check_int(way(read_of(file, 0, 10)), reads ? INLINE : DECLINED, "reads are tried still");
+  eio_destroy(ctx);
+}
+
+static void test_refused(void)
+{
+  static const struct { int error; bool ends_it; } table[] = {
+    { ENOSYS, true }, { EPERM, true }, { EINVAL, true }, { EAGAIN, false }, { EOPNOTSUPP, false },
+  };
+
+  for (unsigned i = 0; i < sizeof table / sizeof *table; i++) {
+    refusal = table[i].error;
+    ends_it = table[i].ends_it && EIO_HAVE_PREADV2;
+    if (refusal != ENOSYS) /* glibc makes EOPNOTSUPP of it */
+      in_child(refused_reads);
+    ends_it = table[i].ends_it && TRIES_NAMES;
+    in_child(refused_names);
+  }
+}
+
+/* An attempt stands in for a worker: it needs leave to execute. */
+static void test_leave(void)
+{
+  struct gate gate = gate_make();
+  struct job held;
+  eio_req req = read_of(file, 0, 10);
+
+  ctx = context();
+  req.flags = EIO_NO_INLINE;
+  check_int(way(req), NOT_TRIED, "not wanted, not tried");
+  check_int(job.req.result, 10, "a worker does it");
+  if (!is_sync()) {
+    eio_set_max_parallel(ctx, 1);
+    block(ctx, &held, &gate, 0);
+    wait_running(ctx, 1);
+    job_init(&job, EIO_READ, 0);
+    job.req = read_of(file, 0, 10);
+    eio_submit(ctx, &job.req);
+    check(stats().inlined == 0 && eio_nready(ctx) == 1, "one of one executes: the next waits");
+  }
+  gate_open(&gate);
+  finish_all(ctx);
+  check_int(job.req.result, 10, "but not for ever");
+  gate_remove(&gate);
+  eio_destroy(ctx);
+}
+
+static void make_files(void)
+{
+  static const struct { const char *name; size_t size; } files[] = {
+    { "file", 100000 }, { "small", 65536 }, { "larger", 65537 }, { "empty", 0 }, { "spare", 10 },
+  };
+  struct timespec times[] = { { 1000, 111111111 }, { 2000, 222222222 } };
+  struct timespec link_times[] = { { time(NULL) + 3600, 0 }, { 1000, 0 } };
+
+  for (size_t i = 0; i < sizeof buf; i++)
+    buf[i] = (char)(i % 251);
+  for (unsigned i = 0; i < sizeof files / sizeof *files; i++)
+    put_data(files[i].name, buf, files[i].size);
+  if (symlink("file", "link") < 0 || mkfifo("fifo", 0600) < 0 || chmod("spare", 0640) < 0
+      || link("spare", "spare2") < 0 || utimensat(AT_FDCWD, "link", link_times, AT_SYMLINK_NOFOLLOW) < 0
+      || utimensat(AT_FDCWD, "spare", times, 0) < 0)
+    bail_out("files");
+  if (geteuid() == 0 && chown("spare", 12, 34) < 0)
+    bail_out("chown");
+}
+
+int main(void)
+{
+  static test *const tests[] = {
+    test_read, test_short, test_direct, test_open, test_stat, test_close, test_load, test_given_up,
+    test_refused, test_leave, NULL,
+  };
+
+  int closed;
+
+  scratch_begin();
+  make_files();
+  closed = open_for_test("file", O_RDONLY);
+  file = open_for_test("file", O_RDONLY);
+  ask_for_data();
+  opens = is_cached("file");
+  follows = opens && is_cached("link");
+  just(on_fd(EIO_CLOSE, closed)); /* from now on the library has a pipe for that */
+  close(closed);
+  on_each_engine(tests);
+  close(file);
+  return scratch_end(1);
+}
