@@ -82,6 +82,25 @@ static enum way way(eio_req req)
   return taken;
 }
 
+/* Waits for the only request, and has it as a callback has: what it opened or
+ * allocated is there until it is released. */
+static void take(void)
+{
+  for (;;) {
+    eio_poll_wait(ctx, -1);
+    eio_poll_begin(ctx);
+    if (eio_next(ctx))
+      return;
+    eio_poll_end(ctx);
+  }
+}
+
+static void release(void)
+{
+  eio_release(ctx, &job.req);
+  eio_poll_end(ctx);
+}
+
 static eio_req read_of(int fd, int64_t offs, uint64_t size)
 {
   memset(buf, '#', sizeof buf);
@@ -195,8 +214,7 @@ static void check_open(const char *path, int flags, enum way expected, int error
   job.req.cb = NULL;
   eio_submit(ctx, &job.req);
   taken = stats().inlined ? INLINE : DECLINED;
-  while (!eio_npending(ctx))
-    eio_poll_wait(ctx, -1);
+  take();
   fd = (int)job.req.result;
   if (error)
     check(taken == expected && fd < 0 && job.req.errorno == error, "open of %s, %#x: %s", path,
@@ -206,7 +224,7 @@ static void check_open(const char *path, int flags, enum way expected, int error
           && (fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND | O_NONBLOCK))
              == (flags & (O_ACCMODE | O_APPEND | O_NONBLOCK)),
           "open of %s, %#x: %s", path, (unsigned)flags, expected == INLINE ? "inline" : "not inline");
-  finish_all(ctx); /* nobody takes the descriptor: it is closed */
+  release(); /* nobody takes the descriptor: it is closed */
   if (fd >= 0)
     check(fcntl(fd, F_GETFD) < 0, "closed, when nobody takes it");
 }
@@ -276,13 +294,12 @@ static void test_stat(void)
     eio_submit(ctx, &job.req);
     check_int(stats().inlined - before.inlined, at_once, "stat of %s",
               by_fd ? "a descriptor" : table[i].path);
-    while (!eio_npending(ctx))
-      eio_poll_wait(ctx, -1);
+    take();
     if ((by_fd ? fstat(file, &st) : table[i].op == EIO_STAT ? stat(table[i].path, &st)
          : lstat(table[i].path, &st)) < 0)
       bail_out("stat");
     check(job.req.result == 0 && same_stat(job.req.buf, &st), "has all that the system call has");
-    finish_all(ctx);
+    release();
   }
   check_int(way(on_path(EIO_STAT, NULL, "none")), DECLINED, "not of no file");
   check(job.req.result == -1 && job.req.errorno == ENOENT, "which is none");
@@ -333,14 +350,13 @@ static void check_load(const char *path, int64_t offs, uint64_t size, enum way e
   job.req = req;
   eio_submit(ctx, &job.req);
   check_int(stats().inlined - before.inlined, expected == INLINE, "load of %s from %d", path, (int)offs);
-  while (!eio_npending(ctx))
-    eio_poll_wait(ctx, -1);
+  take();
   memset(buf, '#', sizeof buf);
   if (job.req.result > 0)
     memcpy(buf, job.req.buf, (size_t)job.req.result);
   check(length < 0 ? job.req.result > 0 : job.req.result == length && is_content(offs, (size_t)length),
         "has all of it");
-  finish_all(ctx);
+  release();
 }
 
 static void test_load(void)

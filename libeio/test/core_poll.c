@@ -1,6 +1,8 @@
 /* core_poll.c - contexts, submit, poll and its limits, the wakeup descriptor. */
 #include "core.h"
 
+#include "../eio_pool.h"
+
 #include <signal.h>
 #include <time.h>
 
@@ -222,16 +224,106 @@ static void test_descriptor(void)
   eio_destroy(ctx);
 }
 
-static unsigned poll_lazily(void)
+/* Written once for all that is done before the next poll, in whatever way. */
+static void test_wakeups(void)
+{
+  struct eio_stats stats;
+
+  ctx = context();
+  for (unsigned round = 1; round <= 3; round++) {
+    for (int i = 0; i < 10; i++)
+      (i & 1 ? submit_nop : submit_for_worker)(ctx, &jobs[i], i);
+    wait_pending(ctx, 10);
+    eio_get_stats(ctx, &stats);
+    check_int(stats.wakeups, round, "one write for ten requests");
+    check(is_readable(ctx) && eio_poll(ctx, 0, 0) == 0 && !is_readable(ctx), "and one poll");
+  }
+  eio_destroy(ctx);
+}
+
+/* While the owner looks, workers do not write. What it leaves then is told. */
+static void test_spared(void)
+{
+  ctx = context();
+  if (!is_sync()) {
+    atomic_store(&ctx->polling, true);
+    submit_nops(3, true);
+    wait_pending(ctx, 3);
+    eio_get_stats(ctx, &(struct eio_stats){ 0 }); /* waits for the worker to give up the lock */
+    atomic_store(&ctx->polling, false);
+    check(!is_readable(ctx), "no write for an owner that looks");
+    check_int(eio_poll(ctx, 1, 0), -1, "poll of one tells that more are left");
+    check(is_readable(ctx), "so does the descriptor then");
+    check(eio_poll(ctx, 0, 0) == 0 && called_in_order(0, 3) && !is_readable(ctx), "until there are none");
+  }
+  eio_destroy(ctx);
+}
+
+/* An owner that looks stops looking at any moment; results come at any moment, too. */
+static void test_looks(void)
+{
+  int rounds = SANITIZED || under_valgrind() ? 200 : 3000, fd = open_for_test("/dev/zero", O_RDONLY);
+  static char buf[512 * 1024];
+  int late = 0;
+
+  ctx = context();
+  ctx->pool->ncpus = 2; /* with one processor it never looks */
+  for (int i = 0; i < rounds && !late; i++) {
+    job_init(&jobs[0], EIO_READ, i);
+    jobs[0].req.fd = fd;
+    jobs[0].req.buf = buf;
+    jobs[0].req.size = (uint64_t)(i % 64 + 8) * 4096;
+    jobs[0].req.offs = -1;
+    jobs[0].req.flags = EIO_NO_INLINE;
+    eio_submit(ctx, &jobs[0].req);
+    while (eio_nreqs(ctx) && !late) {
+      ctx->look_skips = ctx->look_misses = 0; /* it looks each time */
+      atomic_store(&ctx->pool->cost, 0);
+      late = eio_poll_wait(ctx, 10000) < 0 && errno == EAGAIN;
+      eio_poll(ctx, 0, 0);
+    }
+  }
+  check(!late && ncalled == (unsigned)rounds, "%d results for an owner that looks and stops looking", rounds);
+  close(fd);
+  eio_destroy(ctx);
+}
+
+static unsigned pending_inside;
+
+static void count_pending(eio_req *req)
+{
+  note(req);
+  submit_nop(ctx, &jobs[3], 3);
+  submit_for_worker(ctx, &jobs[4], 4);
+  wait_pending(ctx, 4);
+  pending_inside = eio_npending(ctx);
+}
+
+static void test_pending(void)
+{
+  ctx = context();
+  submit_nops(3, false);
+  jobs[0].req.cb = count_pending;
+  wait_pending(ctx, 3);
+  eio_poll(ctx, 1, 0);
+  check_int(pending_inside, 4, "in a callback, what is left and what has been done since is pending");
+  finish_all(ctx);
+  check_int(ncalled, 5, "all are called back");
+  eio_destroy(ctx);
+}
+
+static int lazy_result;
+
+static unsigned poll_lazily(unsigned max)
 {
   unsigned n = 0;
 
   eio_poll_begin(ctx);
-  for (eio_req *req; (req = eio_next(ctx)); n++) {
+  for (eio_req *req; n < max && (req = eio_next(ctx)); n++) {
     req->cb(req);
     eio_release(ctx, req);
   }
-  eio_poll_end_lazily(ctx);
+  lazy_result = eio_poll_end_lazily(ctx);
   return n;
 }
 
@@ -244,10 +336,23 @@ static void test_lazily(void)
     submit_for_worker(ctx, &jobs[i], i);
     while (eio_nreqs(ctx)) {
       eio_poll_wait(ctx, -1);
-      poll_lazily();
+      poll_lazily(1000);
     }
   }
   check(called_in_order(0, 100), "100 rounds with a lazy end");
+  for (int when = 0; when < 2; when++) { /* when it has just begun to be lazy, and when it is */
+    int wrong = 0;
+
+    eio_poll(ctx, 0, 0);
+    for (int i = 0; i < 5 + when * 95; i++) {
+      submit_nops(2, true);
+      wait_pending(ctx, 2);
+      wrong += poll_lazily(1) != 1 || lazy_result != -1 || !is_readable(ctx);
+      wrong += poll_lazily(1) != 1 || lazy_result != 0;
+    }
+    check_int(wrong, 0, "a lazy end tells whether something is left");
+    check(is_readable(ctx) == (when > 0), "the descriptor %s", when ? "need not" : "does as well");
+  }
   if (!is_sync()) {
     block(ctx, &jobs[100], &gate, 100);
     wait_running(ctx, 1);
@@ -368,7 +473,7 @@ int main(void)
 {
   static test *const tests[] = {
     test_empty, test_result, test_max_reqs, test_max_time, test_chain, test_nested,
-    test_wait_inside, test_descriptor, test_lazily, test_wait, test_parts, test_nops, test_abort,
+    test_wait_inside, test_descriptor, test_wakeups, test_spared, test_looks, test_pending, test_lazily, test_wait, test_parts, test_nops, test_abort,
     NULL,
   };
 

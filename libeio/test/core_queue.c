@@ -164,6 +164,16 @@ static void test_pending(void)
   wait_pending(ctx, 9);
   eio_poll(ctx, 0, 0);
   check(called_in_order(0, 9), "done requests come by priority");
+
+  ncalled = 0;
+  submit_nop(ctx, &jobs[1], 1);
+  job_init(&jobs[0], EIO_NOP, 0);
+  jobs[0].req.pri = 1;
+  jobs[0].req.flags = EIO_NO_INLINE;
+  eio_submit(ctx, &jobs[0].req);
+  wait_pending(ctx, 2);
+  eio_poll(ctx, 0, 0);
+  check(called_in_order(0, 2), "whoever has executed them");
   eio_destroy(ctx);
 }
 

@@ -103,6 +103,38 @@ static void test_inside(void)
   eio_destroy(ctx);
 }
 
+static void poll_inside(eio_req *req)
+{
+  note(req);
+  eio_poll(ctx, 0, 0);
+}
+
+/* A group that waits only for what is called back now is in no queue. */
+static void test_last_member(void)
+{
+  ctx = context();
+  eio_set_max_parallel(ctx, 0);
+  for (int i = 0; i < 2; i++) {
+    struct job *g = i ? &inner : &group;
+
+    job_init(g, EIO_GROUP, 100 + i);
+    eio_submit(ctx, &g->req);
+    submit_nop(ctx, &jobs[i], i);
+    eio_group_add(ctx, &g->req, &jobs[i].req);
+  }
+  jobs[0].req.cb = poll_inside;
+  jobs[1].req.cb = reset_inside;
+  eio_poll(ctx, 0, 0); /* sets the groups aside */
+  eio_set_max_parallel(ctx, 1);
+  wait_pending(ctx, 2);
+  eio_poll(ctx, 0, 0);
+  check(called_in_order(0, 2), "reset by the last member of a group, in a callback of another's");
+  check_empty("then");
+  check_int(take_orphans(ctx), 2, "both groups are orphans");
+  check(group.req.state == EIO_FINISHED && inner.req.state == EIO_FINISHED, "and finished");
+  eio_destroy(ctx);
+}
+
 /* What nobody has begun costs nothing. */
 static void test_destroy(void)
 {
@@ -195,7 +227,7 @@ static void test_exit(void)
 int main(void)
 {
   static test *const tests[] = {
-    test_reset, test_inside, test_destroy, test_destroy_running, test_again, test_exit, NULL,
+    test_reset, test_inside, test_last_member, test_destroy, test_destroy_running, test_again, test_exit, NULL,
   };
 
   tap_begin();

@@ -242,6 +242,24 @@ static void test_takes(void)
   close(fd);
 }
 
+/* What has completed needs no second poll. */
+static void test_one_poll(void)
+{
+  struct gate gate = gate_make();
+
+  if (is_uring()) {
+    ctx = context();
+    block_in_ring(ctx, &jobs[0], &gate, 0);
+    gate_open(&gate);
+    while (!eio__ring_ready(ctx))
+      sched_yield();
+    check(eio_poll(ctx, 0, 0) == 0 && ncalled == 1, "one poll hands out what has completed");
+    eio_destroy(ctx);
+  } else
+    gate_open(&gate);
+  gate_remove(&gate);
+}
+
 /* What it has taken is done. */
 static void test_does(void)
 {
@@ -465,7 +483,7 @@ static void test_many(void)
 int main(void)
 {
   static test *const tests[] = {
-    test_choose, test_refused, test_refused_after_fork, test_takes, test_does, test_short,
+    test_choose, test_refused, test_refused_after_fork, test_takes, test_one_poll, test_does, test_short,
     test_declines, test_cancel, test_reset, test_closed, test_many, NULL,
   };
 
