@@ -81,6 +81,8 @@ static int ring_parts(void)
 
 static void in_the_child(void)
 {
+  int unmarked = 0;
+
   check_int(ring_parts(), 0, "child: it has nothing of the parent's ring");
   check_int(hook_calls, 1, "child: the hook was called");
   check(eio_nreqs(ctx) + eio_nready(ctx) + eio_npending(ctx) + eio_nthreads(ctx) == 0,
@@ -89,6 +91,9 @@ static void in_the_child(void)
   check_int(take_orphans(ctx), 11, "child: the parent's requests are orphans");
   check(ncalled == 0 && jobs[0].req.state == EIO_FINISHED && group.req.state == EIO_FINISHED,
         "child: all, without callback");
+  for (int i = 0; i < 10; i++)
+    unmarked += !eio__cancelled(&jobs[i].req) || !eio__flag(&jobs[i].req, EIO_ORPHAN);
+  check_int(unmarked, 0, "child: and marked as such");
   use(20);
   check_int(ncalled, 20, "child: requests of its own");
   check(!is_readable(ctx), "child: descriptor is silent");

@@ -40,7 +40,7 @@ static void test_order(void)
   wait_pending(ctx, 5);
   eio_poll(ctx, 0, 0);
   check(called_in_order(0, 5), "a group is called back right after its last member");
-  check(!members[0].req.group && !group->nmembers, "members are members no more");
+  check(!members[0].req.group && !group->nmembers && !group->members, "members are members no more");
   check(!is_readable(ctx), "descriptor is silent");
   eio_destroy(ctx);
 }
@@ -74,6 +74,67 @@ static void test_late(void)
   eio_group_add(ctx, group, &members[0].req);
   eio_poll(ctx, 0, 0);
   check(called_in_order(0, 2), "a request that is done already can be added");
+  eio_destroy(ctx);
+}
+
+/* The one that was added last is released first. */
+static void test_list(void)
+{
+  eio_req *group;
+
+  ctx = context();
+  group = submit_group(&groups[0], 3);
+  for (int i = 0; i < 3; i++) {
+    job_init(&members[i], EIO_NOP, i);
+    members[i].req.pri = (int8_t)(i == 2);
+    eio_submit(ctx, &members[i].req);
+    eio_group_add(ctx, group, &members[i].req);
+  }
+  eio_poll(ctx, 1, 0);
+  check(order[0] == 2 && group->nmembers == 2 && group->members == &members[1].req
+        && !members[1].req.younger && members[1].req.older == &members[0].req, "a group forgets its youngest");
+  finish_all(ctx);
+  check(ncalled == 4 && !group->members, "and all");
+  eio_destroy(ctx);
+}
+
+/* A group has had its last member, but waits behind another request, whose
+ * callback gives it one more and waits for that. */
+static void add_and_poll(eio_req *req)
+{
+  note(req);
+  job_init(&members[2], EIO_NOP, 2);
+  members[2].req.pri = 4;
+  eio_submit(ctx, &members[2].req);
+  eio_group_add(ctx, &groups[0].req, &members[2].req);
+  eio_poll(ctx, 0, 0);
+}
+
+static void submit_urgent(eio_req *req)
+{
+  note(req);
+  job_init(&members[1], EIO_NOP, 1);
+  members[1].req.pri = 4;
+  members[1].req.cb = add_and_poll;
+  eio_submit(ctx, &members[1].req);
+}
+
+static void test_one_more(void)
+{
+  ctx = context();
+  eio_set_max_parallel(ctx, 0);
+  submit_group(&groups[0], 3);
+  submit_nop(ctx, &members[0], 0);
+  members[0].req.cb = submit_urgent;
+  eio_group_add(ctx, &groups[0].req, &members[0].req);
+  eio_poll(ctx, 0, 0); /* sets the group aside */
+  eio_set_max_parallel(ctx, 2);
+  wait_pending(ctx, 1);
+  eio_poll(ctx, 1, 0);
+  check(ncalled == 1 && !groups[0].req.nmembers && !groups[0].called, "a group is about to be called back");
+  finish_all(ctx);
+  check(called_in_order(0, 4) && eio_nreqs(ctx) == 0, "it is, once, when it has had one more member");
+  check(!is_readable(ctx), "descriptor is silent");
   eio_destroy(ctx);
 }
 
@@ -335,6 +396,15 @@ static void feed_and_reset(eio_req *group)
     odd += req == group;
 }
 
+/* The poll sets the group aside: it is in no queue when everything is dropped. */
+static void poll_and_reset(eio_req *group)
+{
+  fed++;
+  eio_poll(ctx, 0, 0);
+  eio_reset(ctx);
+  odd += group->state != EIO_DONE;
+}
+
 static void replace_feeder(eio_req *group)
 {
   eio_group_feed(ctx, group, feed);
@@ -367,6 +437,12 @@ static void test_feed_ends(void)
   check(eio_orphan(ctx) == group, "but then");
   eio_release(ctx, group);
   check(!eio_orphan(ctx) && !eio_nreqs(ctx), "nothing is left");
+
+  group = fed_group(20);
+  eio_group_feed(ctx, group, poll_and_reset);
+  check(fed == 1 && !odd && eio_nreqs(ctx) == 0, "a feeder polls, resets, and adds nothing");
+  check(eio_orphan(ctx) == group && ncalled == 0, "its group is an orphan, too");
+  eio_release(ctx, group);
   eio_destroy(ctx);
 }
 
@@ -458,7 +534,7 @@ static void test_many(void)
 int main(void)
 {
   static test *const tests[] = {
-    test_empty, test_order, test_late, test_errors, test_called, test_held, test_nesting,
+    test_empty, test_order, test_list, test_late, test_one_more, test_errors, test_called, test_held, test_nesting,
     test_feed, test_feed_waits, test_feed_ends, test_cancel, test_cancel_running, test_many, NULL,
   };
 
