@@ -1363,8 +1363,9 @@ prints
 
     $grp->limit($number)
 
-Sets the number of members below which the feeder is called. 0 pauses feeding.
-It is 0 at first, and setting a feeder turns 0 into 2.
+Sets the number of members below which the feeder is called. 0 pauses feeding,
+and a negative number is no limit. It is 0 at first, and setting a feeder turns
+0 into 2.
 
 The methods C<add>, C<result>, C<errno>, C<feed> and C<limit> croak when the
 group is done. In its own callback C<add> croaks, a feeder that is set is
@@ -2842,6 +2843,11 @@ mapping that one must not change.
 
 C<aio_realpath> of a file followed by C</> gives C<ENOTDIR>, as every other
 call does. Its result, and that of C<aio_readlink>, may have any length.
+
+=item *
+
+C<aio_symlink> ignores no working directory of the link, and takes none for its
+text. Before, it was the other way round.
 
 =item *
 

@@ -189,6 +189,12 @@ each_engine {
     release;
     IO::AIO::flush;
     is("$calls $ended", '4 1', 'limit 0 pauses it, and the group ends without');
+    $calls = 0;
+    $group = aio_group;
+    feed $group sub { add $group aio_nop if $calls++ < 10 };
+    limit $group -1;
+    is($calls, 11, 'a negative one is none');
+    IO::AIO::flush;
     hold;
     $group = aio_group;
     feed $group sub { $calls++; add $group aio_nop };

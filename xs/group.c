@@ -10,7 +10,7 @@ XS_INTERNAL(xs_group)
   SV *object;
 
   if (items > 1)
-    aio_croak(aTHX_ "aio_group", "takes a callback only");
+    croak_xs_usage(cv, "callback = undef");
   callback = items ? aio_arg_callback(aTHX_ ST(0), "aio_group") : NULL;
   aio = aio_req_new(aTHX_ cxt, EIO_GROUP);
   aio->r.data = SvREFCNT_inc((SV *)callback);
@@ -76,7 +76,7 @@ static aio_req *live_group(pTHX_ SV *sv, const char *func)
   aio_req *aio = aio_req_of_nomg(aTHX_ sv, TRUE, func);
 
   if (!aio)
-    aio_croak(aTHX_ func, "the group has already finished");
+    aio_croak(aTHX_ func, "busy IO::AIO::REQ object expected: the group has already finished");
   return aio;
 }
 
@@ -92,7 +92,7 @@ XS_INTERNAL(xs_add)
     aio_req_of(aTHX_ ST(i), i == 0, "add");
   group = live_group(aTHX_ ST(0), "add");
   if (is_over(group))
-    aio_croak(aTHX_ "add", "the group has already finished");
+    aio_croak(aTHX_ "add", "cannot add requests to IO::AIO::GRP after the group finished");
   for (int i = 1; i < items; i++) {
     aio_req *req = aio_req_of_nomg(aTHX_ ST(i), FALSE, "add");
 
@@ -268,7 +268,7 @@ XS_INTERNAL(xs_limit)
   limit = aio_arg_int64(aTHX_ ST(1));
   group = live_group(aTHX_ ST(0), "limit");
   if (!is_over(group))
-    eio_group_limit(cxt->eio, &group->r, limit > INT_MAX ? INT_MAX : limit < 0 ? 0 : (int)limit);
+    eio_group_limit(cxt->eio, &group->r, limit < 0 || limit > INT_MAX ? INT_MAX : (int)limit);
   XSRETURN_EMPTY;
 }
 
