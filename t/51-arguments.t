@@ -107,6 +107,37 @@ each_engine {
         ok(!eval $source && $@ =~ /Not enough arguments/, "aio_$name: too few too");
     }
 
+    # what programs may look for in an exception
+    my ($group, $self) = (aio_group, undef);
+    IO::AIO::flush;
+    my @text = (
+        [sub { &aio_stat() },                                qr/^Usage: IO::AIO::aio_stat\(/],
+        [sub { &aio_group(undef, 1) },                       qr/^Usage: IO::AIO::aio_group\(/],
+        [sub { &IO::AIO::max_idle() },                       qr/^Usage: IO::AIO::max_idle\(nthreads\)/],
+        [sub { &IO::AIO::idle_timeout(1, 2) },               qr/^Usage: IO::AIO::idle_timeout\(seconds\)/],
+        [sub { aio_close undef },                            qr/illegal fh argument.* mode mismatch/],
+        [sub { aio_nop 'no such function' },                 qr/callback must be a CODE reference or another callable object/],
+        [sub { aio_read $fh, 0, 1, my $buf = 'abc', 4 },     qr/dataoffset outside of data scalar/],
+        [sub { aio_write $fh, 0, 1, 'abc', 4 },              qr/dataoffset outside of data scalar/],
+        [sub { aio_write $fh, 0, 1, "\x{100}", 0 },          qr/"data" argument must be byte\/octet-encoded/],
+        [sub { aio_stat "\x{100}", sub { } },                qr/argument must be byte\/octet-encoded/],
+        [sub { aio_unlink [] },                              qr/pathname arguments must be/],
+        [sub { aio_unlink ['x', 'y'] },                      qr/expected a working directory object/],
+        [sub { IO::AIO::REQ::cancel(undef) },                qr/object of class IO::AIO::REQ expected/],
+        [sub { $group->result(1) },                          qr/busy IO::AIO::REQ object expected/],
+        [sub { IO::AIO::mprotect(my $s = 'abc', 4, 1, 0) },  qr/offset outside of scalar/],
+    );
+    for (@text) {
+        my ($code, $text) = @$_;
+        local $SIG{__WARN__} = sub { } if is_peer;
+        is(eval { $code->(); 1 }, undef, 'a bad argument');
+        like($@, $text, 'and what the exception says');
+    }
+    my $error;
+    $self = aio_group sub { eval { $self->add(aio_nop) }; $error = $@ };
+    IO::AIO::flush;
+    like($error, qr/cannot add requests to IO::AIO::GRP after the group finished/, 'add in its own callback');
+
     # callbacks
     for my $name (sort keys %args) {
         my @args = @{ $args{$name} };

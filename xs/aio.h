@@ -125,10 +125,11 @@ const char *aio_arg_octets(pTHX_ SV *sv, STRLEN *len, const char *func, const ch
 
 /* Offset and length within a string of `size` octets, the way of substr: a
  * negative offset counts from the end; an undef or negative length, or one that
- * is too long, is the rest. Croaks when the offset lies outside. Both have been
- * through aio_arg_number(). */
+ * is too long, is the rest. Croaks, with the text `outside`, when the offset lies
+ * outside. Both have been through aio_arg_number(). */
 void aio_arg_range(pTHX_ SV *offset, SV *length, STRLEN size, STRLEN *start, STRLEN *count,
-                   const char *func);
+                   const char *func, const char *outside);
+#define AIO_OUTSIDE "offset outside of scalar"
 
 /* requests.c: one XSUB for all rows of eio_ops.def. */
 void aio_boot_requests(pTHX);

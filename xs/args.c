@@ -78,8 +78,8 @@ int aio_arg_fd(pTHX_ SV *sv, int mode, const char *func, const char *arg)
       fd = (int)n;
   }
   if (fd < 0)
-    aio_croak(aTHX_ func, "%s must be a descriptor number or an open file handle"
-              " (no descriptor, closed, or mode mismatch)", arg);
+    aio_croak(aTHX_ func, "illegal fh argument: %s must be a descriptor number or an open file"
+              " handle (no descriptor, closed, or mode mismatch)", arg);
   return fd;
 }
 
@@ -93,14 +93,14 @@ const char *aio_arg_octets(pTHX_ SV *sv, STRLEN *len, const char *func, const ch
     SV *copy = sv_2mortal(newSVpvn_flags(p, *len, SVf_UTF8));
 
     if (!sv_utf8_downgrade(copy, TRUE))
-      aio_croak(aTHX_ func, "%s contains a wide character", arg);
+      aio_croak(aTHX_ func, "\"%s\" argument must be byte/octet-encoded: it contains a wide character", arg);
     p = SvPV_const(copy, *len);
   }
   return p;
 }
 
 void aio_arg_range(pTHX_ SV *offset, SV *length, STRLEN size, STRLEN *start, STRLEN *count,
-                   const char *func)
+                   const char *func, const char *outside)
 {
   int64_t offs = 0, n;
 
@@ -109,7 +109,7 @@ void aio_arg_range(pTHX_ SV *offset, SV *length, STRLEN size, STRLEN *start, STR
   if (offs < 0)
     offs += (int64_t)size;
   if (offs < 0 || offs > (int64_t)size)
-    aio_croak(aTHX_ func, "offset outside of scalar");
+    aio_croak(aTHX_ func, "%s", outside);
   n = length && SvOK(length) ? aio_arg_int64(aTHX_ length) : (int64_t)size;
   if (n < 0 || n > (int64_t)size - offs)
     n = (int64_t)size - offs;
@@ -178,6 +178,6 @@ CV *aio_arg_callback(pTHX_ SV *sv, const char *func)
     return NULL;
   cv = cv_of(aTHX_ sv);
   if (!cv)
-    aio_croak(aTHX_ func, "callback must be undef or a CODE reference");
+    aio_croak(aTHX_ func, "callback must be a CODE reference or another callable object, or undef");
   return cv;
 }

@@ -264,7 +264,7 @@ static void make_octets(pTHX_ SV *sv, const char *func)
     sv_setpvs(sv, "");
   (void)SvPV_force_nomg(sv, len);
   if (SvUTF8(sv) && !sv_utf8_downgrade(sv, TRUE))
-    aio_croak(aTHX_ func, "data contains a wide character");
+    aio_croak(aTHX_ func, "\"data\" argument must be byte/octet-encoded: it contains a wide character");
   SvOOK_off(sv);
   SvPOK_only(sv);
 }
@@ -314,7 +314,7 @@ void aio_buffer_read(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const
   if (len < 0)
     aio_croak(aTHX_ func, "length must not be negative");
   if (offs && !SvOK(data) && !is_indirect(data)) /* before it is made a string */
-    aio_croak(aTHX_ func, "dataoffset outside of data");
+    aio_croak(aTHX_ func, "dataoffset outside of data scalar");
   if (is_indirect(data) && !aio_is_mapped(aTHX_ data)) {
     STRLEN n;
     const char *p;
@@ -334,7 +334,7 @@ void aio_buffer_read(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const
   if (offs < 0)
     offs += (int64_t)cur;
   if (offs < 0 || offs > (int64_t)cur)
-    aio_croak(aTHX_ func, "dataoffset outside of data");
+    aio_croak(aTHX_ func, "dataoffset outside of data scalar");
   if (aio_is_mapped(aTHX_ sv)) {
     if (len > (int64_t)cur - offs)
       aio_croak(aTHX_ func, "data is memory-mapped: what is read must fit into it");
@@ -382,7 +382,7 @@ void aio_buffer_write(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, cons
   offset = aio_arg_number(aTHX_ offset);
   length = aio_arg_number(aTHX_ length);
   sv = lock_string(aTHX_ aio, data, func);
-  aio_arg_range(aTHX_ offset, length, SvCUR(sv), &start, &count, func);
+  aio_arg_range(aTHX_ offset, length, SvCUR(sv), &start, &count, func, "dataoffset outside of data scalar");
   aio_lock(aTHX_ sv);
   aio->r.buf = SvPVX(sv) + start;
   aio->r.size = count;
@@ -400,7 +400,7 @@ void aio_buffer_region(pTHX_ aio_req *aio, SV *data, SV *offset, SV *length, con
   sv = map ? data : lock_string(aTHX_ aio, data, func);
   if (map)
     aio->sv2 = SvREFCNT_inc_simple_NN(sv);
-  aio_arg_range(aTHX_ offset, length, map ? map->size : SvCUR(sv), &start, &count, func);
+  aio_arg_range(aTHX_ offset, length, map ? map->size : SvCUR(sv), &start, &count, func, AIO_OUTSIDE);
   aio_lock(aTHX_ sv);
   aio->r.buf = (map ? map->address : SvPVX(sv)) + start;
   aio->r.size = count;

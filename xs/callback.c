@@ -405,7 +405,9 @@ static unsigned arg_unsigned(pTHX_ SV *sv)
 /* An upper bound; negative is none. */
 static unsigned arg_bound(pTHX_ SV *sv)
 {
-  return SvNV(sv) < 0 ? UINT_MAX : arg_unsigned(aTHX_ sv);
+  NV n = SvNV(sv);
+
+  return n < 0 || n >= UINT_MAX ? UINT_MAX : n >= 1 ? (unsigned)n : 0;
 }
 
 XS_INTERNAL(xs_set)

@@ -124,7 +124,7 @@ static struct region region_of(pTHX_ SV *sv, SV *offset, SV *length, const char 
     string = SvPV_nomg(sv, size);
   if (SvOK(length) && aio_arg_int64(aTHX_ length) < 0)
     length = &PL_sv_undef;
-  aio_arg_range(aTHX_ offset, length, size, &start, &count, func);
+  aio_arg_range(aTHX_ offset, length, size, &start, &count, func, AIO_OUTSIDE);
   if (!count)
     return region;
   before = PTR2UV(string + start) & (page_size() - 1);

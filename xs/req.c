@@ -68,7 +68,7 @@ aio_req *aio_req_of_nomg(pTHX_ SV *sv, bool group, const char *func)
     mg = mg_findext(SvRV(sv), PERL_MAGIC_ext, &object_vtbl);
   aio = mg ? (aio_req *)(void *)mg->mg_ptr : NULL;
   if (!mg || (group && aio && aio->r.op != EIO_GROUP))
-    aio_croak(aTHX_ func, "not an object of class IO::AIO::%s", group ? "GRP" : "REQ");
+    aio_croak(aTHX_ func, "object of class IO::AIO::REQ expected%s", group ? ", a group" : "");
   return aio;
 }
 

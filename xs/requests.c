@@ -16,6 +16,8 @@ struct row {
 
 static struct row rows[EIO_OP_COUNT];
 
+#define NOT_A_PATH "%s: pathname arguments must be strings, IO::AIO::WD objects or pairs [IO::AIO::WD, string]"
+
 bool aio_has_letter(enum eio_op op, int letter)
 {
   return strchr(eio_op_info(op)->args, letter) != NULL;
@@ -67,7 +69,7 @@ static char *name(pTHX_ aio_req *aio, SV *sv, const char *func, const char *arg)
   const char *p;
 
   if (SvROK(sv) && !SvAMAGIC(sv))
-    aio_croak(aTHX_ func, "%s must be a string, a working directory, or [working directory, string]", arg);
+    aio_croak(aTHX_ func, NOT_A_PATH, arg);
   p = aio_arg_octets(aTHX_ sv, &len, func, arg); /* undef: "", with perl's warning */
   if (memchr(p, 0, len)) {
     fail(aio, ENOENT); /* no such name can exist */
@@ -104,7 +106,7 @@ static char *path(pTHX_ aio_req *aio, SV *sv, eio_wd **wd, const char *func, con
   if (SvTYPE(av) != SVt_PVAV || SvOBJECT(av))
     return name(aTHX_ aio, sv, func, arg);
   if (av_len(av) != 1)
-    aio_croak(aTHX_ func, "%s must be a string, a working directory, or [working directory, string]", arg);
+    aio_croak(aTHX_ func, NOT_A_PATH, arg);
   first = element(aTHX_ av, 0);
   second = element(aTHX_ av, 1);
   if (first)
@@ -112,7 +114,7 @@ static char *path(pTHX_ aio_req *aio, SV *sv, eio_wd **wd, const char *func, con
   if (!first || !SvOK(first))
     fail(aio, ENOENT);
   else if (!aio_is_wd(aTHX_ first, wd, &valid))
-    aio_croak(aTHX_ func, "%s: the first element must be undef or an IO::AIO::WD object", arg);
+    aio_croak(aTHX_ func, "%s: expected a working directory object or undef in front of the path", arg);
   else if (!valid)
     fail(aio, ENOENT);
   eio_wd_ref(*wd);
@@ -259,9 +261,11 @@ static void drop(pTHX_ void *data)
 
 static void usage(pTHX_ const struct row *row)
 {
+  const char *s = row->nargs == 1 ? "" : "s";
+
   if (row->min == row->nargs)
-    aio_croak(aTHX_ row->func, "takes %d argument%s and perhaps a callback", row->nargs, row->nargs == 1 ? "" : "s");
-  aio_croak(aTHX_ row->func, "takes %d to %d arguments and perhaps a callback", row->min, row->nargs);
+    croak("Usage: IO::AIO::%s(%d argument%s, callback = undef)", row->func, row->nargs, s);
+  croak("Usage: IO::AIO::%s(%d to %d arguments, callback = undef)", row->func, row->min, row->nargs);
 }
 
 /* Values of arguments that were left out. */

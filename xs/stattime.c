@@ -203,7 +203,7 @@ static bool place(pTHX_ SV *sv, eio_wd **wd, const char **path)
       SvGETMAGIC(*element);
     valid = FALSE;
     if (element && SvOK(*element) && !aio_is_wd(aTHX_ *element, wd, &valid))
-      aio_croak(aTHX_ "statx", "pathname: the first element must be undef or an IO::AIO::WD object");
+      aio_croak(aTHX_ "statx", "pathname: expected a working directory object or undef in front of the path");
   } else
     *path = name(aTHX_ sv);
   if (valid && *path)
