@@ -181,6 +181,27 @@ PROGRAM
     }
 };
 
+# -- leaving a feeder or a hook for a loop or label of the program: that would be another run of what comes after
+each_engine {
+    no warnings 'exiting';
+    my @ways = (sub { last }, sub { next }, sub { redo }, sub { last LOOP }, sub { goto OUT });
+    for my $way (@ways) {
+        my (@warnings, $done, $after);
+        local $SIG{__WARN__} = sub { push @warnings, @_ };
+        LOOP: for my $i (1 .. 2) {
+            my $group = aio_group(sub { $done++ });
+            $group->feed($way);
+            $after++;
+            IO::AIO::_on_next_submit($way);
+            aio_nop(sub { $done++ });
+            $after++;
+        }
+        OUT: IO::AIO::flush();
+        is("$after $done", '4 4', 'what comes after a feeder or hook that would leave its loop runs once');
+        is(scalar(grep /^IO::AIO: feeder died: (?:Can't|Label not found)/, @warnings), 2, 'and a warning tells');
+    }
+};
+
 each_engine {
     # -- flush and its kin in the callback of a member
     my @log;

@@ -96,8 +96,11 @@ void aio_submit(pTHX_ aio_cxt *cxt, aio_req *aio)
 
     cxt->on_next_submit = NULL;
     sv_2mortal(hook);
+    PUSHSTACKi(PERLSI_MAGIC); /* not even `last` gets out of it: the request is on its way */
     PUSHMARK(SP);
-    call_sv(hook, G_VOID | G_DISCARD | G_EVAL | G_KEEPERR); /* the request is on its way */
+    PUTBACK;
+    call_sv(hook, G_VOID | G_DISCARD | G_EVAL | G_KEEPERR);
+    POPSTACK;
   }
 }
 

@@ -201,11 +201,11 @@ static void leave_feeder(pTHX_ void *running)
 }
 
 /* Calls the feeder. An exception ends the feeding, with a warning: it happens
- * in the middle of a poll, or of the call that has set it. */
+ * in the middle of a poll, or of the call that has set it. So do `last`, `goto` and
+ * the like out of it: it runs on a stack of its own. */
 static void feed(eio_req *req)
 {
   dTHX;
-  dSP;
   aio_req *group = AIO_REQ(req);
   SV *feeder = group->sv1, *running;
   dAIO;
@@ -220,10 +220,16 @@ static void feed(eio_req *req)
   SAVETMPS;
   save_scalar(PL_errgv);
   sv_2mortal(SvREFCNT_inc_simple_NN(feeder));
-  PUSHMARK(SP);
-  XPUSHs(sv_2mortal(aio_req_object(aTHX_ cxt, group)));
-  PUTBACK;
-  call_sv(feeder, G_VOID | G_DISCARD | G_EVAL);
+  {
+    dSP;
+
+    PUSHSTACKi(PERLSI_MAGIC);
+    PUSHMARK(SP);
+    XPUSHs(sv_2mortal(aio_req_object(aTHX_ cxt, group)));
+    PUTBACK;
+    call_sv(feeder, G_VOID | G_DISCARD | G_EVAL);
+    POPSTACK;
+  }
   if (SvROK(ERRSV) || SvTRUE(ERRSV)) {
     req->feed = NULL;
     report_death(aTHX);
