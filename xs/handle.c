@@ -8,15 +8,15 @@
 
 /* The glob ------------------------------------------------------------- */
 
+/* Not "a": perl would move to the end, and a file that is opened to append is
+ * read from its beginning. The system appends in any case. */
 static const char *mode_of(int flags)
 {
-  bool append = cBOOL(flags & O_APPEND);
-
   switch (flags & O_ACCMODE) {
   case O_RDWR:
-    return append ? "a+" : "r+";
+    return "r+";
   case O_WRONLY:
-    return append ? "a" : "w";
+    return "w";
   default:
     return "r";
   }
@@ -136,8 +136,7 @@ SV *aio_new_file(pTHX_ aio_cxt *cxt, int fd, int flags, bool terminal)
 {
   if (fd <= PL_maxsysfd && !(flags & O_CLOEXEC))
     fcntl(fd, F_SETFD, 0);
-  /* Who appends is at the end, wherever that is. */
-  if (fd <= PL_maxsysfd || terminal || flags & O_APPEND || !usual_layers(aTHX))
+  if (fd <= PL_maxsysfd || terminal || !usual_layers(aTHX))
     return aio_new_fh(aTHX_ fd, flags);
   return new_glob(aTHX_ cxt->stash, open_silently(aTHX_ fd, mode_of(flags)), fd, flags);
 }
