@@ -61,7 +61,7 @@ sub aio_rmtree($;$) {
 sub aio_move($$;$) {
     my $cb = _callback ($_[2], @_ - 2);
     # the caller may reuse [$wd, $path] before we need it again
-    my ($src, $dst) = map { ref eq 'ARRAY' ? [@$_] : $_ } @_[0, 1];
+    my ($src, $dst) = map { my $path = $_; ref $path eq 'ARRAY' ? [@$path] : $path } @_[0, 1];
     my $pri = aioreq_pri ();
     my $req = aio_rename ($src, $dst);
 
@@ -497,7 +497,8 @@ the time of execution; give 0 otherwise. The callback gets a handle, or
 C<undef> after an error.
 
 The handle is an ordinary one: binary, buffered by perl, readable and writable
-as the flags say, and closed when the last reference to it goes away. It is
+as the flags say, and closed when the last reference to it goes away. Its
+position is 0, also with C<O_APPEND>, which writes at the end all the same. It is
 close-on-exec if the flags have C<O_CLOEXEC> or the descriptor's number is
 above C<$^F>.
 

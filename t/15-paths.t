@@ -235,6 +235,12 @@ each_engine {
     chdir '/';
     is((tied $$tied)->{fetched}, 1, 'a tied scalar is fetched once');
     is((tied $$tied)->{stored},  0, 'and not stored');
+    for my $request (sub { aio_stat $_[0] }, sub { aio_truncate $_[0], 0 }, sub { aio_move $_[0], "$odd/none/x" }) {
+        (tied $$tied)->{fetched} = 0;
+        $request->($$tied);
+        is((tied $$tied)->{fetched}, 1, 'nor is it fetched twice where it may be a handle, or is moved');
+        IO::AIO::flush;
+    }
     $make->();
     $path = "$odd/x";
     my $req = aio_unlink $path, sub { };

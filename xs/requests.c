@@ -86,14 +86,14 @@ static SV *element(pTHX_ AV *av, SSize_t n)
   return sv ? sv_2mortal(SvREFCNT_inc_simple_NN(*sv)) : NULL;
 }
 
-/* A string, a working directory, or [working directory, string]. */
-static char *path(pTHX_ aio_req *aio, SV *sv, eio_wd **wd, const char *func, const char *arg)
+/* A string, a working directory, or [working directory, string]; its magic has
+ * been got. */
+static char *path_nomg(pTHX_ aio_req *aio, SV *sv, eio_wd **wd, const char *func, const char *arg)
 {
   bool valid;
   AV *av;
   SV *first, *second;
 
-  SvGETMAGIC(sv);
   if (LIKELY(!SvROK(sv)))
     return name(aTHX_ aio, sv, func, arg);
   if (aio_is_wd(aTHX_ sv, wd, &valid)) {
@@ -124,6 +124,12 @@ static char *path(pTHX_ aio_req *aio, SV *sv, eio_wd **wd, const char *func, con
   return name(aTHX_ aio, second, func, arg);
 }
 
+static char *path(pTHX_ aio_req *aio, SV *sv, eio_wd **wd, const char *func, const char *arg)
+{
+  SvGETMAGIC(sv);
+  return path_nomg(aTHX_ aio, sv, wd, func, arg);
+}
+
 /* The text of a symbolic link; no working directory applies to it. */
 static char *text(pTHX_ aio_req *aio, SV *sv, const char *func)
 {
@@ -141,7 +147,7 @@ static void handle_or_path(pTHX_ aio_req *aio, SV *sv, const char *func)
   SvGETMAGIC(sv);
   io = aio_arg_io(aTHX_ sv);
   if (!io) {
-    aio->r.path = path(aTHX_ aio, sv, &aio->r.wd, func, "fh_or_path");
+    aio->r.path = path_nomg(aTHX_ aio, sv, &aio->r.wd, func, "fh_or_path");
     return;
   }
   keep_handle(aio, (SV *)io);
