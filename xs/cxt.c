@@ -17,12 +17,21 @@ START_MY_CXT
 
 char aio_relay;
 
+static bool connect_cxt(aio_cxt *cxt);
+
+/* Stands for one that is gone. */
+static aio_cxt gone;
+
 aio_cxt *aio_get_cxt(pTHX)
 {
   dMY_CXT;
 
-  if (UNLIKELY(!MY_CXT.cxt->eio))
-    croak("IO::AIO cannot be used any more: perl is shutting down");
+  if (UNLIKELY(!MY_CXT.cxt->eio)) {
+    if (MY_CXT.cxt == &gone)
+      croak("IO::AIO cannot be used any more: perl is shutting down");
+    if (!connect_cxt(MY_CXT.cxt))
+      croak("IO::AIO: cannot create a context: %s", Strerror(errno));
+  }
   return MY_CXT.cxt;
 }
 
@@ -162,9 +171,6 @@ static void forked(void *data)
 
 /* Contexts ------------------------------------------------------------- */
 
-/* Stands for one that is gone. */
-static aio_cxt gone;
-
 static void shut_down(pTHX_ void *data)
 {
   dMY_CXT;
@@ -172,10 +178,12 @@ static void shut_down(pTHX_ void *data)
 
   if (MY_CXT.cxt != cxt || cxt->owner != PERL_GET_THX)
     return; /* a thread has a copy of its ancestors' list of these; they may be gone */
-  eio_reset(cxt->eio);
-  aio_free_orphans(aTHX_ cxt);
-  eio_destroy(cxt->eio);
-  cxt->eio = NULL;
+  if (cxt->eio) {
+    eio_reset(cxt->eio);
+    aio_free_orphans(aTHX_ cxt);
+    eio_destroy(cxt->eio);
+    cxt->eio = NULL;
+  }
   SvREFCNT_dec(cxt->on_next_submit);
   cxt->on_next_submit = NULL;
   SvREFCNT_dec(cxt->guard);
@@ -209,28 +217,34 @@ static HV *counted_stash(pTHX_ const char *name)
   return stash;
 }
 
+/* The library's part; false with errno when there is no descriptor left, say. */
+static bool connect_cxt(aio_cxt *cxt)
+{
+  const char *engine = PerlEnv_getenv("IO_AIO_ENGINE");
+
+  cxt->eio = eio_create();
+  if (!cxt->eio)
+    return FALSE;
+  eio_on_fork(cxt->eio, forked, cxt);
+  if (engine && aio_is_engine(engine))
+    eio_set_engine(cxt->eio, engine); /* a refusal shows in IO::AIO::engine */
+  return TRUE;
+}
+
+/* In a new thread nothing may die, or the process ends: what cannot be had now is
+ * asked for again when it is needed. */
 static aio_cxt *new_cxt(pTHX)
 {
   aio_cxt *cxt;
-  const char *engine = PerlEnv_getenv("IO_AIO_ENGINE");
 
   Newxz(cxt, 1, aio_cxt);
-  cxt->eio = eio_create();
-  if (!cxt->eio) {
-    Safefree(cxt);
-    croak("IO::AIO: cannot create a context: %s", Strerror(errno));
-  }
   cxt->owner = PERL_GET_THX;
   cxt->stash = counted_stash(aTHX_ "IO::AIO");
   cxt->req_stash = counted_stash(aTHX_ "IO::AIO::REQ");
   cxt->grp_stash = counted_stash(aTHX_ "IO::AIO::GRP");
   cxt->wd_stash = counted_stash(aTHX_ "IO::AIO::WD");
   cxt->guard = new_guard(aTHX);
-  eio_on_fork(cxt->eio, forked, cxt);
-  if (engine && *engine && !aio_is_engine(engine))
-    warn("IO::AIO: IO_AIO_ENGINE must be sync, pool or uring, not \"%s\"", engine);
-  else if (engine && *engine)
-    eio_set_engine(cxt->eio, engine); /* a refusal shows in IO::AIO::engine */
+  connect_cxt(cxt);
   call_atexit(shut_down, cxt);
   return cxt;
 }
@@ -247,7 +261,8 @@ XS_INTERNAL(xs_clone)
     MY_CXT_CLONE;
     parent = MY_CXT.cxt;
     MY_CXT.cxt = new_cxt(aTHX);
-    eio_hand_over(MY_CXT.cxt->eio); /* CLONE runs in the parent's thread */
+    if (MY_CXT.cxt->eio)
+      eio_hand_over(MY_CXT.cxt->eio); /* CLONE runs in the parent's thread */
   }
   aio_clone_locks(aTHX_ parent);
   XSRETURN_EMPTY;
@@ -267,8 +282,12 @@ void aio_install(pTHX_ const struct aio_xsub *table, size_t n)
 void aio_boot_cxt(pTHX)
 {
   static const struct aio_xsub xsubs[] = { { "CLONE", xs_clone, NULL, 0 } };
+  const char *engine = PerlEnv_getenv("IO_AIO_ENGINE");
 
   MY_CXT_INIT;
   MY_CXT.cxt = new_cxt(aTHX);
+  aio_get_cxt(aTHX); /* croaks when there is none */
+  if (engine && *engine && !aio_is_engine(engine))
+    warn("IO::AIO: IO_AIO_ENGINE must be sync, pool or uring, not \"%s\"", engine);
   aio_install(aTHX_ xsubs, C_ARRAY_LENGTH(xsubs));
 }
