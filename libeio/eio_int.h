@@ -215,7 +215,8 @@ void eio__group_walk(eio_ctx *ctx, eio_req *group, void (*f)(eio_ctx *, eio_req 
 
 /* eio_wake.c */
 int eio__wake_open(int fds[2]);
-/* Makes new descriptors under the old numbers (after a fork). */
+/* Makes new descriptors under the old numbers (after a fork), or under others when
+ * the old ones were closed; -1 when none can be had. */
 void eio__wake_reopen(int fds[2]);
 /* Makes new ones, of other numbers, if somebody has closed them: daemons close
  * all that is open, and the numbers may belong to anything by now. Returns

@@ -84,10 +84,25 @@ void eio__finish_here(eio_ctx *ctx, eio_req *req)
   eio__done_here(ctx, req);
 }
 
+/* A child that was born when no descriptor was left gets its own later. */
+static void need_wake_fd(eio_ctx *ctx)
+{
+  if (ctx->wake_fd[0] >= 0)
+    return;
+  pthread_mutex_lock(&ctx->lock);
+  if (eio__wake_open(ctx->wake_fd) == 0) {
+    atomic_store_explicit(&ctx->signaled, false, memory_order_relaxed);
+    if (atomic_load(&ctx->finished))
+      signal_locked(ctx);
+  }
+  pthread_mutex_unlock(&ctx->lock);
+}
+
 /* Poll side ------------------------------------------------------------ */
 
 void eio_poll_begin(eio_ctx *ctx)
 {
+  need_wake_fd(ctx);
   if (ctx->ring)
     eio__ring_reap(ctx); /* first: now these need not wait for the next poll */
   ctx->depth++;
@@ -261,12 +276,13 @@ static bool look_for_some(eio_ctx *ctx)
 }
 
 /* How long it waits before it tries again to start a thread that the system
- * has refused: those that run may be held up by what waits for that one. */
+ * has refused: those that run may be held up by what waits for that one. Or
+ * before it looks again, without a descriptor to wait for. */
 #define REFUSED_MS 100
 
 int eio_poll_wait(eio_ctx *ctx, int timeout)
 {
-  struct pollfd pfd = { .fd = ctx->wake_fd[0], .events = POLLIN };
+  struct pollfd pfd = { .events = POLLIN };
   bool wants;
   int n;
 
@@ -275,8 +291,12 @@ int eio_poll_wait(eio_ctx *ctx, int timeout)
   if (ctx->lazy && settle_signal(ctx, false))
     return 0;
   do {
-    wants = eio__pool_wants_thread(ctx);
+    need_wake_fd(ctx);
+    pfd.fd = ctx->wake_fd[0]; /* poll ignores -1 */
+    wants = eio__pool_wants_thread(ctx) || pfd.fd < 0;
     n = poll(&pfd, 1, wants && timeout < 0 ? REFUSED_MS : timeout);
+    if (n == 0 && pfd.fd < 0 && something_done(ctx))
+      return 0;
   } while (n == 0 && wants && timeout < 0);
   if (n == 0)
     errno = EAGAIN;

@@ -37,6 +37,8 @@ struct eio_ring {
   struct io_uring uring;
   struct eio_queue flying; /* what the kernel has */
   bool signaled;           /* it may have signaled since the last clear */
+  dev_t dev;               /* what its descriptor is */
+  ino_t ino;
 };
 
 /* What goes there ------------------------------------------------------ */
@@ -109,6 +111,7 @@ static int open_ring(struct io_uring *uring)
 int eio__ring_create(eio_ctx *ctx)
 {
   struct eio_ring *ring = calloc(1, sizeof *ring);
+  struct stat st;
   int error;
 
   if (!ring || ctx->wake_fd[0] != ctx->wake_fd[1]) {
@@ -131,14 +134,29 @@ int eio__ring_create(eio_ctx *ctx)
     refused(ctx, "io_uring_register", -error);
     return -1;
   }
+  if (fstat(ring->uring.ring_fd, &st) == 0) {
+    ring->dev = st.st_dev;
+    ring->ino = st.st_ino;
+  }
   ctx->ring = ring;
   return 0;
+}
+
+/* Whether the program has not closed the ring's descriptor: the number may be
+ * another file's by now. (All anonymous inodes look the same.) */
+static bool is_intact(const struct eio_ring *ring)
+{
+  struct stat st;
+
+  return fstat(ring->uring.ring_fd, &st) == 0 && st.st_dev == ring->dev && st.st_ino == ring->ino;
 }
 
 void eio__ring_destroy(eio_ctx *ctx)
 {
   if (!ctx->ring)
     return;
+  if (!is_intact(ctx->ring))
+    ctx->ring->uring.ring_fd = -1; /* not to be closed */
   io_uring_queue_exit(&ctx->ring->uring);
   free(ctx->ring);
   ctx->ring = NULL;
@@ -158,7 +176,8 @@ void eio__ring_after_fork(eio_ctx *ctx)
     eio__flag_set(req, EIO_ORPHAN | EIO_CANCELLED);
     eio_queue_push(&ctx->orphans, req);
   }
-  close(ring->uring.ring_fd);
+  if (is_intact(ring))
+    close(ring->uring.ring_fd);
   free(ring);
   ctx->ring = NULL;
 }

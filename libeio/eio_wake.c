@@ -34,25 +34,6 @@ int eio__wake_open(int fds[2])
   return 0;
 }
 
-/* Async-signal-safe: called in the child of a fork. When no descriptor can be
- * had, the old one, shared with the parent, is closed all the same. */
-void eio__wake_reopen(int fds[2])
-{
-  int fresh[2];
-
-  if (eio__wake_open(fresh) < 0) {
-    close(fds[0]);
-    if (fds[1] != fds[0])
-      close(fds[1]);
-    return;
-  }
-  for (int i = 0; i < (fds[0] == fds[1] ? 1 : 2); i++) {
-    dup2(fresh[i], fds[i]);
-    fcntl(fds[i], F_SETFD, FD_CLOEXEC);
-  }
-  eio__wake_close(fresh);
-}
-
 /* Whether nobody has closed them: then `fresh` has other numbers, an eventfd the
  * same inode as all of them, and a pipe the same at both ends. */
 static bool is_intact(const int fds[2], const int fresh[2])
@@ -66,6 +47,31 @@ static bool is_intact(const int fds[2], const int fresh[2])
   if (fstat(fds[0], &a) < 0 || fstat(other, &b) < 0)
     return errno != EBADF;
   return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* Async-signal-safe: called in the child of a fork. Numbers that the program has
+ * closed are left alone. When no descriptor is left the old ones, shared with the
+ * parent, make room for new ones; when even that fails they become -1, as others
+ * would get their numbers. */
+void eio__wake_reopen(int fds[2])
+{
+  int fresh[2];
+
+  if (eio__wake_open(fresh) < 0) {
+    eio__wake_close(fds);
+    eio__wake_open(fds);
+    return;
+  }
+  if (!is_intact(fds, fresh)) {
+    fds[0] = fresh[0];
+    fds[1] = fresh[1];
+    return;
+  }
+  for (int i = 0; i < (fds[0] == fds[1] ? 1 : 2); i++) {
+    dup2(fresh[i], fds[i]);
+    fcntl(fds[i], F_SETFD, FD_CLOEXEC);
+  }
+  eio__wake_close(fresh);
 }
 
 bool eio__wake_repair(int fds[2])

@@ -1,0 +1,140 @@
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use AIOTest;
+use Test::More;
+use Config;
+use IO::AIO;
+
+# Descriptors of the module's own when there are none left, or when the program has closed them all, as daemons do, and
+# uses their numbers for files: nobody else's file is written to, replaced or closed, and all requests come back.
+
+# Begins programs that leave no descriptor free.
+my $limited = 'use IO::AIO; use POSIX (); $| = 1; my @all;
+    sub fill { while (open my $fh, "<", "/dev/null") { push @all, $fh } }
+    sub say_ { syswrite STDOUT, "@_\n" }
+';
+
+each_engine {
+    local $ENV{AIOTEST_ULIMIT} = '-n 64';
+    my $file = tmpdir() . '/victim';
+
+    # -- a child that is born when none is left, and gets one less
+    my ($status, $out, $err) = run_perl($limited . <<'PROGRAM', $file);
+        my ($file) = @ARGV;
+        aio_nop; IO::AIO::flush;
+        fill();
+        defined(my $pid = fork) or die "fork: $!";
+        if (!$pid) {
+            shift @all;
+            open my $fh, '+>', $file or die "$file: $!";
+            my $done = 0;
+            for (1 .. 5) { IO::AIO::aio_busy 0.001, sub { $done++ }; IO::AIO::flush }
+            say_ "$done done,", -s $fh, "octets";
+            POSIX::_exit(0);
+        }
+        waitpid $pid, 0;
+        say_ $?;
+PROGRAM
+    is($out, "5 done, 0 octets\n0\n", 'a child that is born when no descriptor is left') or diag("status $status: $err");
+
+    # -- and one whose limit is lower than the number of its wakeup descriptor, for a while
+    ($status, $out, $err) = run_perl($limited . <<'PROGRAM');
+        open my $low, '<', '/dev/null' or die;
+        push @all, map { open my $fh, '<', '/dev/null' or die; $fh } 1 .. 30;
+        aio_nop; IO::AIO::flush;
+        IO::AIO::reinit;
+        fill();
+        POSIX::close(IO::AIO::poll_fileno); # so that nothing can be given up for a new one
+        open my $last, '<', '/dev/null' or die;
+        defined(my $pid = fork) or die "fork: $!";
+        if (!$pid) {
+            my $done = 0;
+            IO::AIO::aio_busy 0.001, sub { $done++ };
+            IO::AIO::flush;
+            close $low;
+            my $fd = IO::AIO::poll_fileno;
+            IO::AIO::aio_busy 0.001, sub { $done++ };
+            vec(my $bits = '', $fd, 1) = 1;
+            my $n = select $bits, undef, undef, 20;
+            IO::AIO::poll_cb;
+            say_ "$done done,", $n == 1 ? 'woken' : 'not woken';
+            POSIX::_exit(0);
+        }
+        waitpid $pid, 0;
+        say_ $?;
+PROGRAM
+    is($out, "2 done, woken\n0\n", 'a child whose wakeup descriptor has become a file') or diag("status $status: $err");
+
+    # -- a thread
+  SKIP: {
+        skip 'no threads', 1 unless $Config{useithreads};
+        ($status, $out, $err) = run_perl("use threads; $limited" . <<'PROGRAM');
+            fill();
+            threads->create(sub {
+                say_ eval { aio_nop; 1 } ? 'accepted' : $@ =~ /^IO::AIO: cannot create a context: / ? 'refused' : $@;
+                POSIX::close($_) for 30 .. 40; # (the handles of a thread are copies)
+                aio_stat '/', sub { say_ 'done' };
+                IO::AIO::flush;
+            })->join;
+            aio_nop sub { say_ 'and in the first' };
+            IO::AIO::flush;
+PROGRAM
+        is($out, "refused\ndone\nand in the first\n", 'a thread that begins when no descriptor is left') or diag("status $status: $err");
+    }
+};
+
+each_engine {
+    my $log = fresh_dir() . '/log';
+
+    # -- a daemon that closes everything, opens its logs, and forks
+    my ($status, $out, $err) = run_perl(<<'PROGRAM', $log);
+        use IO::AIO;
+        use POSIX ();
+        my ($name) = @ARGV;
+        aio_stat '/', sub { };
+        IO::AIO::flush;
+        POSIX::close($_) for 3 .. 30;
+        my @log = map { open my $fh, '>>', "$name.$_" or die "$name: $!"; $fh } 1 .. 8;
+        my $write = sub {
+            my ($who) = @_;
+            my $done = 0;
+            IO::AIO::aio_busy 0.001, sub { $done++ };
+            IO::AIO::flush;
+            my @bad = grep { !defined syswrite $_, "x" } @log;
+            my @size = grep { -s $_ != $_[1] } @log;
+            syswrite STDOUT, "$who: $done done, " . @bad . " not written, " . @size . " of another size\n";
+        };
+        defined(my $pid = fork) or die "fork: $!";
+        if (!$pid) { $write->('child', 1); POSIX::_exit(0) }
+        waitpid $pid, 0;
+        IO::AIO::reinit;
+        $write->('parent', 2);
+        IO::AIO::engine('sync');
+PROGRAM
+    is($out, "child: 1 done, 0 not written, 0 of another size\nparent: 1 done, 0 not written, 0 of another size\n",
+        'files that have got the numbers of closed descriptors stay what they are') or diag("status $status: $err");
+
+    # -- what flies tells the new wakeup descriptor
+    ($status, $out, $err) = run_perl(<<'PROGRAM');
+        use IO::AIO;
+        use POSIX ();
+        pipe my $r, my $w or die "pipe: $!";
+        syswrite $w, 'x';
+        aio_read $r, undef, 1, my $buf, 0, sub { };
+        IO::AIO::flush;
+        POSIX::close(IO::AIO::poll_fileno);
+        IO::AIO::reinit;
+        my $fd = IO::AIO::poll_fileno;
+        syswrite $w, 'x' if IO::AIO::engine eq 'sync'; # which would wait for it
+        aio_read $r, undef, 1, $buf, 0, sub { print "read @_\n" };
+        syswrite $w, 'x';
+        vec(my $bits = '', $fd, 1) = 1;
+        print select($bits, undef, undef, 20) == 1 ? "woken\n" : "not woken\n";
+        IO::AIO::flush;
+PROGRAM
+    is($out, "woken\nread 1\n", 'a wakeup descriptor that was replaced') or diag("status $status: $err");
+};
+
+done;
