@@ -133,6 +133,17 @@ bool eio__pace_may_look(const struct eio_pool *pool)
          && atomic_load_explicit(&pool->cost, memory_order_relaxed) < QUICK_NS;
 }
 
+enum eio_step eio__pace_next(const eio_ctx *ctx, bool busy)
+{
+  const struct eio_pool *pool = ctx->pool;
+
+  if (eio__pace_is_too_many(pool))
+    return EIO_PARK;
+  if (ctx->ready.length && atomic_load(&ctx->nrunning) < pool->max_running)
+    return EIO_TAKE;
+  return busy && eio__pace_may_look(pool) && !atomic_load(&pool->lingering) ? EIO_LINGER : EIO_PARK;
+}
+
 void eio__pace_note(struct eio_pool *pool, const struct worker *w, uint64_t now)
 {
   uint64_t ns = now - w->began;

@@ -318,28 +318,24 @@ static void *work(void *arg)
   struct worker *w = arg;
   eio_ctx *ctx = w->ctx;
   struct eio_pool *pool = ctx->pool;
-  bool busy = false; /* executed something since it last parked */
+  bool busy = false; /* has just executed something */
 
   pthread_mutex_lock(&ctx->lock);
   for (;;) {
-    eio_req *req;
+    enum eio_step step;
 
     if (w->abandoned || pool->nthreads > pool->limit)
       break;
     arrive(pool, w);
     eio__take_incoming(ctx);
-    if (eio__pace_is_too_many(pool))
-      busy = false;
-    else if (atomic_load(&ctx->nrunning) < pool->max_running && (req = eio_queue_pop(&ctx->ready))) {
-      execute(ctx, w, req);
-      busy = true;
-      continue;
-    }
-    if (busy && eio__pace_may_look(pool) && !atomic_load(&pool->lingering)) {
-      busy = false;
+    step = eio__pace_next(ctx, busy);
+    if (step == EIO_TAKE)
+      execute(ctx, w, eio_queue_pop(&ctx->ready));
+    else if (step == EIO_LINGER)
       linger(ctx);
-    } else if (!park(ctx, w))
+    else if (!park(ctx, w))
       break;
+    busy = step == EIO_TAKE;
   }
   leave(ctx, w);
   return NULL;

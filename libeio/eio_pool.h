@@ -47,6 +47,10 @@ struct eio_pool {
 
 /* Averages what an execution costs: a worker has just done one. */
 void eio__pace_note(struct eio_pool *pool, const struct worker *w, uint64_t now);
+/* What a worker at the queue does next: execute what is first, look a moment for
+ * something to come, as those do that were busy till now, or park. */
+enum eio_step { EIO_TAKE, EIO_LINGER, EIO_PARK };
+enum eio_step eio__pace_next(const eio_ctx *ctx, bool busy);
 /* Whether one of those that are awake is not needed. */
 bool eio__pace_is_too_many(const struct eio_pool *pool);
 /* One tick of the watcher, a parked worker that looks whether enough workers are

@@ -111,6 +111,32 @@ static void test_look(void)
   ok(!eio__pace_may_look(&pool), "and not with one");
 }
 
+static void test_next(void)
+{
+  set_up(2, 1, 0);
+  ctx.ready.length = 1;
+  pool.max_running = 3;
+  ctx.nrunning = 2;
+  is_int(eio__pace_next(&ctx, false), EIO_TAKE, "a worker takes what is ready");
+  ctx.nrunning = 3;
+  is_int(eio__pace_next(&ctx, false), EIO_PARK, "not when as many run as may");
+  set_up(2, 2, 0);
+  is_int(eio__pace_next(&ctx, false), EIO_PARK, "nor when it is one too many");
+  pool.cost = 3000;
+  is_int(eio__pace_next(&ctx, false), EIO_TAKE, "but when it is not");
+
+  ctx.ready.length = 0;
+  set_up(2, 1, 19999);
+  is_int(eio__pace_next(&ctx, true), EIO_LINGER, "out of work, it lingers");
+  is_int(eio__pace_next(&ctx, false), EIO_PARK, "not again");
+  pool.lingering = true;
+  is_int(eio__pace_next(&ctx, true), EIO_PARK, "nor when another does");
+  set_up(2, 2, 19999);
+  is_int(eio__pace_next(&ctx, true), EIO_PARK, "nor when no processor is left");
+  set_up(2, 1, 20000);
+  is_int(eio__pace_next(&ctx, true), EIO_PARK, "nor when requests take long");
+}
+
 /* The cost after an execution of so many ns, the last probe having begun now. */
 static unsigned noted(unsigned cost, uint64_t ns)
 {
@@ -326,6 +352,7 @@ int main(void)
   tap_begin();
   test_enough();
   test_look();
+  test_next();
   test_cost();
   test_probe();
   test_watch();
