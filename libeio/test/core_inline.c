@@ -6,6 +6,7 @@
 #include "core.h"
 
 #include <sys/mman.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <time.h>
 
@@ -300,6 +301,7 @@ static void test_stat(void)
       bail_out("stat");
     check(job.req.result == 0 && same_stat(job.req.buf, &st), "has all that the system call has");
     release();
+    check(!job.req.buf, "which is freed");
   }
   check_int(way(on_path(EIO_STAT, NULL, "none")), DECLINED, "not of no file");
   check(job.req.result == -1 && job.req.errorno == ENOENT, "which is none");
@@ -333,9 +335,35 @@ static void test_close(void)
   if (eio_p_pipe(fds) < 0)
     bail_out("no pipe");
   check_int(closing(fds[0]), DECLINED, "nor a pipe");
+  check_int(closing(open_for_test(".", O_RDONLY)), DECLINED, "nor a directory");
   close(fds[1]);
   check_int(way(on_fd(EIO_CLOSE, 999)), DECLINED, "nor none");
   check(job.req.result == -1 && job.req.errorno == EBADF, "which is none");
+  eio_destroy(ctx);
+}
+
+/* What is known of a device is whether its file system answers from memory. */
+static void know(unsigned major, unsigned minor, bool local)
+{
+  for (int i = 0; i < EIO_NDEVICES; i++)
+    ctx->devices[i] = (struct eio_device){ true, local, major, minor };
+}
+
+static void test_devices(void)
+{
+  dev_t dev = stat_of("file").st_dev;
+  enum way at_once = opens ? INLINE : DECLINED;
+
+  ctx = context();
+  know(major(dev), minor(dev), false);
+  check_int(way(on_path(EIO_STAT, NULL, "file")), DECLINED, "what may be out of date is not believed");
+  check_int(way(on_fd(EIO_STAT, file)), DECLINED, "by descriptor neither");
+  check_int(closing(open_for_test("file", O_RDONLY)), DECLINED, "nor is closing known not to wait");
+  know(major(dev) + 1, minor(dev), false);
+  check_int(way(on_path(EIO_STAT, NULL, "file")), at_once, "another device does not count");
+  know(major(dev), minor(dev) + 1, false);
+  check_int(way(on_path(EIO_STAT, NULL, "file")), at_once, "nor does another part of it");
+  check_int(way(on_path(EIO_STAT, NULL, "file")), at_once, "it is remembered");
   eio_destroy(ctx);
 }
 
@@ -357,6 +385,7 @@ static void check_load(const char *path, int64_t offs, uint64_t size, enum way e
   check(length < 0 ? job.req.result > 0 : job.req.result == length && is_content(offs, (size_t)length),
         "has all of it");
   release();
+  check(!job.req.buf, "which is freed");
 }
 
 static void test_load(void)
@@ -481,7 +510,7 @@ static void make_files(void)
 int main(void)
 {
   static test *const tests[] = {
-    test_read, test_short, test_direct, test_open, test_stat, test_close, test_load, test_given_up,
+    test_read, test_short, test_direct, test_open, test_stat, test_close, test_devices, test_load, test_given_up,
     test_refused, test_leave, NULL,
   };
 

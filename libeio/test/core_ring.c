@@ -289,6 +289,48 @@ static void test_does(void)
   close(file);
 }
 
+#if EIO_HAVE_LIBURING
+/* A read at the end of a pipe, with another answer in the ring than the kernel's. */
+static void answer(int res)
+{
+  struct io_uring *uring = (struct io_uring *)ctx->ring; /* its first member */
+  struct gate gate = gate_make();
+  struct io_uring_cqe *cqe;
+
+  block_in_ring(ctx, &jobs[0], &gate, 0);
+  gate_open(&gate);
+  while (!io_uring_cq_ready(uring))
+    syscall(__NR_io_uring_enter, uring->ring_fd, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0);
+  if (io_uring_peek_cqe(uring, &cqe) < 0)
+    bail_out("no entry");
+  cqe->res = res;
+  finish_all(ctx);
+  gate_remove(&gate);
+}
+
+static void test_answers(void)
+{
+  static const int unbelieved[] = { EAGAIN, EOPNOTSUPP, EINTR, ECANCELED, EINVAL };
+
+  if (!is_uring())
+    return;
+  for (unsigned i = 0; i < sizeof unbelieved / sizeof *unbelieved; i++) {
+    ctx = context();
+    answer(-unbelieved[i]);
+    check(jobs[0].req.result == 0 && stats().ring_declined == 1 && stats().executed == 1 && !stats().ring,
+          "%s: a worker asks again", strerror(unbelieved[i]));
+    eio_destroy(ctx);
+  }
+  ctx = context();
+  answer(-EIO);
+  check(jobs[0].req.result == -1 && jobs[0].req.errorno == EIO && stats().ring == 1 && !stats().executed,
+        "%s: is the answer", strerror(EIO));
+  eio_destroy(ctx);
+}
+#else
+static void test_answers(void) { }
+#endif
+
 /* The second page of a buffer cannot be written to: so a read is short, although
  * there is more. */
 static void test_short(void)
@@ -370,6 +412,8 @@ static void test_cancel(void)
     ctx = context();
     for (int pri = EIO_PRI_MIN; pri <= EIO_PRI_MAX; pri++) {
       block_with_priority(&jobs[0], &gate, pri);
+      if (jobs[0].req.state != EIO_RUNNING)
+        check(false, "it runs");
       eio_cancel(ctx, &jobs[0].req);
       wait_fewer(1);
     }
@@ -386,6 +430,42 @@ static void test_cancel(void)
     eio_destroy(ctx);
   } else
     gate_open(&gate);
+  gate_remove(&gate);
+}
+
+static bool flies(struct job *job, struct gate *gate, int pri)
+{
+  unsigned before = atomic_load(&ctx->nrunning);
+
+  block_with_priority(job, gate, pri);
+  return atomic_load(&ctx->nrunning) > before;
+}
+
+/* It overtakes what waits for a worker: but not a higher priority, and nothing
+ * where a limit has been set. */
+static void test_overtakes(void)
+{
+  struct gate gate = gate_make();
+
+  if (is_uring()) {
+    ctx = context();
+    for (int i = 0; i < 8; i++)
+      block(ctx, &jobs[i], &gate, i);
+    wait_running(ctx, 8);
+    block(ctx, &jobs[8], &gate, 8);
+    check_int(eio_nready(ctx), 1, "one waits for a worker");
+    check(flies(&jobs[9], &gate, 1), "a higher priority flies");
+    check(flies(&jobs[10], &gate, 0), "so does the same");
+    check(!flies(&jobs[11], &gate, -1), "a lower one does not");
+    eio_set_max_parallel(ctx, 100);
+    check(!flies(&jobs[12], &gate, 0) && !flies(&jobs[13], &gate, 4), "with a limit none does");
+  }
+  gate_open(&gate);
+  if (is_uring()) {
+    finish_all(ctx);
+    check_int(ncalled, 14, "all are called back");
+    eio_destroy(ctx);
+  }
   gate_remove(&gate);
 }
 
@@ -484,7 +564,7 @@ int main(void)
 {
   static test *const tests[] = {
     test_choose, test_refused, test_refused_after_fork, test_takes, test_one_poll, test_does, test_short,
-    test_declines, test_cancel, test_reset, test_closed, test_many, NULL,
+    test_answers, test_declines, test_cancel, test_overtakes, test_reset, test_closed, test_many, NULL,
   };
 
   scratch_begin();
