@@ -4,8 +4,9 @@
  *   eio_group.c   groups                     eio_pool.c    engine: threads
  *   eio_poll.c    the poll side              eio_uring.c   engine: the ring
  *   eio_wake.c    wakeup descriptor          eio_inline.c  attempts in submit
- *   eio_ops.c     table of operations        eio_pace.c    how many threads
- *   ops_*.c       the operations             eio_plat*.c   what systems lack
+ *   eio_ops.c     table of operations        eio_worker.c  what threads do
+ *   ops_*.c       the operations             eio_pace.c    how many of them
+ *                                            eio_plat*.c   what systems lack
  *
  * This file: states, submit, cancel, limits, and what a fork does. */
 #include "eio_int.h"

@@ -1,31 +1,22 @@
-/* eio_pool.c - the default engine: worker threads.
+/* eio_pool.c - the default engine: worker threads, as the owner sees them.
  *
  * Everything in struct eio_pool and struct worker is guarded by the context's
- * lock. Workers hold it but while they execute, linger or sleep.
+ * lock.
  *
  * The owner submits without the lock: it pushes the request to ctx->incoming,
  * then looks whether somebody has to be sent for. No request can be missed, as
  * every worker announces that it parks (or stops lingering, or arrives) before
  * it looks at nready for the last time. All of that is sequentially consistent.
  *
- * Who is woken, and when, is up to eio_pace.c. Last parked, first woken: its caches
- * are warm. Where a processor is left one worker lingers a few tens of microseconds
- * before it parks, and sees the next request without being woken. */
+ * What workers do is in eio_worker.c; who is woken, and when, in eio_pace.c. */
 #include "eio_pool.h"
 
-#include <errno.h>
-#include <limits.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "eio_plat.h"
 
-#define LINGER_NS 30000
-#define STACK_SIZE (256 * 1024)
-
-static void cond_init(pthread_cond_t *cond)
+void eio__cond_init(pthread_cond_t *cond)
 {
   pthread_condattr_t attr;
 
@@ -46,302 +37,10 @@ int eio__pool_create(eio_ctx *ctx)
   pool->max_idle = 4;
   pool->idle_timeout = 10;
   pool->ncpus = eio_p_ncpus();
-  cond_init(&pool->left);
+  eio__cond_init(&pool->left);
   ctx->pool = pool;
   return 0;
 }
-
-/* Workers -------------------------------------------------------------- */
-
-static void arrive(struct eio_pool *pool, struct worker *w)
-{
-  if (w->coming) {
-    w->coming = false;
-    pool->coming--;
-  }
-}
-
-static void unpark(struct eio_pool *pool, struct worker *w)
-{
-  for (struct worker **p = &pool->parked; *p; p = &(*p)->below)
-    if (*p == w) {
-      *p = w->below;
-      break;
-    }
-  w->parked = false;
-  pool->nparked--;
-}
-
-/* Watches for a request without the lock; returns with it. */
-static void linger(eio_ctx *ctx)
-{
-  struct eio_pool *pool = ctx->pool;
-  uint64_t end;
-
-  atomic_store(&pool->lingering, true);
-  pthread_mutex_unlock(&ctx->lock);
-  end = eio_p_now() + LINGER_NS;
-  do {
-    for (int i = 0; i < 32; i++) {
-      if (atomic_load_explicit(&ctx->nready, memory_order_relaxed))
-        goto out;
-      eio_p_relax();
-    }
-  } while (eio_p_now() < end);
-out:
-  pthread_mutex_lock(&ctx->lock);
-  atomic_store(&pool->lingering, false);
-}
-
-static bool has_work(eio_ctx *ctx)
-{
-  return atomic_load(&ctx->nready) && atomic_load(&ctx->nrunning) < ctx->pool->max_running;
-}
-
-static struct timespec timespec_of(uint64_t ns)
-{
-  return (struct timespec){ (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
-}
-
-/* Sleeps until it is sent for, or finds that it is needed. Returns whether it
- * is; else the worker shall leave. */
-static bool sleep_parked(eio_ctx *ctx, struct worker *w)
-{
-  struct eio_pool *pool = ctx->pool;
-  double seconds;
-  uint64_t since = eio_p_now(), end;
-  struct timespec ts;
-  unsigned idle = 0;
-
-  for (;;) {
-    if (w->abandoned || !w->parked || pool->nthreads > pool->limit)
-      return !w->abandoned && !w->parked;
-    if (has_work(ctx)) {
-      if (!eio__pace_is_crowded(pool))
-        return true;
-      if (!pool->watcher)
-        pool->watcher = w;
-    }
-    if (pool->watcher == w) {
-      ts = timespec_of(eio_p_now() + EIO_WATCH_NS);
-      if (pthread_cond_timedwait(&w->cond, &ctx->lock, &ts) == ETIMEDOUT && !w->abandoned
-          && pool->watcher == w)
-        eio__pace_watch(ctx, eio_p_now(), &idle);
-      continue;
-    }
-    idle = 0;
-    if (pool->nparked <= pool->max_idle) {
-      pthread_cond_wait(&w->cond, &ctx->lock);
-      continue;
-    }
-    seconds = pool->idle_timeout > 1e8 ? 1e8 : pool->idle_timeout;
-    end = since + (uint64_t)(seconds * 1e9);
-    if (eio_p_now() >= end)
-      return false;
-    ts = timespec_of(end);
-    pthread_cond_timedwait(&w->cond, &ctx->lock, &ts);
-  }
-}
-
-static bool park(eio_ctx *ctx, struct worker *w)
-{
-  struct eio_pool *pool = ctx->pool;
-  bool needed;
-
-  w->below = pool->parked;
-  pool->parked = w;
-  w->parked = true;
-  pool->nparked++;
-  needed = sleep_parked(ctx, w);
-  if (w->abandoned)
-    return false;
-  if (pool->watcher == w)
-    pool->watcher = NULL;
-  if (needed && w->parked)
-    unpark(pool, w);
-  return needed;
-}
-
-static void *work(void *arg);
-
-static void insert(struct eio_pool *pool, struct worker *w)
-{
-  w->link = &pool->all;
-  w->next = pool->all;
-  if (w->next)
-    w->next->link = &w->next;
-  pool->all = w;
-}
-
-static void take_out(struct worker *w)
-{
-  *w->link = w->next;
-  if (w->next)
-    w->next->link = w->link;
-  pthread_cond_destroy(&w->cond);
-  free(w);
-}
-
-static int create_thread(struct worker *w)
-{
-  pthread_attr_t attr;
-  pthread_t thread;
-  sigset_t all, old;
-  int error;
-
-  pthread_attr_init(&attr);
-  pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-  pthread_attr_setstacksize(&attr, STACK_SIZE);
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  error = pthread_create(&thread, &attr, work, w);
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
-  pthread_attr_destroy(&attr);
-  return error;
-}
-
-/* Starts the thread that eio__pace_send_for() has already counted; without the lock.
- * starter is the worker that asks, or NULL for the owner; when it has been
- * abandoned in between, so have the counters. */
-static int start_thread(eio_ctx *ctx, struct worker *starter)
-{
-  struct eio_pool *pool = ctx->pool;
-  struct worker *w = calloc(1, sizeof *w);
-  int error = ENOMEM;
-
-  if (w) {
-    w->ctx = ctx;
-    w->coming = true;
-    cond_init(&w->cond);
-  }
-  pthread_mutex_lock(&ctx->lock);
-  if (starter && starter->abandoned) {
-    pthread_mutex_unlock(&ctx->lock);
-    free(w);
-    return 0;
-  }
-  if (w) {
-    insert(pool, w);
-    pthread_mutex_unlock(&ctx->lock);
-    error = create_thread(w);
-    pthread_mutex_lock(&ctx->lock);
-  }
-  if (!error)
-    ctx->stats.threads_started++;
-  else {
-    if (w && w->abandoned)
-      pool->abandoned--;
-    else {
-      pool->nthreads--;
-      pool->coming--;
-    }
-    if (w)
-      take_out(w);
-  }
-  pthread_mutex_unlock(&ctx->lock);
-  return error ? -1 : 0;
-}
-
-/* Requests that need no system call are finished without giving up the lock. */
-static bool is_trivial(const eio_req *req)
-{
-  return req->op == EIO_NOP || eio__flag(req, EIO_FAILED);
-}
-
-static void execute(eio_ctx *ctx, struct worker *w, eio_req *req)
-{
-  bool start = false;
-  struct worker *other;
-
-  if (is_trivial(req)) {
-    eio__state(ctx, req, EIO_RUNNING);
-    eio_execute(req);
-    ctx->stats.executed++;
-    eio__finished(ctx, req);
-    atomic_fetch_sub(&ctx->nready, 1); /* may_inline() wants this order */
-    return;
-  }
-  atomic_fetch_add(&ctx->nrunning, 1);
-  atomic_fetch_sub(&ctx->nready, 1);
-  eio__state(ctx, req, EIO_RUNNING);
-  w->current = req;
-  w->began = eio_p_now();
-  other = eio__pace_send_for(ctx, w->began, &start);
-  if (other)
-    pthread_cond_signal(&other->cond); /* unlocked, it may be gone already */
-  pthread_mutex_unlock(&ctx->lock);
-  if (start)
-    start_thread(ctx, w);
-  eio_execute(req);
-  pthread_mutex_lock(&ctx->lock);
-  w->current = NULL;
-  if (w->abandoned) {
-    eio__state(ctx, req, EIO_DONE);
-    eio_queue_push(&ctx->orphans, req);
-    return;
-  }
-  eio__pace_note(ctx->pool, w, eio_p_now());
-  if (w->stuck) {
-    w->stuck = false;
-    ctx->pool->nstuck--;
-  }
-  ctx->stats.executed++;
-  eio__finished(ctx, req);
-  atomic_fetch_sub(&ctx->nrunning, 1);
-}
-
-static void leave(eio_ctx *ctx, struct worker *w)
-{
-  struct eio_pool *pool = ctx->pool;
-  bool last = false;
-
-  if (w->abandoned)
-    last = --pool->abandoned == 0 && ctx->dead;
-  else {
-    arrive(pool, w);
-    pool->nthreads--; /* before nparked: eio__pace_must_send() looks at that first */
-    if (w->parked)
-      unpark(pool, w);
-    pthread_cond_broadcast(&pool->left);
-  }
-  take_out(w);
-  pthread_mutex_unlock(&ctx->lock);
-  if (last) {
-    pthread_cond_destroy(&pool->left);
-    free(pool);
-    eio__free(ctx);
-  }
-}
-
-static void *work(void *arg)
-{
-  struct worker *w = arg;
-  eio_ctx *ctx = w->ctx;
-  struct eio_pool *pool = ctx->pool;
-  bool busy = false; /* has just executed something */
-
-  pthread_mutex_lock(&ctx->lock);
-  for (;;) {
-    enum eio_step step;
-
-    if (w->abandoned || pool->nthreads > pool->limit)
-      break;
-    arrive(pool, w);
-    eio__take_incoming(ctx);
-    step = eio__pace_next(ctx, busy);
-    if (step == EIO_TAKE)
-      execute(ctx, w, eio_queue_pop(&ctx->ready));
-    else if (step == EIO_LINGER)
-      linger(ctx);
-    else if (!park(ctx, w))
-      break;
-    busy = step == EIO_TAKE;
-  }
-  leave(ctx, w);
-  return NULL;
-}
-
-/* Owner ---------------------------------------------------------------- */
 
 /* With a maximum of 1, what a worker has begun must not be overtaken here. */
 static bool left_to_workers(const eio_ctx *ctx, bool without_workers)
@@ -377,7 +76,7 @@ static void send_and_unlock(eio_ctx *ctx)
   if (w)
     pthread_cond_signal(&w->cond);
   pthread_mutex_unlock(&ctx->lock);
-  if (start && start_thread(ctx, NULL) < 0)
+  if (start && eio__start_thread(ctx, NULL) < 0)
     eio__run_ready(ctx, true); /* no thread can be had at all */
 }
 
@@ -533,7 +232,7 @@ void eio__pool_after_fork(eio_ctx *ctx)
   pool->watcher = NULL;
   pool->nthreads = pool->nparked = pool->coming = pool->nstuck = pool->abandoned = 0;
   atomic_store(&pool->lingering, false);
-  cond_init(&pool->left);
+  eio__cond_init(&pool->left);
 }
 
 bool eio__pool_destroy_locked(eio_ctx *ctx)

@@ -1,4 +1,4 @@
-/* eio_pool.h - what the two files of the pool share.
+/* eio_pool.h - what the three files of the pool share.
  *
  * Everything in struct eio_pool and struct worker is guarded by the context's
  * lock; what is atomic is written under it, and read by the owner without. */
@@ -39,6 +39,14 @@ struct eio_pool {
   unsigned ncpus;
   pthread_cond_t left;           /* a worker has left */
 };
+
+/* eio_pool.c: a condition to wait for until some time of the monotonic clock. */
+void eio__cond_init(pthread_cond_t *cond);
+
+/* eio_worker.c: starts the thread that eio__pace_send_for() has already counted;
+ * without the lock. starter is the worker that asks, or NULL for the owner; when it
+ * has been abandoned in between, so have the counters. */
+int eio__start_thread(eio_ctx *ctx, struct worker *starter);
 
 /* eio_pace.c: how many workers shall be awake. With the lock held, but for the
  * last two; `now` is what eio_p_now() has said since it was taken. */
