@@ -73,6 +73,14 @@ each_engine {
         }
     }
 
+    # -- numbers that free the element which is the data
+    for my $free (sub { undef %{ $_[0] } }, sub { delete $_[0]{data} }) {
+        my %hash = (data => 'x' x $size);
+        my @junk;
+        my $n = magic { $free->(\%hash); @junk = map [$_], 1 .. 20; 0 };
+        is(written(sub { aio_write $_[0], 0, undef, $hash{data}, $$n, $_[1] }), 'x' x $size, 'a number that frees the data');
+    }
+
     # -- objects as data: what makes them a string puts the scalar to another use
     open my $fh, '<', $^X or die "$^X: $!";
     my $scalar;
@@ -89,6 +97,19 @@ each_engine {
     IO::AIO::flush();
     is($inner, 10, 'the other request is not disturbed');
     is(length $scalar, 10, 'nor its data');
+};
+
+# -- the octet behind a string, which perl wants to be NUL, is where a read begins to put its data
+each_engine {
+    my $digits = write_file("$file.digits", '12345' x 400);
+    open my $fh, '<', $digits or die "$digits: $!";
+    my $data = '7';
+    my $req = aio_read $fh, 0, 5, $data, 1, sub { };
+    wait_for { !IO::AIO::nready() && (IO::AIO::npending() || engine ne 'pool') };
+    $req->cancel;
+    IO::AIO::flush();
+    is($data + 0, 7, 'a cancelled read that was executed adds nothing to a number');
+    is($data, '7', 'nor to the string');
 };
 
 # -- perl takes its part of a shared string while it is written: even utf8::upgrade does, and that of read-only ones

@@ -341,8 +341,11 @@ void aio_buffer_read(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const
   } else if ((uint64_t)len > (uint64_t)1 << 62 || !aio_enough_memory((uint64_t)(offs + len))) {
     fail(aio, ENOMEM);
     len = 0;
-  } else
+  } else {
     (void)SvGROW(sv, (STRLEN)(offs + len) + 1);
+    if ((STRLEN)(offs + len) >= cur) /* what is read may replace the NUL before its time */
+      SvPVX(sv)[offs + len] = 0;
+  }
   aio_lock(aTHX_ sv);
   aio->r.buf = SvPVX(sv) + offs;
   aio->r.size = (uint64_t)len;
@@ -604,6 +607,8 @@ void aio_buffer_settle(pTHX_ aio_req *aio, bool cancelled)
   string = aio_unlock(aTHX_ sv);
   buf = req->buf;
   req->buf = NULL; /* settled once */
+  if (string && cancelled && kind == EIO_R_COUNT && !aio_is_mapped(aTHX_ sv))
+    *SvEND(sv) = 0; /* it may have been read nevertheless */
   if (!string || cancelled || (kind != EIO_R_COUNT && kind != EIO_R_ARG))
     return;
   if (kind == EIO_R_COUNT)

@@ -265,6 +265,19 @@ static void drop(pTHX_ void *data)
   aio_req_free(aTHX_ cxt, aio);
 }
 
+/* Perl does not count the references on its stack: code that runs while arguments
+ * are read could free the others, so they are kept until the statement ends. */
+static void keep_arguments(pTHX_ I32 ax, I32 items)
+{
+  I32 i = 0;
+
+  while (i < items && !SvGMAGICAL(ST(i)) && !SvAMAGIC(ST(i)))
+    i++;
+  if (i < items)
+    for (i = 0; i < items; i++)
+      sv_2mortal(SvREFCNT_inc_simple_NN(ST(i)));
+}
+
 static void usage(pTHX_ const struct row *row)
 {
   const char *s = row->nargs == 1 ? "" : "s";
@@ -299,6 +312,7 @@ XS_INTERNAL(xs_request)
 
   if (items < row->min || items > row->nargs + 1)
     usage(aTHX_ row);
+  keep_arguments(aTHX_ ax, items);
   if (items > row->nargs)
     callback = aio_arg_callback(aTHX_ ST(row->nargs), row->func);
   if (UNLIKELY(items < row->nargs)) {
