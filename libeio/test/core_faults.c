@@ -576,7 +576,7 @@ static bool is_told(eio_ctx *mine, const char *name, int result, int error)
   const char *why;
 
   if (result == 0)
-    return !strcmp(eio_engine(mine, &why), name) && !*why;
+    return !strcmp(eio_engine(mine, &why), name) && !*why && nr != SYS_io_uring_register;
   if (nr == SYS_eventfd2)
     error = ENOSYS;
   return errno == error && !strcmp(eio_engine(mine, &why), "pool") && strstr(why, strerror(error))

@@ -248,6 +248,30 @@ static void test_ring_above(void)
   eio_destroy(ctx);
 }
 
+/* What waits for the limit alone is begun when the one that executes is done, by
+ * whomever, for an owner that does nothing but poll by the descriptor. */
+static void test_next_in_turn(void)
+{
+  struct gate gate = gate_make();
+
+  ctx = context();
+  if (is_sync())
+    return gate_open(&gate), gate_remove(&gate), eio_destroy(ctx);
+  eio_set_max_parallel(ctx, 1);
+  block_in_ring(ctx, &jobs[0], &gate, 0);
+  wait_running(ctx, 1);
+  submit_for_worker(ctx, &jobs[1], 1);
+  check(eio_nready(ctx) == 1 && eio_nthreads(ctx) == (is_uring() ? 0 : 1), "one of one executes, the other waits");
+  gate_open(&gate);
+  while (eio_nreqs(ctx)) {
+    wait_readable(ctx);
+    eio_poll(ctx, 0, 0);
+  }
+  check(called_in_order(0, 2), "until it is its turn");
+  gate_remove(&gate);
+  eio_destroy(ctx);
+}
+
 static atomic_bool go, opened;
 
 static void *open_later(void *gate)
@@ -432,7 +456,7 @@ int main(void)
 {
   static test *const tests[] = {
     test_numbers, test_none, test_one, test_one_done, test_on_demand, test_held_up, test_together,
-    test_ring_above, test_lower, test_idle, test_leaving, test_refused, NULL,
+    test_ring_above, test_next_in_turn, test_lower, test_idle, test_leaving, test_refused, NULL,
   };
 
   tap_begin();
