@@ -117,6 +117,7 @@ each_engine {
     my %from = (
         'copy on write' => sub { my $data = "\xe9" x $size; my $copy = $data; undef $data; \$copy },
         'the name of a hash element' => sub { my %hash = ("\xe9" x $size => 1); my ($name) = keys %hash; \$name },
+        'cut at its beginning' => sub { my $data = 'abc' . "\xe9" x $size; substr $data, 0, 3, ''; \$data },
         'ordinary' => sub { my $data = "\xe9" x $size; substr $data, 0, 1, "\xe9"; \$data },
     );
     for my $kind (sort keys %from) {

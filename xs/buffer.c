@@ -14,6 +14,7 @@ struct aio_lock {
   SV *sv;            /* NULL: free slot */
   char *string;
   STRLEN len;        /* SvLEN before, 0: the string is not perl's to move */
+  STRLEN offset;     /* of the string in its memory (OOK) */
   unsigned count;
   bool was_readonly, shared;
 };
@@ -125,11 +126,15 @@ void aio_lock(pTHX_ SV *sv)
   lock->count = 1;
   lock->was_readonly = cBOOL(SvREADONLY(sv));
   lock->shared = SvIsCOW(sv) && can_share(sv);
+  lock->offset = 0;
   lock->len = !SvIsCOW(sv) || lock->shared ? SvLEN(sv) : 0;
   if (lock->shared)
     take_share(sv);
-  else if (lock->len)
+  else if (lock->len) {
+    SvOOK_offset(sv, lock->offset);
+    SvFLAGS(sv) &= ~SVf_OOK; /* perl would move the string to where its memory begins */
     SvLEN_set(sv, 0);
+  }
   SvREADONLY_on(sv);
 }
 
@@ -151,10 +156,12 @@ char *aio_unlock(pTHX_ SV *sv)
   if (was.shared)
     drop_share(was.string, was.len);
   else if (was.len) {
-    if (intact)
+    if (intact) {
       SvLEN_set(sv, was.len);
-    else
-      Safefree(was.string);
+      if (was.offset)
+        SvFLAGS(sv) |= SVf_OOK;
+    } else
+      Safefree(was.string - was.offset);
   }
   if (SvREFCNT(sv) == 1)
     sv_2mortal(sv); /* its destruction may run Perl code */
