@@ -250,8 +250,6 @@ static void check_modifiable(pTHX_ SV *sv, const char *func)
     aio_croak(aTHX_ func, "data: %s", "Modification of a read-only value attempted");
 }
 
-#define EMPTY_MAX (1 << 24)
-
 /* Makes a scalar a plain string of octets that owns its buffer. When it is an
  * object, what makes it a string may put the scalar to some other use. */
 static void make_octets(pTHX_ SV *sv, const char *func)
@@ -276,11 +274,14 @@ static void make_octets(pTHX_ SV *sv, const char *func)
   SvPOK_only(sv);
 }
 
+/* What more than that needs is asked for with care: see aio_enough_memory(). */
+#define ROOM_MAX (1 << 24)
+
 /* The same for one without anything in it, as most are that are read into: with
  * one allocation instead of two, and nothing copied. */
 static bool make_room(pTHX_ SV *sv, int64_t size)
 {
-  if (size > EMPTY_MAX || (SvOK(sv) && !(SvIsCOW(sv) && SvPOK(sv) && !SvCUR(sv))))
+  if (size > ROOM_MAX || (SvOK(sv) && !(SvIsCOW(sv) && SvPOK(sv) && !SvCUR(sv))))
     return FALSE;
   if (SvIsCOW(sv))
     sv_force_normal_flags(sv, SV_COW_DROP_PV);

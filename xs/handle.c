@@ -107,6 +107,7 @@ static PerlIO *open_silently(pTHX_ int fd, const char *mode)
 {
   struct stand_in below = { .base = { .tab = PERLIO_FUNCS_CAST(&known), .flags = PERLIO_F_OPEN }, .fd = fd };
   PerlIO *f = PerlIO_allocate(aTHX);
+  PerlIOl *layer;
 
   if (!f)
     return NULL;
@@ -117,9 +118,10 @@ static PerlIO *open_silently(pTHX_ int fd, const char *mode)
   }
   *PerlIONext(f) = NULL;
 
-  PerlIOBase(f)->tab = PERLIO_FUNCS_CAST(&silent);
+  layer = *f;
+  layer->tab = PERLIO_FUNCS_CAST(&silent);
   PerlIO_push(aTHX_ f, PERLIO_FUNCS_CAST(&PerlIO_perlio), mode, NULL);
-  PerlIOBase(PerlIONext(f))->tab = PERLIO_FUNCS_CAST(&PerlIO_unix);
+  layer->tab = PERLIO_FUNCS_CAST(&PerlIO_unix);
   return f;
 }
 
