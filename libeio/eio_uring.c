@@ -144,7 +144,7 @@ int eio__ring_create(eio_ctx *ctx)
 
 /* Whether the program has not closed the ring's descriptor: the number may be
  * another file's by now. (All anonymous inodes look the same.) */
-static bool is_intact(const struct eio_ring *ring)
+static bool ring_is_intact(const struct eio_ring *ring)
 {
   struct stat st;
 
@@ -155,7 +155,7 @@ void eio__ring_destroy(eio_ctx *ctx)
 {
   if (!ctx->ring)
     return;
-  if (!is_intact(ctx->ring))
+  if (!ring_is_intact(ctx->ring))
     ctx->ring->uring.ring_fd = -1; /* not to be closed */
   io_uring_queue_exit(&ctx->ring->uring);
   free(ctx->ring);
@@ -176,7 +176,7 @@ void eio__ring_after_fork(eio_ctx *ctx)
     eio__flag_set(req, EIO_ORPHAN | EIO_CANCELLED);
     eio_queue_push(&ctx->orphans, req);
   }
-  if (is_intact(ring))
+  if (ring_is_intact(ring))
     close(ring->uring.ring_fd);
   free(ring);
   ctx->ring = NULL;
