@@ -568,8 +568,8 @@ enum {
 };
 
 /* The ring is given up with the error of its setup as the reason, or because there
- * is no eventfd; but not for a mode that the kernel does not know, unless it is the
- * last. */
+ * is no eventfd, or no liburing; but not for a mode that the kernel does not know,
+ * unless it is the last. */
 static bool is_told(eio_ctx *mine, const char *name, int result, int error)
 {
   long nr = atomic_load(&failed_call);
@@ -577,7 +577,7 @@ static bool is_told(eio_ctx *mine, const char *name, int result, int error)
 
   if (result == 0)
     return !strcmp(eio_engine(mine, &why), name) && !*why && nr != SYS_io_uring_register;
-  if (nr == SYS_eventfd2)
+  if (nr == SYS_eventfd2 || !EIO_HAVE_LIBURING)
     error = ENOSYS;
   return errno == error && !strcmp(eio_engine(mine, &why), "pool") && strstr(why, strerror(error))
          && (nr != SYS_io_uring_setup || error != EINVAL || atomic_load(&setups) == MODES);
