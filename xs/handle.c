@@ -111,6 +111,7 @@ static PerlIO *open_silently(pTHX_ int fd, const char *mode)
 
   if (!f)
     return NULL;
+  below.base.head = ((PerlIOl *)(void *)f)->head; /* all layers point to the handle's slot */
   *f = &below.base;
   if (!PerlIO_push(aTHX_ f, PERLIO_FUNCS_CAST(&PerlIO_unix), mode, NULL)) {
     *f = NULL;
