@@ -80,7 +80,7 @@ static void drop_slot(aio_cxt *cxt, struct aio_lock *lock)
 
 #ifdef CowREFCNT
 /* Whether there is a count of those that share the string, with room for one. */
-static bool can_share(const SV *sv)
+static bool can_share(SV *sv)
 {
   return SvLEN(sv) && CowREFCNT(sv) < SV_COW_REFCNT_MAX;
 }
@@ -101,7 +101,7 @@ static void drop_share(char *string, STRLEN len)
     Safefree(string);
 }
 #else
-static bool can_share(const SV *sv) { PERL_UNUSED_VAR(sv); return FALSE; }
+static bool can_share(SV *sv) { PERL_UNUSED_VAR(sv); return FALSE; }
 static void take_share(SV *sv) { PERL_UNUSED_VAR(sv); }
 static void drop_share(char *string, STRLEN len) { PERL_UNUSED_VAR(string); PERL_UNUSED_VAR(len); }
 #endif
@@ -361,7 +361,7 @@ void aio_buffer_read(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const
 
 /* Whether the string of a scalar can be used where it is. One that is shared and
  * cannot be kept may go at any time: read-only or not, utf8::upgrade() changes it. */
-static bool is_plain(const SV *sv)
+static bool is_plain(SV *sv)
 {
   return SvPOK(sv) && !SvUTF8(sv) && !SvROK(sv) && !is_indirect(sv) && !SvPADTMP(sv)
     && (!SvIsCOW(sv) || can_share(sv));
