@@ -466,6 +466,10 @@ change it dies with C<Modification of a read-only value attempted>, and it
 cannot move or vanish, even if you drop all references to it. A cancelled
 request releases its scalar and leaves the content alone.
 
+A tied scalar, a C<substr> or the like gets what was read right before the
+callback. When it does not take it, as C<STORE> dies, the request fails with
+C<EFAULT>, and a warning has the reason.
+
 =head2 Priorities
 
 Requests of higher priority execute first, and their results are handed out
@@ -2680,6 +2684,11 @@ A negative offset, or a number that does not fit the system call.
 =item C<ENOMEM>
 
 A buffer that no memory can be had for.
+
+=item C<EFAULT>
+
+A scalar that cannot take what was read: its C<STORE> died, or it was made
+read-only meanwhile.
 
 =item C<EBADF>
 
