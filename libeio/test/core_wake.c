@@ -70,9 +70,19 @@ static void test_reopen(void)
   check_int(open_fds(), before, "nothing else is left open");
 }
 
+static void repair(void)
+{
+  eio__wake_repair(fds);
+}
+
+static void reopen(void)
+{
+  eio__wake_reopen(fds);
+}
+
 /* One side has been closed, perhaps by a program that closes all that is open, or
  * its number belongs to something else by now. */
-static void test_repair(void)
+static void test_mend(void (*mend)(void))
 {
   struct stat st, null;
   int old[2], before = open_fds();
@@ -82,12 +92,12 @@ static void test_repair(void)
       open_it();
       old[0] = fds[0];
       old[1] = fds[1];
-      eio__wake_repair(fds);
-      check(fds[0] == old[0] && fds[1] == old[1], "what is intact is left alone");
+      mend();
+      check(fds[0] == old[0] && fds[1] == old[1], "what is intact keeps its numbers");
       close(fds[side]);
       if (taken && open("/dev/null", O_RDWR | O_CLOEXEC) != old[side])
         bail_out("not the lowest number");
-      eio__wake_repair(fds);
+      mend();
       eio__wake_set(fds);
       check(readable(fds[0]), "what is not is replaced");
       fstat(old[side], &st);
@@ -125,7 +135,8 @@ static void all(bool is_pipe)
   test_open(is_pipe);
   test_close();
   test_reopen();
-  test_repair();
+  test_mend(repair);
+  test_mend(reopen);
   if (under_valgrind())
     skip(1, "valgrind counts descriptors by a limit of its own");
   else
