@@ -4,10 +4,12 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use AIOTest;
 use Test::More;
+use Config;
 use POSIX ();
 use IO::AIO;
 
-# The number of threads and what it depends on; the counters of requests.
+# The number of threads and what it depends on; the counters of requests. Perl's threads, which are created where
+# the module is in the middle of something.
 
 # Requests that stay in execution until $go->() empties their pipes: returns $go.
 sub block_workers {
@@ -200,5 +202,55 @@ each_engine {
         }
     }
 };
+
+# ---- perl's threads --------------------------------------------------------------------------------
+
+sub in_threads {
+    my ($name, $expected, $program) = @_;
+    local $ENV{IO_AIO_ENGINE} = 'pool'; # one of the requests waits
+    my ($status, $out, $err) = run_perl(<<'HEAD' . $program, tmpdir . '/in_threads');
+        use strict;
+        use warnings;
+        use threads;
+        use IO::AIO;
+        $| = 1;
+        open our $fh, '+>', $ARGV[0] or die "$ARGV[0]: $!";
+        our $create;
+        sub Tied::TIESCALAR { bless [], 'Tied' }
+        sub Tied::FETCH { $create->(); 3 }
+HEAD
+    is("$status\n$out", "0\n$expected", $name) or diag($err);
+    is($err, '', '... without a word');
+}
+
+SKIP: {
+    skip 'perl has no threads', 2 unless $Config{useithreads};
+    skip 'the other one shares what it must not', 2 if is_peer;
+
+    # Perl takes the strings of what is marked as temporary away; so were the other arguments of a call whose
+    # FETCH creates a thread, and a thread's copy keeps the mark.
+    in_threads('the copy of an argument of a call that goes on', "3000 3000\n" x 5, <<'PROGRAM');
+        our $data = 'd' x 3000;
+        my ($lexical, %h, @path, @argv) = ('l' x 3000, h => 'e' x 3000);
+        sub in_thread { my ($sub) = @_; $create = sub { threads->create($sub)->join } }
+        sub lengths { print length $_[0], ' ', length $_[1], "\n" }
+        tie my $tied, 'Tied';
+        in_thread(sub { my $copy = $data; lengths($copy, $data) });
+        aio_write $fh, 0, $tied, $data, 0;
+        in_thread(sub { my $copy = $lexical; lengths($copy, $lexical) });
+        aio_write $fh, 0, $tied, $lexical, 0;
+        in_thread(sub { my $copy = $h{h}; lengths($copy, $h{h}) });
+        aio_write $fh, 0, $tied, $h{h}, 0;
+        IO::AIO::flush;
+        @path = (undef, 'p' x 3000);
+        tie $path[0], 'Tied';
+        in_thread(sub { my $copy = $path[1]; lengths($copy, $path[1]) });
+        eval { aio_stat \@path };
+        @argv = ('a' x 3000, undef);
+        tie $argv[1], 'Tied';
+        in_thread(sub { my $copy = $argv[0]; lengths($copy, $argv[0]) });
+        IO::AIO::fexecve $fh, \@argv;
+PROGRAM
+}
 
 done;

@@ -134,6 +134,16 @@ int64_t aio_arg_int64(pTHX_ SV *sv)
   return n == n ? (int64_t)n : 0;
 }
 
+SV *aio_keep(pTHX_ SV *sv)
+{
+  bool temporary = cBOOL(SvTEMP(sv));
+
+  sv_2mortal(SvREFCNT_inc_simple_NN(sv));
+  if (!temporary)
+    SvTEMP_off(sv);
+  return sv;
+}
+
 SV *aio_arg_number(pTHX_ SV *sv)
 {
   if (!SvGMAGICAL(sv) && (SvIOK(sv) || !SvOK(sv)))

@@ -31,7 +31,7 @@ static void save_outer(pTHX_ struct outer *outer)
   outer->laststype = PL_laststype;
   outer->statgv = PL_statgv;
   if (PL_statgv)
-    sv_2mortal(SvREFCNT_inc_simple_NN((SV *)PL_statgv)); /* perl does not count it */
+    aio_keep(aTHX_ (SV *)PL_statgv); /* perl does not count it */
   outer->error = errno;
 }
 

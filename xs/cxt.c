@@ -104,7 +104,8 @@ void aio_submit(pTHX_ aio_cxt *cxt, aio_req *aio)
     dSP;
 
     cxt->on_next_submit = NULL;
-    sv_2mortal(hook);
+    aio_keep(aTHX_ hook);
+    SvREFCNT_dec_NN(hook);
     PUSHSTACKi(PERLSI_MAGIC); /* not even `last` gets out of it: the request is on its way */
     PUSHMARK(SP);
     PUTBACK;

@@ -219,7 +219,7 @@ static void feed(eio_req *req)
   SAVEDESTRUCTOR_X(leave_feeder, running);
   SAVETMPS;
   save_scalar(PL_errgv);
-  sv_2mortal(SvREFCNT_inc_simple_NN(feeder));
+  aio_keep(aTHX_ feeder);
   {
     dSP;
 

@@ -83,7 +83,7 @@ static SV *element(pTHX_ AV *av, SSize_t n)
 {
   SV **sv = av_fetch(av, n, 0);
 
-  return sv ? sv_2mortal(SvREFCNT_inc_simple_NN(*sv)) : NULL;
+  return sv ? aio_keep(aTHX_ *sv) : NULL;
 }
 
 /* A string, a working directory, or [working directory, string]; its magic has
@@ -275,7 +275,7 @@ static void keep_arguments(pTHX_ I32 ax, I32 items)
     i++;
   if (i < items)
     for (i = 0; i < items; i++)
-      sv_2mortal(SvREFCNT_inc_simple_NN(ST(i)));
+      aio_keep(aTHX_ ST(i));
 }
 
 static void usage(pTHX_ const struct row *row)

@@ -75,7 +75,7 @@ static char **string_list(pTHX_ SV *sv, const char *func, const char *arg)
     sv = amagic_deref_call(sv, to_av_amg);
   if (!SvROK(sv) || SvTYPE(SvRV(sv)) != SVt_PVAV)
     aio_croak(aTHX_ func, "%s must be a reference to an array", arg);
-  av = (AV *)sv_2mortal(SvREFCNT_inc_simple_NN(SvRV(sv))); /* FETCH and the like may drop it */
+  av = (AV *)aio_keep(aTHX_ SvRV(sv)); /* FETCH and the like may drop it */
   n = av_len(av) + 1;
   if (n < 0 || n > MAX_STRINGS) { /* tied arrays have any length */
     errno = E2BIG;
@@ -87,7 +87,7 @@ static char **string_list(pTHX_ SV *sv, const char *func, const char *arg)
     const char *p = "";
 
     if (element)
-      p = aio_sys_string(aTHX_ sv_2mortal(SvREFCNT_inc_simple_NN(*element)), EINVAL, func, arg);
+      p = aio_sys_string(aTHX_ aio_keep(aTHX_ *element), EINVAL, func, arg);
     if (!p)
       return NULL;
     list[i] = (char *)p;

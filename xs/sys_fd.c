@@ -243,13 +243,13 @@ static IV member(pTHX_ HV *hv, const char *name)
 {
   SV **value = hv_fetch(hv, name, (I32)strlen(name), 0);
 
-  return value ? SvIV(sv_2mortal(SvREFCNT_inc_simple_NN(*value))) : 0;
+  return value ? SvIV(aio_keep(aTHX_ *value)) : 0;
 }
 
 /* The siginfo that a hash describes; the kernel wants the signal in it, too. */
 static void fill_siginfo(pTHX_ siginfo_t *info, HV *hv, int sig)
 {
-  sv_2mortal(SvREFCNT_inc_simple_NN((SV *)hv)); /* FETCH and the like may drop it */
+  aio_keep(aTHX_ (SV *)hv); /* FETCH and the like may drop it */
   Zero(info, 1, siginfo_t);
   info->si_signo = sig;
   info->si_code = (int)member(aTHX_ hv, "code");
