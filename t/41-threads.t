@@ -224,8 +224,8 @@ HEAD
 }
 
 SKIP: {
-    skip 'perl has no threads', 2 unless $Config{useithreads};
-    skip 'the other one shares what it must not', 2 if is_peer;
+    skip 'perl has no threads', 6 unless $Config{useithreads};
+    skip 'the other one shares what it must not', 6 if is_peer;
 
     # Perl takes the strings of what is marked as temporary away; so were the other arguments of a call whose
     # FETCH creates a thread, and a thread's copy keeps the mark.
@@ -250,6 +250,39 @@ SKIP: {
         tie $argv[1], 'Tied';
         in_thread(sub { my $copy = $argv[0]; lengths($copy, $argv[0]) });
         IO::AIO::fexecve $fh, \@argv;
+PROGRAM
+
+    # Packages that inherit CLONE have it called once more each; and the order is perl's.
+    in_threads('CLONE is called again', "0 requests\nthread: nop\nread 4, group\nlocked 0\n", <<'PROGRAM');
+        syswrite $fh, 'data';
+        @Heir::ISA = 'IO::AIO';
+        my ($group, $data) = aio_group sub { print "group\n" };
+        add $group aio_read $fh, 0, 4, $data, 0, sub { print "read $_[0], " };
+        IO::AIO->CLONE;
+        threads->create(sub {
+            IO::AIO->CLONE;
+            print IO::AIO::nreqs, " requests\n";
+            aio_nop sub { print "thread: nop\n" };
+            IO::AIO->CLONE;
+            IO::AIO::flush;
+        })->join;
+        add $group aio_nop;
+        IO::AIO::flush;
+        print 'locked ', 0 + Internals::SvREADONLY($data), "\n";
+PROGRAM
+    in_threads('a request before CLONE', "thread: nop\nwritable\nmain: nop\n", <<'PROGRAM');
+        pipe my $r, my $w or die "pipe: $!";
+        my $data = 'old';
+        aio_read $r, 0, 3, $data, 3;
+        aio_nop sub { print "main: nop\n" };
+        {
+            no warnings 'redefine';
+            my $clone = \&IO::AIO::CLONE;
+            *IO::AIO::CLONE = sub { aio_nop sub { print "thread: nop\n" }; &$clone };
+        }
+        threads->create(sub { IO::AIO::flush; $data .= 'x'; print "writable\n" })->join;
+        close $w;
+        IO::AIO::flush;
 PROGRAM
 }
 

@@ -18,14 +18,31 @@ START_MY_CXT
 char aio_relay;
 
 static bool connect_cxt(aio_cxt *cxt);
+static void start_thread(pTHX);
 
 /* Stands for one that is gone. */
 static aio_cxt gone;
+
+/* Whether it is the one of the thread that has created this one, which has not
+ * come to CLONE yet. */
+static bool is_parents(pTHX_ const aio_cxt *cxt)
+{
+#ifdef MULTIPLICITY
+  return cxt->owner != aTHX && cxt != &gone;
+#else
+  PERL_UNUSED_VAR(cxt);
+  return FALSE;
+#endif
+}
 
 aio_cxt *aio_get_cxt(pTHX)
 {
   dMY_CXT;
 
+  if (UNLIKELY(is_parents(aTHX_ MY_CXT.cxt))) {
+    start_thread(aTHX); /* the CLONE of another package calls us */
+    return aio_get_cxt(aTHX);
+  }
   if (UNLIKELY(!MY_CXT.cxt->eio)) {
     if (MY_CXT.cxt == &gone)
       croak("IO::AIO cannot be used any more: perl is shutting down");
@@ -252,20 +269,27 @@ static aio_cxt *new_cxt(pTHX)
 
 /* A new thread starts with a context of its own; request objects that it has
  * been given are inert. */
+static void start_thread(pTHX)
+{
+  MY_CXT_CLONE;
+  aio_cxt *parent = MY_CXT.cxt;
+
+  MY_CXT.cxt = new_cxt(aTHX);
+  if (MY_CXT.cxt->eio)
+    eio_hand_over(MY_CXT.cxt->eio); /* CLONE runs in the parent's thread */
+  aio_clone_locks(aTHX_ parent);
+}
+
+/* Perl calls it once for each package that inherits it, and programs can call
+ * it as well. */
 XS_INTERNAL(xs_clone)
 {
   dXSARGS;
-  aio_cxt *parent;
+  dMY_CXT;
 
   PERL_UNUSED_VAR(items);
-  {
-    MY_CXT_CLONE;
-    parent = MY_CXT.cxt;
-    MY_CXT.cxt = new_cxt(aTHX);
-    if (MY_CXT.cxt->eio)
-      eio_hand_over(MY_CXT.cxt->eio); /* CLONE runs in the parent's thread */
-  }
-  aio_clone_locks(aTHX_ parent);
+  if (MY_CXT.cxt == &gone || is_parents(aTHX_ MY_CXT.cxt))
+    start_thread(aTHX);
   XSRETURN_EMPTY;
 }
 
