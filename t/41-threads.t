@@ -224,8 +224,8 @@ HEAD
 }
 
 SKIP: {
-    skip 'perl has no threads', 6 unless $Config{useithreads};
-    skip 'the other one shares what it must not', 6 if is_peer;
+    skip 'perl has no threads', 8 unless $Config{useithreads};
+    skip 'the other one shares what it must not', 8 if is_peer;
 
     # Perl takes the strings of what is marked as temporary away; so were the other arguments of a call whose
     # FETCH creates a thread, and a thread's copy keeps the mark.
@@ -282,6 +282,18 @@ PROGRAM
         }
         threads->create(sub { IO::AIO::flush; $data .= 'x'; print "writable\n" })->join;
         close $w;
+        IO::AIO::flush;
+PROGRAM
+
+    # A perl with assertions asks whether what is looked at for its string can have one.
+    in_threads('a locked scalar that has become a glob', "thread: *main::STDIN\nread 4: *main::STDIN\n", <<'PROGRAM');
+        pipe my $r, my $w or die "pipe: $!";
+        my $data;
+        aio_read $r, undef, 4, $data, 0, sub { print "read $_[0]: $data\n" };
+        Internals::SvREADONLY($data, 0);
+        $data = *STDIN;
+        threads->create(sub { print "thread: $data\n" })->join;
+        syswrite $w, 'data';
         IO::AIO::flush;
 PROGRAM
 }

@@ -108,6 +108,13 @@ static void drop_share(char *string, STRLEN len) { PERL_UNUSED_VAR(string); PERL
 
 /* Locks ---------------------------------------------------------------- */
 
+/* Whether the scalar has the string that was locked: without the read-only flag
+ * it can be anything, also a glob. */
+static bool has_string(SV *sv, const struct aio_lock *lock)
+{
+  return SvTYPE(sv) >= SVt_PV && !isGV_with_GP(sv) && SvPVX(sv) == lock->string;
+}
+
 void aio_lock(pTHX_ SV *sv)
 {
   dAIO;
@@ -146,7 +153,7 @@ char *aio_unlock(pTHX_ SV *sv)
 
   if (!lock)
     return NULL;
-  intact = SvTYPE(sv) >= SVt_PV && SvPVX(sv) == lock->string;
+  intact = has_string(sv, lock);
   if (--lock->count)
     return intact ? lock->string : NULL;
   was = *lock;
@@ -187,7 +194,7 @@ void aio_clone_locks(pTHX_ const aio_cxt *parent)
 
     if (!copy)
       continue;
-    if (lock->len && SvTYPE(copy) >= SVt_PV && SvPVX(copy) == lock->string) {
+    if (lock->len && has_string(copy, lock)) {
       STRLEN cur = SvCUR(copy);
       char *p;
 

@@ -312,7 +312,7 @@ static int map_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *param)
   if (!map)
     return 0;
   mg->mg_ptr = NULL;
-  if (!SvROK(sv) && SvPVX_const(sv) == string_of(map)) {
+  if (SvTYPE(sv) == SVt_PVMG && !SvROK(sv) && SvPVX_const(sv) == string_of(map)) {
     SvPV_set(sv, savepvn(string_of(map), length_of(map)));
     SvLEN_set(sv, length_of(map) + 1);
   }
