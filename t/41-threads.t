@@ -224,8 +224,8 @@ HEAD
 }
 
 SKIP: {
-    skip 'perl has no threads', 8 unless $Config{useithreads};
-    skip 'the other one shares what it must not', 8 if is_peer;
+    skip 'perl has no threads', 10 unless $Config{useithreads};
+    skip 'the other one shares what it must not', 10 if is_peer;
 
     # Perl takes the strings of what is marked as temporary away; so were the other arguments of a call whose
     # FETCH creates a thread, and a thread's copy keeps the mark.
@@ -295,6 +295,28 @@ PROGRAM
         threads->create(sub { print "thread: $data\n" })->join;
         syswrite $w, 'data';
         IO::AIO::flush;
+PROGRAM
+
+    # What a worker fills when the thread has ended must not be somebody else's by then.
+    in_threads('a thread ends while a mapping is read into', "joined\nas it was\n", <<'PROGRAM');
+        use constant SIZE => 1 << 20;
+        sub map_it {
+            IO::AIO::mmap $_[0], SIZE, IO::AIO::PROT_READ | IO::AIO::PROT_WRITE,
+                IO::AIO::MAP_PRIVATE | IO::AIO::MAP_ANONYMOUS or die "mmap: $!";
+        }
+        pipe my $r, my $w or die "pipe: $!";
+        threads->create(sub {
+            map_it(my $map);
+            aio_read $r, undef, 4, $map, 0;
+            select undef, undef, undef, 0.001 while IO::AIO::nready;
+        })->join;
+        print "joined\n";
+        map_it(my $another);
+        syswrite $w, 'data';
+        my $in = '';
+        vec($in, fileno $r, 1) = 1;
+        select undef, undef, undef, 0.001 while select my $ready = $in, undef, undef, 0;
+        print substr($another, 0, 4) eq "\0" x 4 ? "as it was\n" : "written to\n";
 PROGRAM
 }
 

@@ -195,6 +195,9 @@ void aio_buffer_ctl(pTHX_ aio_req *aio, SV *arg, const char *func);
 bool aio_enough_memory(uint64_t size);
 /* A thread was created: its copies of locked scalars are its own. */
 void aio_clone_locks(pTHX_ const aio_cxt *parent);
+/* The interpreter ends: it frees all scalars, whoever holds references, and workers
+ * that are still at a request go on using the strings. */
+void aio_abandon_locks(pTHX_ const aio_cxt *cxt);
 /* Stores the result; called by aio_settle(). */
 void aio_buffer_settle(pTHX_ aio_req *aio, bool cancelled);
 

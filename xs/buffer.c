@@ -213,6 +213,15 @@ void aio_clone_locks(pTHX_ const aio_cxt *parent)
 #endif
 }
 
+/* Strings are safe: perl does not free what has an SvLEN of 0, nor what is shared
+ * with one more, which the lock is. */
+void aio_abandon_locks(pTHX_ const aio_cxt *cxt)
+{
+  for (unsigned i = 0; i < cxt->locks_size; i++)
+    if (cxt->locks[i].sv)
+      aio_map_abandon(aTHX_ cxt->locks[i].sv);
+}
+
 /* Targets: a scalar that a request fills, by way of a private one when it is
  * magical (tied, an element that does not exist yet, substr...). ---------- */
 

@@ -210,8 +210,10 @@ static void shut_down(pTHX_ void *data)
   SvREFCNT_dec(cxt->grp_stash);
   SvREFCNT_dec(cxt->wd_stash);
   MY_CXT.cxt = &gone;
-  if (cxt->live)
-    return; /* a thread is still at one, and its object may point to it */
+  if (cxt->live) { /* a thread is still at one, and its object may point to it */
+    aio_abandon_locks(aTHX_ cxt);
+    return;
+  }
   while (cxt->slabs) {
     struct aio_slab *slab = cxt->slabs;
 

@@ -382,6 +382,18 @@ void aio_map_drop(pTHX_ SV *sv)
   sv_unmagicext(sv, PERL_MAGIC_ext, &map_vtbl);
 }
 
+void aio_map_abandon(pTHX_ SV *sv)
+{
+  MAGIC *mg;
+
+  if (!aio_map_of(aTHX_ sv))
+    return;
+  mg = mg_findext(sv, PERL_MAGIC_ext, &map_vtbl);
+  Safefree(mg->mg_ptr);
+  mg->mg_ptr = NULL;
+  open_up(sv);
+}
+
 void aio_map_scalar(pTHX_ SV *sv, void *address, size_t size, size_t total, int prot)
 {
   struct aio_map *map;

@@ -27,4 +27,7 @@ void aio_map_attach(pTHX_ struct aio_map *map);
 /* Unmaps: the scalar is undef and ordinary then. */
 void aio_map_drop(pTHX_ SV *sv);
 
+/* The mapping stays for good, whatever becomes of the scalar, if it has one. */
+void aio_map_abandon(pTHX_ SV *sv);
+
 #endif
