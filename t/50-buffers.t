@@ -299,6 +299,23 @@ each_engine {
         is($@, 'as it was', 'which is not seen otherwise');
         is($called, 1, 'other requests are called back');
     } 'crash';
+
+    # Code that takes the read-only flag away can give a scalar another string, which the lock does not protect.
+    ours {
+        my ($data, $path) = ('first', tmpdir . "/replaced-" . engine);
+        open my $fh, '+>', $path or die "$path: $!";
+        hold;
+        aio_write $fh, 0, 5, $data, 0;
+        Internals::SvREADONLY($data, 0);
+        $data = ', second';
+        croaks { aio_read $fh, 0, 5, $data, 0 } qr/read-only/, 'a scalar in use that has got another string: read';
+        croaks { aio_ioctl $fh, 0x541b, $data } qr/read-only/, 'ioctl';
+        aio_write $fh, 5, 8, $data, 0;
+        $data = ' changed';
+        release;
+        IO::AIO::flush;
+        is(read_file($path), 'first, second', 'what is written is a copy');
+    } 'uses memory that is gone';
 };
 
 done;

@@ -262,7 +262,7 @@ static void check_modifiable(pTHX_ SV *sv, const char *func)
 {
   if (isGV_with_GP(sv))
     aio_croak(aTHX_ func, "data must be a string, not a glob");
-  if (SvREADONLY(sv) || is_match_variable(sv)) /* perl's words: programs match on them */
+  if (SvREADONLY(sv) || aio_locked(aTHX_ sv) || is_match_variable(sv)) /* perl's words: programs match on them */
     aio_croak(aTHX_ func, "data: %s", "Modification of a read-only value attempted");
 }
 
@@ -383,12 +383,21 @@ static bool is_plain(SV *sv)
     && (!SvIsCOW(sv) || can_share(sv));
 }
 
+/* Whether a locked scalar has got another string, which the lock does not protect. */
+static bool is_replaced(pTHX_ SV *sv)
+{
+  dAIO;
+  const struct aio_lock *lock = find(cxt, sv);
+
+  return lock && !has_string(sv, lock);
+}
+
 /* Locks a scalar, or a private copy of its string; returns which. */
 static SV *lock_string(pTHX_ aio_req *aio, SV *data, const char *func)
 {
   SV *sv = data;
 
-  if (is_plain(data) || aio_is_mapped(aTHX_ data))
+  if ((is_plain(data) && !is_replaced(aTHX_ data)) || aio_is_mapped(aTHX_ data))
     aio->sv2 = SvREFCNT_inc_simple_NN(sv);
   else {
     STRLEN len;
@@ -458,8 +467,8 @@ void aio_buffer_ctl(pTHX_ aio_req *aio, SV *arg, const char *func)
   if (aio->r.op == EIO_IOCTL && _IOC_SIZE((unsigned)aio->r.arg1) > need)
     need = _IOC_SIZE((unsigned)aio->r.arg1);
 #endif
-  if (SvREADONLY(arg)) {
-    if (SvOK(arg))
+  if (SvREADONLY(arg) || aio_locked(aTHX_ arg)) {
+    if (SvOK(arg) || !SvREADONLY(arg))
       check_modifiable(aTHX_ arg, func);
     return; /* a literal undef is 0 */
   }

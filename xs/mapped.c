@@ -265,7 +265,7 @@ static int map_set(pTHX_ SV *sv, MAGIC *mg)
     guard(sv, map);
     return 0;
   }
-  if (!SvOK(sv) && !isGV_with_GP(sv)) {
+  if (!SvOK(sv) && !isGV_with_GP(sv) && !aio_locked(aTHX_ sv)) {
     aio_map_drop(aTHX_ sv);
     return 0;
   }
