@@ -182,6 +182,8 @@ TAP_UNUSED static void wait_pending(eio_ctx *ctx, unsigned n)
 {
   while (eio_npending(ctx) < n)
     sched_yield();
+  pthread_mutex_lock(&ctx->lock); /* a worker counts first, then hands over */
+  pthread_mutex_unlock(&ctx->lock);
 }
 
 /* Polls until nothing is outstanding. */
