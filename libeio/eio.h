@@ -310,7 +310,8 @@ const char *eio_wd_path(const eio_wd *wd);
 /* Results -------------------------------------------------------------- */
 
 /* A directory as EIO_READDIR leaves it in `buf` (one block, names included);
- * `result` is the number of entries. */
+ * `result` is the number of entries. When neither EIO_READDIR_DENTS nor an order was
+ * asked for `list` is NULL: the names lie one after the other, each with its NUL. */
 struct eio_dent {
   uint64_t inode;
   uint32_t name;    /* offset into the block's names, see eio_dent_name() */

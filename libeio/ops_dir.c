@@ -15,7 +15,7 @@ static struct eio_dent *entries_of(struct eio_dents *block)
 
 static bool grow_entries(struct eio__list *list)
 {
-  size_t room = list->room ? 2 * list->room : FIRST_ENTRIES;
+  size_t room = list->names_only ? 0 : list->room ? 2 * list->room : FIRST_ENTRIES;
   struct eio_dents *block = NULL;
 
   if (room < UINT32_MAX)
@@ -51,18 +51,20 @@ static bool grow_names(struct eio__list *list, size_t more)
 
 static bool append(struct eio__list *list, const struct eio_p_dirent *entry)
 {
-  if (!list->block || list->block->count == list->room)
+  if (!list->block || (!list->names_only && list->block->count == list->room))
     if (!grow_entries(list))
       return false;
   if (list->names_used + entry->len + 1 > list->names_room)
     if (!grow_names(list, entry->len + 1))
       return false;
-  entries_of(list->block)[list->block->count++] = (struct eio_dent){
-    .inode = entry->inode,
-    .name = (uint32_t)list->names_used,
-    .namelen = (uint16_t)entry->len,
-    .type = entry->type,
-  };
+  if (!list->names_only)
+    entries_of(list->block)[list->block->count] = (struct eio_dent){
+      .inode = entry->inode,
+      .name = (uint32_t)list->names_used,
+      .namelen = (uint16_t)entry->len,
+      .type = entry->type,
+    };
+  list->block->count++;
   memcpy(list->names + list->names_used, entry->name, entry->len + 1);
   list->names_used += entry->len + 1;
   list->unknown |= entry->type == EIO_DT_UNKNOWN;
@@ -95,7 +97,7 @@ struct eio_dents *eio__list_finish(struct eio__list *list)
 
   if (!list->block && !grow_entries(list))
     return NULL;
-  entries = sizeof *block + list->block->count * sizeof *block->list;
+  entries = sizeof *block + (list->names_only ? 0 : list->block->count * sizeof *block->list);
   block = realloc(list->block, entries + list->names_used);
   if (!block) {
     errno = ENOMEM;
@@ -103,7 +105,7 @@ struct eio_dents *eio__list_finish(struct eio__list *list)
   }
   list->block = NULL;
   list->room = 0;
-  block->list = entries_of(block);
+  block->list = list->names_only ? NULL : entries_of(block);
   block->names = (char *)block + entries;
   if (list->names_used)
     memcpy((char *)block + entries, list->names, list->names_used);
@@ -250,7 +252,8 @@ static int order(struct eio__list *list, int flags)
 
 int64_t eio_x_readdir(eio_req *req)
 {
-  struct eio__list list = { 0 };
+  enum { NEED_ENTRIES = EIO_READDIR_DENTS | EIO_READDIR_DIRS_FIRST | EIO_READDIR_STAT_ORDER };
+  struct eio__list list = { .names_only = !(req->arg1 & NEED_ENTRIES) };
   struct eio_p_dir dir;
   int64_t result = -1;
   int error;
@@ -261,7 +264,7 @@ int64_t eio_x_readdir(eio_req *req)
   error = errno;
   eio_p_dir_close(&dir);
   errno = error;
-  if (result == 0 && order(&list, req->arg1) == 0) {
+  if (result == 0 && (list.names_only || order(&list, req->arg1) == 0)) {
     req->arg1 &= ~EIO_READDIR_FOUND_UNKNOWN;
     if (list.unknown)
       req->arg1 |= EIO_READDIR_FOUND_UNKNOWN;

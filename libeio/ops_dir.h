@@ -4,12 +4,15 @@
 
 #include "eio_plat.h"
 
-/* Starts as all zero. The block has room for `room` entries; names move into
- * it at the end, when their size is known. */
+/* Starts as all zero, but for names_only. The block has room for `room` entries; names
+ * move into it at the end, when their size is known. With names_only the block is but
+ * the head: a third of the memory. What malloc gives back to the kernel after each
+ * directory costs page faults at the next. */
 struct eio__list {
   struct eio_dents *block;
   char *names;
   size_t room, names_room, names_used;
+  bool names_only; /* cannot be scored, sorted */
   bool unknown; /* there are entries of unknown type */
 };
 

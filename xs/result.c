@@ -48,6 +48,25 @@ static SV *entries(pTHX_ const struct eio_dents *dents, uint32_t from, uint32_t 
   return sv_2mortal(newRV_noinc((SV *)av));
 }
 
+/* What a plain readdir leaves: the names in a row. */
+static SV *names(pTHX_ const struct eio_dents *dents)
+{
+  AV *av = newAV();
+  const char *name = dents->names;
+
+  if (dents->count) {
+    av_extend(av, (SSize_t)dents->count - 1);
+    for (uint32_t i = 0; i < dents->count; i++) {
+      size_t len = strlen(name);
+
+      AvARRAY(av)[i] = newSVpvn(name, len);
+      name += len + 1;
+    }
+    AvFILLp(av) = (SSize_t)dents->count - 1;
+  }
+  return sv_2mortal(newRV_noinc((SV *)av));
+}
+
 /* Others --------------------------------------------------------------- */
 
 /* Not perl's own undef: callbacks may modify their arguments. */
@@ -191,10 +210,10 @@ void aio_push_results(pTHX_ aio_cxt *cxt, aio_req *aio)
     PUSHs(req->result < 0 ? new_undef(aTHX) : statvfs_hash(aTHX_ req->buf));
     break;
   case EIO_R_NAMES:
-    PUSHs(req->result < 0 ? new_undef(aTHX) : entries(aTHX_ dents, 0, dents->count, FALSE));
+    PUSHs(req->result < 0 ? new_undef(aTHX) : names(aTHX_ dents));
     break;
   case EIO_R_DENTS:
-    PUSHs(req->result < 0 ? new_undef(aTHX)
+    PUSHs(req->result < 0 ? new_undef(aTHX) : !dents->list ? names(aTHX_ dents)
           : entries(aTHX_ dents, 0, dents->count, cBOOL(req->arg1 & EIO_READDIR_DENTS)));
     PUSHs(new_int64(aTHX_ req->arg1 | EIO_READDIR_DENTS)); /* as 4.80 has it */
     break;

@@ -91,10 +91,21 @@ static void check(const struct eio_dents *dents, const struct entry *in, unsigne
   MUST(seen == n);
 }
 
+static void check_names(struct eio_dents *dents, const struct entry *in, unsigned n)
+{
+  const char *name;
+
+  MUST(dents && !dents->list && dents->count == n);
+  name = dents->names;
+  for (unsigned i = 0; i < n; i++, name += strlen(name) + 1)
+    MUST(!strcmp(name, in[i].name));
+  free(dents);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
   struct input input = { data, data + size };
-  struct eio__list list = { 0 };
+  struct eio__list list = { 0 }, names = { .names_only = true };
   struct eio_p_dir dir = { .fd = at_its_end };
   struct eio_dents *dents;
   unsigned mode = octet(&input), n = 0, len;
@@ -119,6 +130,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   }
   eio_req_init(&req, EIO_READDIR);
   MUST(eio__list_read(&list, &dir, &req) == 0);
+  dir.at = 0;
+  MUST(eio__list_read(&names, &dir, &req) == 0 && names.unknown == unknown);
+  check_names(eio__list_finish(&names), entries, n);
+  eio__list_free(&names);
   MUST(list.unknown == unknown);
   eio__list_score(&list);
   dents = eio__list_finish(&list);

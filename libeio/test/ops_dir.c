@@ -26,15 +26,27 @@ static bool well_formed(const struct eio_dents *dents)
   return true;
 }
 
+/* Each of them once, and no other. */
+static bool has_all_names(const struct eio_dents *dents, const char *const *wanted, uint32_t n)
+{
+  const char *name = dents->names;
+  unsigned seen = 0;
+
+  for (uint32_t i = 0; i < dents->count; i++, name += strlen(name) + 1)
+    for (uint32_t k = 0; k < n; k++)
+      seen |= !strcmp(name, wanted[k]) ? 1u << k : 0;
+  return !dents->list && dents->count == n && seen == (1u << n) - 1;
+}
+
 static void test_readdir(void)
 {
   static const char *const names[] = { "file.c", "README", ".hidden", "sub", "link", "pipe", "odd \n\xff" };
-  eio_req req = on_path(EIO_READDIR, NULL, "dir");
+  eio_req req = reading(NULL, "dir", EIO_READDIR_DENTS);
   const struct eio_dents *dents;
   int found = 0, inodes = 0;
   eio_wd *wd;
 
-  is_int(run(&req), 7, "readdir");
+  is_int(run(&req), 7, "readdir with entries");
   dents = req.buf;
   is_int(dents->count, 7, "says so twice");
   for (int i = 0; i < 7; i++) {
@@ -51,9 +63,22 @@ static void test_readdir(void)
   ok(well_formed(dents), "with their lengths");
   eio_req_finish(&req);
 
+  req = on_path(EIO_READDIR, NULL, "dir");
+  is_int(run(&req), 7, "readdir");
+  ok(has_all_names(req.buf, names, 7), "leaves the names alone, in a row");
+  eio_req_finish(&req);
+  req = reading(NULL, "dir", 0);
+  is_int(run(&req), 7, "readdirx that wants no more than names");
+  ok(has_all_names(req.buf, names, 7), "leaves the same");
+  eio_req_finish(&req);
+  req = on_path(EIO_READDIR, NULL, "dir/sub");
+  is_int(run(&req), 0, "readdir of an empty directory");
+  ok(has_all_names(req.buf, names, 0), "leaves no name");
+  eio_req_finish(&req);
+
   wd = eio_wd_open(NULL, "dir");
   is_int(just(on_path(EIO_READDIR, wd, ".")), 7, "readdir of a wd");
-  is_int(just(on_path(EIO_READDIR, wd, "sub")), 0, "readdir of an empty directory");
+  is_int(just(on_path(EIO_READDIR, wd, "sub")), 0, "and under it");
   eio_wd_unref(wd);
 
   fails(on_path(EIO_READDIR, NULL, "missing"), ENOENT, "readdir of nothing");
@@ -112,6 +137,7 @@ static void test_order(void)
 {
   eio_req req = reading(NULL, "many", EIO_READDIR_STAT_ORDER);
   const struct eio_dents *dents;
+  const char *name;
   int disorder = 0, dirs = 0;
 
   is_int(run(&req), MANY, "readdirx of many entries in stat order");
@@ -120,6 +146,14 @@ static void test_order(void)
   for (int i = 1; i < MANY; i++)
     disorder += dents->list[i - 1].inode > dents->list[i].inode;
   is_int(disorder, 0, "is sorted by inode");
+  eio_req_finish(&req);
+
+  req = on_path(EIO_READDIR, NULL, "many");
+  is_int(run(&req), MANY, "readdir of many entries");
+  name = ((struct eio_dents *)req.buf)->names;
+  for (int i = 0; i < MANY; i++, name += strlen(name) + 1)
+    dirs += *name == 'd';
+  is_int(dirs, MANY_DIRS, "leaves all names");
   eio_req_finish(&req);
 
   for (int order = 0; order <= EIO_READDIR_STAT_ORDER; order += EIO_READDIR_STAT_ORDER) {
