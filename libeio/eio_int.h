@@ -102,47 +102,56 @@ struct eio_device {
 struct eio_pool; /* eio_pool.c */
 struct eio_ring; /* eio_uring.c */
 
-struct eio_ctx {
-  eio_ctx *next_ctx; /* list of contexts for fork handlers; its own lock */
+/* Processors take whole lines of their caches from each other: what one side
+ * writes lies apart from what the other reads. */
+#define EIO_LINE 64
 
+struct eio_ctx {
+  eio_ctx *next_ctx;         /* list of contexts for fork handlers; its own lock */
+  struct eio_pool *pool;     /* eio_pool.c */
+  struct eio_ring *ring;     /* (O) NULL unless asked for and granted */
+  const struct eio_engine *engine;     /* (O) */
+  char why[160];                       /* (O) */
+  unsigned min_parallel, max_parallel; /* (O) as set */
+  pthread_t owner;           /* (O) whoever submitted last */
+  int wake_fd[2];            /* read side and write side; equal for eventfd */
+  void (*fork_hook)(void *);
+  void *fork_data;
+
+  char line1[EIO_LINE];      /* workers write, mostly */
   pthread_mutex_t lock;
+  struct eio_queue ready;    /* (L) waiting for a worker */
+  struct eio_queue orphans;  /* (L) dropped */
+  uint64_t executed, wakeups; /* (L) for the statistics */
+  atomic_uint nrunning;      /* requests that execute, by workers or the ring */
+  bool dead;                 /* (L) the last abandoned worker frees the context */
+
+  char line2[EIO_LINE];      /* both: what is submitted */
   _Atomic(eio_req *) incoming; /* submitted, last first; whoever holds the lock
                               * moves them to `ready` (eio__take_incoming) */
-  struct eio_queue ready;    /* (L) waiting for a worker */
+  atomic_uint nready;        /* length of incoming and ready */
+
+  char line3[EIO_LINE];      /* both: what is done */
   _Atomic(eio_req *) finished; /* executed by workers, last first; the owner moves
                               * them to `done` (eio__take_finished) */
-  struct eio_queue orphans;  /* (L) dropped */
+  atomic_uint nfinished;     /* length of finished */
   atomic_bool signaled;      /* (L) the wakeup fd is readable; only the owner clears it */
   atomic_bool polling;       /* the owner looks at `finished` by itself; (O) sets it */
-  bool dead;                 /* (L) the last abandoned worker frees the context */
-  atomic_uint nready;        /* length of incoming and ready */
-  atomic_uint nrunning;      /* requests that execute, by workers or the ring */
-  atomic_uint nfinished;     /* length of finished */
 
+  char line4[EIO_LINE];      /* the owner */
   struct eio_queue done;     /* (O) to be handed out by this poll */
   struct eio_queue fresh;    /* (O) finished by the owner during a poll */
   eio_req *current;          /* (O) FINISHED, not yet released; linked by next */
   eio_req *feeding;          /* (O) groups whose feeder runs; linked by fed_before */
-  pthread_t owner;           /* (O) whoever submitted last */
   unsigned nreqs;            /* (O) outstanding */
   unsigned npri;             /* (O) of them, those with a priority other than 0 */
   unsigned look_misses, look_skips; /* (O) see look_for_some() */
   unsigned depth;            /* (O) nested polls */
   unsigned lazy;             /* (O) eio_poll_end_lazily() in a row */
   uint32_t ids;              /* (O) */
-
-  unsigned min_parallel, max_parallel; /* (O) as set */
-  const struct eio_engine *engine;     /* (O) */
-  char why[160];                       /* (O) */
-  struct eio_pool *pool;     /* eio_pool.c */
-  struct eio_ring *ring;     /* (O) NULL unless asked for and granted */
   unsigned latched;          /* (O) inline attempts given up, eio_inline.c */
   struct eio_device devices[EIO_NDEVICES]; /* (O) eio_inline.c */
-
-  int wake_fd[2];            /* read side and write side; equal for eventfd */
-  void (*fork_hook)(void *);
-  void *fork_data;
-  struct eio_stats stats;    /* (O), but for executed and wakeups (L) */
+  struct eio_stats stats;    /* (O) without `executed` and `wakeups` */
 };
 
 /* eio.c */

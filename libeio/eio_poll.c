@@ -18,7 +18,7 @@ static void signal_locked(eio_ctx *ctx)
   if (atomic_load(&ctx->polling) || atomic_load_explicit(&ctx->signaled, memory_order_relaxed))
     return;
   atomic_store_explicit(&ctx->signaled, true, memory_order_relaxed);
-  ctx->stats.wakeups++;
+  ctx->wakeups++;
   eio__wake_set(ctx->wake_fd);
 }
 
@@ -328,5 +328,7 @@ void eio_get_stats(eio_ctx *ctx, struct eio_stats *stats)
 {
   pthread_mutex_lock(&ctx->lock);
   *stats = ctx->stats;
+  stats->executed = ctx->executed;
+  stats->wakeups = ctx->wakeups;
   pthread_mutex_unlock(&ctx->lock);
 }

@@ -62,7 +62,7 @@ void eio__run_ready(eio_ctx *ctx, bool without_workers)
     pthread_mutex_unlock(&ctx->lock);
     eio__execute_here(req);
     pthread_mutex_lock(&ctx->lock);
-    ctx->stats.executed++;
+    ctx->executed++;
     eio__finished(ctx, req);
   }
   pthread_mutex_unlock(&ctx->lock);

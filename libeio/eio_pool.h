@@ -29,8 +29,6 @@ struct eio_pool {
   atomic_uint nparked;
   atomic_uint coming;            /* woken or started, not yet at the queue */
   atomic_uint nstuck;            /* at one request for longer than EIO_WATCH_NS */
-  atomic_uint cost;              /* of an execution lately, nanoseconds */
-  uint64_t probed;               /* executions that began before do not count */
   atomic_bool lingering;         /* one worker watches nready */
   _Atomic(struct worker *) watcher; /* a parked worker, see eio__pace_watch() */
   unsigned abandoned;            /* workers that still use the context */
@@ -38,6 +36,9 @@ struct eio_pool {
   double idle_timeout;
   unsigned ncpus;
   pthread_cond_t left;           /* a worker has left */
+  char line[EIO_LINE];           /* what follows, workers write all the time */
+  atomic_uint cost;              /* of an execution lately, nanoseconds */
+  uint64_t probed;               /* executions that began before do not count */
 };
 
 /* eio_pool.c: a condition to wait for until some time of the monotonic clock. */

@@ -14,7 +14,7 @@ static void sync_submit(eio_ctx *ctx, eio_req *req)
   eio__state(ctx, req, EIO_RUNNING);
   eio__execute_here(req);
   pthread_mutex_lock(&ctx->lock); /* workers that another engine left count, too */
-  ctx->stats.executed++;
+  ctx->executed++;
   pthread_mutex_unlock(&ctx->lock);
   eio__finish_here(ctx, req);
 }

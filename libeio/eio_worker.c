@@ -219,7 +219,7 @@ static void execute(eio_ctx *ctx, struct worker *w, eio_req *req)
   if (is_trivial(req)) {
     eio__state(ctx, req, EIO_RUNNING);
     eio_execute(req);
-    ctx->stats.executed++;
+    ctx->executed++;
     eio__finished(ctx, req);
     atomic_fetch_sub(&ctx->nready, 1); /* may_inline() wants this order */
     return;
@@ -248,7 +248,7 @@ static void execute(eio_ctx *ctx, struct worker *w, eio_req *req)
     w->stuck = false;
     ctx->pool->nstuck--;
   }
-  ctx->stats.executed++;
+  ctx->executed++;
   eio__finished(ctx, req);
   atomic_fetch_sub(&ctx->nrunning, 1);
 }
