@@ -228,8 +228,8 @@ SKIP: {
     skip 'the other one shares what it must not', 10 if is_peer;
 
     # Perl takes the strings of what is marked as temporary away; so were the other arguments of a call whose
-    # FETCH creates a thread, and a thread's copy keeps the mark.
-    in_threads('the copy of an argument of a call that goes on', "3000 3000\n" x 5, <<'PROGRAM');
+    # FETCH creates a thread, and a thread's copy keeps the mark. So were they when a sub had returned behind the call.
+    in_threads('the copy of an argument of a call that goes on', "3000 3000\n" x 6, <<'PROGRAM');
         our $data = 'd' x 3000;
         my ($lexical, %h, @path, @argv) = ('l' x 3000, h => 'e' x 3000);
         sub in_thread { my ($sub) = @_; $create = sub { threads->create($sub)->join } }
@@ -250,6 +250,13 @@ SKIP: {
         tie $argv[1], 'Tied';
         in_thread(sub { my $copy = $argv[0]; lengths($copy, $argv[0]) });
         IO::AIO::fexecve $fh, \@argv;
+        our $path = 'q' x 3000;
+        tie my $other, 'T';
+        sub T::TIESCALAR { bless [], 'T' }
+        sub T::FETCH { 'name' }
+        sub link_it { aio_symlink $path, $other }
+        my @both = (link_it(), threads->create(sub { my $copy = $path; lengths($copy, $path) })->join);
+        IO::AIO::flush;
 PROGRAM
 
     # Packages that inherit CLONE have it called once more each; and the order is perl's.

@@ -110,9 +110,11 @@ CV *aio_arg_callback(pTHX_ SV *sv, const char *func);
 /* 64-bit numbers, whatever the size of perl's integers. */
 int64_t aio_arg_int64(pTHX_ SV *sv);
 
-/* Keeps a scalar until the end of the statement. Unlike sv_2mortal() this does not
- * mark it as temporary: a thread that is created meanwhile would have a copy with that
- * mark for good, and perl takes the strings of temporaries away. Returns it. */
+/* Keeps a scalar until the end of the statement, by a temporary reference to it. It must
+ * not become temporary itself, as by sv_2mortal(): a thread that is created meanwhile
+ * would have a copy with that mark for good, and perl takes the strings of temporaries
+ * away. (Nor does it help to take the mark off: perl's return from a sub marks
+ * whatever is among the temporaries.) Returns it. */
 SV *aio_keep(pTHX_ SV *sv);
 
 /* A number or undef that can be looked at as often as one likes. All arguments

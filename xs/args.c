@@ -136,11 +136,7 @@ int64_t aio_arg_int64(pTHX_ SV *sv)
 
 SV *aio_keep(pTHX_ SV *sv)
 {
-  bool temporary = cBOOL(SvTEMP(sv));
-
-  sv_2mortal(SvREFCNT_inc_simple_NN(sv));
-  if (!temporary)
-    SvTEMP_off(sv);
+  sv_2mortal(newRV_inc(sv));
   return sv;
 }
 
