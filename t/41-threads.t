@@ -253,7 +253,7 @@ SKIP: {
         our $path = 'q' x 3000;
         tie my $other, 'T';
         sub T::TIESCALAR { bless [], 'T' }
-        sub T::FETCH { 'name' }
+        sub T::FETCH { $ARGV[0] }
         sub link_it { aio_symlink $path, $other }
         my @both = (link_it(), threads->create(sub { my $copy = $path; lengths($copy, $path) })->join);
         IO::AIO::flush;
