@@ -1,4 +1,4 @@
-/* ops_copy.c - copies a file in one request.
+/* ops_copy.c - copies or moves a file in one request.
  *
  * The data go the cheapest way that there is: shared blocks; a copy inside the
  * kernel, which may be one on the server of a network file system; sendfile;
@@ -330,4 +330,15 @@ int64_t eio_x_copy(eio_req *req)
   close(copy.in);
   errno = error;
   return result;
+}
+
+/* What cannot be renamed as it goes to another file system is copied, and removed
+ * when all of it is there. */
+int64_t eio_x_move(eio_req *req)
+{
+  if (eio_x_rename(req) == 0)
+    return 0;
+  if (errno != EXDEV || eio_x_copy(req) < 0)
+    return -1;
+  return eio_p_unlink(req->wd, req->path);
 }

@@ -311,6 +311,7 @@ static const struct {
   { "fdatasync", EIO_FDATASYNC, open_files, .fd = PLAIN },
   { "sync_file_range", EIO_SYNC_FILE_RANGE, open_files, .fd = PLAIN, .size = 10 },
   { "pathsync", EIO_PATHSYNC, make_files, .path = "file" },
+  { "move", EIO_MOVE, make_files, .path = "file", .path2 = "dst" },
   { "copy", EIO_COPY, make_files, .path = "file", .path2 = "dst" },
   { "copy over", EIO_COPY, make_target, .path = "file", .path2 = "dst" },
   { "copy of holes", EIO_COPY, make_sparse, .path = "sparse", .path2 = "dst" },
@@ -386,6 +387,7 @@ static bool has_substitute(const eio_req *req, long nr, int error)
            || (nr == SYS_copy_file_range && !disk_error && error != EFBIG)
 # endif
            || (nr == SYS_sendfile && !disk_error && error != EFBIG);
+  case EIO_MOVE: return error == EXDEV;
   case EIO_RMTREE: return true; /* see below */
   default: return false;
   }

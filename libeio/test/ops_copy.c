@@ -1,4 +1,4 @@
-/* ops_copy.c - _copy: data, holes, attributes, and what failures leave */
+/* ops_copy.c - _copy: data, holes, attributes, and what failures leave; _move */
 #include "ops.h"
 
 #include <sys/mount.h>
@@ -271,11 +271,27 @@ static void test_no_space(void)
   ok(exists("/dev/full"), "which is left alone");
 }
 
+static eio_req moving(const char *from, const char *to)
+{
+  return on_paths(EIO_MOVE, NULL, from, NULL, to);
+}
+
+static void test_move(void)
+{
+  put("src", "moved");
+  put("dst", "in the way");
+  is_int(just(moving("src", "dst")), 0, "move over a file");
+  is_str(get("dst"), "moved", "replaces it");
+  ok(!exists("src"), "and leaves nothing");
+  fails(moving("src", "dst"), ENOENT, "move of nothing");
+  is_str(get("dst"), "moved", "changes nothing");
+}
+
 static void test_tiny(void)
 {
   mkdir("tiny", 0755);
   if (geteuid() != 0 || mount("tmpfs", "tiny", "tmpfs", 0, "size=64k") < 0) {
-    skip(4, "nothing can be mounted");
+    skip(9, "nothing can be mounted");
     return;
   }
   fails(copying("big", "tiny/dst"), ENOSPC, "copy to a full file system");
@@ -283,6 +299,11 @@ static void test_tiny(void)
   put("src", "small");
   is_int(just(copying("src", "tiny/dst")), 0, "copy across file systems");
   is_str(get("tiny/dst"), "small", "has the data");
+  is_int(just(moving("src", "tiny/moved")), 0, "move across file systems");
+  ok(!strcmp(get("tiny/moved"), "small") && !exists("src"), "takes the file there");
+  fails(moving("big", "tiny/big"), ENOSPC, "move to a full file system");
+  ok(exists("big") && !exists("tiny/big"), "leaves the file where it is");
+  fails(moving("dir", "tiny/dir"), EISDIR, "move of a directory across file systems");
   if (umount("tiny") < 0)
     bail_out("umount");
 }
@@ -311,6 +332,7 @@ int main(void)
   test_sizeless();
   test_refused();
   in_child(test_no_space);
+  test_move();
   test_tiny();
   return scratch_end(0);
 }
