@@ -23,9 +23,9 @@ XSLoader::load ('IO::AIO', $VERSION);
 # a line of this file.)
 no warnings 'uninitialized';
 
-# Each is a group. Most have one member that does the whole work in one hop and
-# whose results become the group's (_whole). Arguments are checked first, so
-# that nothing is queued when one is bad.
+# Each is a group with one member, which does the whole work in one hop and whose
+# results become the group's (_whole). Arguments are checked first, so that nothing
+# is queued when one is bad. Nothing can come between member and group that polls.
 
 sub aio_load($$;$) {
     my $cb = _callback ($_[2], @_ - 2);
@@ -60,32 +60,8 @@ sub aio_rmtree($;$) {
 
 sub aio_move($$;$) {
     my $cb = _callback ($_[2], @_ - 2);
-    # the caller may reuse [$wd, $path] before we need it again
-    my ($src, $dst) = map { my $path = $_; ref $path eq 'ARRAY' ? [@$path] : $path } @_[0, 1];
     my $pri = aioreq_pri ();
-    my $req = aio_rename ($src, $dst);
-
-    aioreq_pri ($pri);
-    my $grp = aio_group ($cb);
-    $grp->add ($req);
-
-    my $next = sub {
-        my ($call, @args) = @_;
-        aioreq_pri ($pri);
-        $grp->add ($call->(@args));
-    };
-
-    $req->cb (sub {
-        my $exdev = $_[0] < 0 && $! == EXDEV ();
-        return $grp->result ($_[0]) unless $exdev;
-
-        $next->(\&_copy, $src, $dst, sub {
-            return $grp->result ($_[0]) if $_[0] < 0;
-            $next->(\&aio_unlink, $src, sub { $grp->result ($_[0]) });
-        });
-    });
-
-    $grp
+    _whole (_move ($_[0], $_[1]), $pri, $cb);
 }
 
 # Exports ---------------------------------------------------------------

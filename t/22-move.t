@@ -118,6 +118,15 @@ each_engine {
     release;
     IO::AIO::flush;
     ok(-e $src && !-e "$dir/never", 'a cancelled move does nothing');
+
+    # what polls while it is made, as a signal handler may
+    my @got;
+    IO::AIO::_on_next_submit(sub { IO::AIO::flush });
+    my $moved = eval { aio_move $src, "$src.moved", sub { push @got, $_[0] }; 1 };
+    IO::AIO::flush;
+    ok($moved, 'a move whose hook polls') or diag $@;
+    is("@got", '0', '... has its result, once');
+    ok(-e "$src.moved", '... and is done');
 };
 
 done;
