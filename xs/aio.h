@@ -28,7 +28,7 @@ typedef struct aio_req {
 extern char aio_relay;
 #define AIO_RELAY ((void *)&aio_relay)
 
-struct aio_lock; /* buffer.c */
+struct aio_lock; /* lock.c */
 struct aio_slab; /* cxt.c */
 
 /* One per interpreter. */
@@ -183,7 +183,7 @@ SV *aio_new_fh(pTHX_ int fd, int flags);
  * It stays so above $^F, else `flags` decide, as in perl's own open. */
 SV *aio_new_file(pTHX_ aio_cxt *cxt, int fd, int flags, bool terminal);
 
-/* buffer.c: scalars in flight. */
+/* buffer.c: data of requests. */
 void aio_boot_buffer(pTHX);
 
 /* Prepares the data of a read, write, slurp or region request: checks and
@@ -195,16 +195,11 @@ void aio_buffer_region(pTHX_ aio_req *aio, SV *data, SV *offset, SV *length, con
 void aio_buffer_ctl(pTHX_ aio_req *aio, SV *arg, const char *func);
 /* Whether so much memory can be had; perl itself would exit. */
 bool aio_enough_memory(uint64_t size);
-/* A thread was created: its copies of locked scalars are its own. */
-void aio_clone_locks(pTHX_ const aio_cxt *parent);
-/* The interpreter ends: it frees all scalars, whoever holds references, and workers
- * that are still at a request go on using the strings. */
-void aio_abandon_locks(pTHX_ const aio_cxt *cxt);
 /* Stores the result; called by aio_settle(). */
 void aio_buffer_settle(pTHX_ aio_req *aio, bool cancelled);
 
-/* A locked scalar is read-only for Perl and its
- * string stays where it is; locks nest. */
+/* lock.c: scalars in flight. A locked scalar is read-only for Perl and its string
+ * stays where it is; locks nest. */
 
 /* Locks a plain string scalar (POK, octets); the lock counts a reference. */
 void aio_lock(pTHX_ SV *sv);
@@ -213,6 +208,15 @@ void aio_lock(pTHX_ SV *sv);
 char *aio_unlock(pTHX_ SV *sv);
 /* How often a scalar is locked now. */
 unsigned aio_locked(pTHX_ SV *sv);
+/* Whether it has got another string in spite of its lock, which does not protect that. */
+bool aio_lock_replaced(pTHX_ SV *sv);
+/* Whether there is a count of those that share its string, with room for one more. */
+bool aio_can_share(SV *sv);
+/* A thread was created: its copies of locked scalars are its own. */
+void aio_clone_locks(pTHX_ const aio_cxt *parent);
+/* The interpreter ends: it frees all scalars, whoever holds references, and workers
+ * that are still at a request go on using the strings. */
+void aio_abandon_locks(pTHX_ const aio_cxt *cxt);
 
 /* region.c: memory-mapped scalars. */
 void aio_boot_region(pTHX);

@@ -1,226 +1,9 @@
-/* buffer.c - scalars whose string a request uses while Perl code runs.
- *
- * A locked scalar is read-only for Perl, and its string cannot be moved or
- * freed: its SvLEN is 0 meanwhile, which is perl's word for "not mine". So
- * even code that takes the read-only flag away cannot make the kernel write
- * into memory that is gone. A string that is shared (copy on write) stays as it
- * is, and the lock is one more that shares it. Locks are counted; they are kept
- * in a hash by the scalar's address (open addressing, linear probing). */
+/* buffer.c - scalars that requests read from and write to: what is made of the
+ * arguments, and what becomes of the scalars when a request is done. They are
+ * locked meanwhile (lock.c). */
 #include "mapped.h"
 
 #include <sys/ioctl.h>
-
-struct aio_lock {
-  SV *sv;            /* NULL: free slot */
-  char *string;
-  STRLEN len;        /* SvLEN before, 0: the string is not perl's to move */
-  STRLEN offset;     /* of the string in its memory (OOK) */
-  unsigned count;
-  bool was_readonly, shared;
-};
-
-/* The hash ------------------------------------------------------------- */
-
-static unsigned home(const aio_cxt *cxt, const SV *sv)
-{
-  return (unsigned)((PTR2UV(sv) >> 3) * 2654435761u) & (cxt->locks_size - 1);
-}
-
-static struct aio_lock *find(const aio_cxt *cxt, const SV *sv)
-{
-  if (!cxt->nlocks)
-    return NULL;
-  for (unsigned i = home(cxt, sv); cxt->locks[i].sv; i = (i + 1) & (cxt->locks_size - 1))
-    if (cxt->locks[i].sv == sv)
-      return &cxt->locks[i];
-  return NULL;
-}
-
-static struct aio_lock *slot_for(const aio_cxt *cxt, const SV *sv)
-{
-  unsigned i = home(cxt, sv);
-
-  while (cxt->locks[i].sv)
-    i = (i + 1) & (cxt->locks_size - 1);
-  return &cxt->locks[i];
-}
-
-static void grow(aio_cxt *cxt)
-{
-  struct aio_lock *old = cxt->locks;
-  unsigned old_size = cxt->locks_size;
-
-  cxt->locks_size = old_size ? old_size * 2 : 16;
-  Newxz(cxt->locks, cxt->locks_size, struct aio_lock);
-  for (unsigned i = 0; i < old_size; i++)
-    if (old[i].sv)
-      *slot_for(cxt, old[i].sv) = old[i];
-  Safefree(old);
-}
-
-/* Takes a slot out and moves up those that were displaced by it. */
-static void drop_slot(aio_cxt *cxt, struct aio_lock *lock)
-{
-  unsigned mask = cxt->locks_size - 1;
-  unsigned hole = (unsigned)(lock - cxt->locks);
-
-  for (unsigned i = (hole + 1) & mask; cxt->locks[i].sv; i = (i + 1) & mask) {
-    unsigned h = home(cxt, cxt->locks[i].sv);
-
-    if (((i - h) & mask) >= ((i - hole) & mask)) {
-      cxt->locks[hole] = cxt->locks[i];
-      hole = i;
-    }
-  }
-  cxt->locks[hole].sv = NULL;
-  cxt->nlocks--;
-}
-
-/* Shared strings --------------------------------------------------------- */
-
-#ifdef CowREFCNT
-/* Whether there is a count of those that share the string, with room for one. */
-static bool can_share(SV *sv)
-{
-  return SvLEN(sv) && CowREFCNT(sv) < SV_COW_REFCNT_MAX;
-}
-
-static void take_share(SV *sv)
-{
-  CowREFCNT(sv)++;
-}
-
-/* The scalar may have another string by now; len is its SvLEN before. */
-static void drop_share(char *string, STRLEN len)
-{
-  U8 *others = (U8 *)string + len - 1;
-
-  if (*others)
-    --*others;
-  else
-    Safefree(string);
-}
-#else
-static bool can_share(SV *sv) { PERL_UNUSED_VAR(sv); return FALSE; }
-static void take_share(SV *sv) { PERL_UNUSED_VAR(sv); }
-static void drop_share(char *string, STRLEN len) { PERL_UNUSED_VAR(string); PERL_UNUSED_VAR(len); }
-#endif
-
-/* Locks ---------------------------------------------------------------- */
-
-/* Whether the scalar has the string that was locked: without the read-only flag
- * it can be anything, also a glob. */
-static bool has_string(SV *sv, const struct aio_lock *lock)
-{
-  return SvTYPE(sv) >= SVt_PV && !isGV_with_GP(sv) && SvPVX(sv) == lock->string;
-}
-
-void aio_lock(pTHX_ SV *sv)
-{
-  dAIO;
-  struct aio_lock *lock = find(cxt, sv);
-
-  if (lock) {
-    lock->count++;
-    return;
-  }
-  if ((cxt->nlocks + 1) * 2 > cxt->locks_size)
-    grow(cxt);
-  cxt->nlocks++;
-  lock = slot_for(cxt, sv);
-  lock->sv = SvREFCNT_inc_simple_NN(sv);
-  lock->string = SvPVX(sv);
-  lock->count = 1;
-  lock->was_readonly = cBOOL(SvREADONLY(sv));
-  lock->shared = SvIsCOW(sv) && can_share(sv);
-  lock->offset = 0;
-  lock->len = !SvIsCOW(sv) || lock->shared ? SvLEN(sv) : 0;
-  if (lock->shared)
-    take_share(sv);
-  else if (lock->len) {
-    SvOOK_offset(sv, lock->offset);
-    SvFLAGS(sv) &= ~SVf_OOK; /* perl would move the string to where its memory begins */
-    SvLEN_set(sv, 0);
-  }
-  SvREADONLY_on(sv);
-}
-
-char *aio_unlock(pTHX_ SV *sv)
-{
-  dAIO;
-  struct aio_lock *lock = find(cxt, sv), was;
-  bool intact;
-
-  if (!lock)
-    return NULL;
-  intact = has_string(sv, lock);
-  if (--lock->count)
-    return intact ? lock->string : NULL;
-  was = *lock;
-  drop_slot(cxt, lock);
-  if (!was.was_readonly)
-    SvREADONLY_off(sv);
-  if (was.shared)
-    drop_share(was.string, was.len);
-  else if (was.len) {
-    if (intact) {
-      SvLEN_set(sv, was.len);
-      if (was.offset)
-        SvFLAGS(sv) |= SVf_OOK;
-    } else
-      Safefree(was.string - was.offset);
-  }
-  if (SvREFCNT(sv) == 1)
-    sv_2mortal(sv); /* its destruction may run Perl code */
-  else
-    SvREFCNT_dec_NN(sv);
-  return intact ? was.string : NULL;
-}
-
-unsigned aio_locked(pTHX_ SV *sv)
-{
-  dAIO;
-  struct aio_lock *lock = find(cxt, sv);
-
-  return lock ? lock->count : 0;
-}
-
-void aio_clone_locks(pTHX_ const aio_cxt *parent)
-{
-#ifdef USE_ITHREADS
-  for (unsigned i = 0; i < parent->locks_size; i++) {
-    const struct aio_lock *lock = &parent->locks[i];
-    SV *copy = lock->sv && PL_ptr_table ? (SV *)ptr_table_fetch(PL_ptr_table, lock->sv) : NULL;
-
-    if (!copy)
-      continue;
-    if (lock->len && has_string(copy, lock)) {
-      STRLEN cur = SvCUR(copy);
-      char *p;
-
-      Newx(p, cur + 1, char);
-      Copy(lock->string, p, cur, char);
-      p[cur] = 0;
-      SvPV_set(copy, p);
-      SvLEN_set(copy, cur + 1);
-    }
-    if (!lock->was_readonly)
-      SvREADONLY_off(copy);
-  }
-#else
-  PERL_UNUSED_CONTEXT;
-  PERL_UNUSED_VAR(parent);
-#endif
-}
-
-/* Strings are safe: perl does not free what has an SvLEN of 0, nor what is shared
- * with one more, which the lock is. */
-void aio_abandon_locks(pTHX_ const aio_cxt *cxt)
-{
-  for (unsigned i = 0; i < cxt->locks_size; i++)
-    if (cxt->locks[i].sv)
-      aio_map_abandon(aTHX_ cxt->locks[i].sv);
-}
 
 /* Targets: a scalar that a request fills, by way of a private one when it is
  * magical (tied, an element that does not exist yet, substr...). ---------- */
@@ -380,16 +163,7 @@ void aio_buffer_read(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const
 static bool is_plain(SV *sv)
 {
   return SvPOK(sv) && !SvUTF8(sv) && !SvROK(sv) && !is_indirect(sv) && !SvPADTMP(sv)
-    && (!SvIsCOW(sv) || can_share(sv));
-}
-
-/* Whether a locked scalar has got another string, which the lock does not protect. */
-static bool is_replaced(pTHX_ SV *sv)
-{
-  dAIO;
-  const struct aio_lock *lock = find(cxt, sv);
-
-  return lock && !has_string(sv, lock);
+    && (!SvIsCOW(sv) || aio_can_share(sv));
 }
 
 /* Locks a scalar, or a private copy of its string; returns which. */
@@ -397,7 +171,7 @@ static SV *lock_string(pTHX_ aio_req *aio, SV *data, const char *func)
 {
   SV *sv = data;
 
-  if ((is_plain(data) && !is_replaced(aTHX_ data)) || aio_is_mapped(aTHX_ data))
+  if ((is_plain(data) && !aio_lock_replaced(aTHX_ data)) || aio_is_mapped(aTHX_ data))
     aio->sv2 = SvREFCNT_inc_simple_NN(sv);
   else {
     STRLEN len;
