@@ -346,6 +346,9 @@ struct eio_extent {
 };
 
 enum { EIO_MT_MODIFY = 1 }; /* arg1 of EIO_MTOUCH */
+/* arg2 of EIO_MTOUCH: memory of malloc's, or such, with no file behind it that
+ * somebody might truncate. It is touched without asking the kernel first. */
+enum { EIO_MT_PLAIN = 1 };
 
 /* What a row of eio_ops.def says, for callers that derive from it. */
 enum eio_result_kind {

@@ -145,6 +145,8 @@ int eio_p_mlockall(int flags);
 /* Faults pages in, for reading or writing, with an error where touching them
  * would be a signal. */
 int eio_p_populate(void *addr, size_t length, bool write);
+/* The same for a single page, with older kernels, too. */
+int eio_p_touch(void *page, bool write);
 
 /* Directories (eio_plat_dir.c) */
 

@@ -7,6 +7,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 #if defined(__linux__)
+# include <linux/futex.h>
+# include <sys/syscall.h>
 # include <sys/vfs.h>
 #endif
 #if EIO_HAVE_SENDFILE_LINUX
@@ -324,6 +326,24 @@ int eio_p_populate(void *addr, size_t length, bool write)
   return result;
 #else
   UNUSED(addr), UNUSED(length), UNUSED(write);
+  return absent();
+#endif
+}
+
+/* Calls that read a word, or or nothing into it. They wake who waits for a change
+ * of the word at most, which is harmless: he looks at it again. */
+int eio_p_touch(void *page, bool write)
+{
+#if defined(__linux__) && defined(SYS_futex)
+  uint32_t other = 0;
+  long result = write
+    ? syscall(SYS_futex, &other, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG, 0, 0, page,
+              FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_EQ, 0))
+    : syscall(SYS_futex, page, FUTEX_CMP_REQUEUE | FUTEX_PRIVATE_FLAG, 0, 0, &other, 0);
+
+  return result < 0 && errno != EAGAIN ? -1 : 0; /* EAGAIN: the word is not 0 */
+#else
+  UNUSED(page), UNUSED(write);
   return absent();
 #endif
 }

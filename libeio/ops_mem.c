@@ -38,25 +38,42 @@ int64_t eio_x_mlockall(eio_req *req)
  * what others write at the same time. */
 static void touch(char *from, size_t size, bool write)
 {
+  size_t page = page_size();
   char *end = from + size;
 
-  for (char *at = from; at < end; at += page_size() - ((uintptr_t)at & (page_size() - 1)))
+  for (char *at = from; at < end; at += page - ((uintptr_t)at & (page - 1)))
     if (write)
       __atomic_fetch_or(at, 0, __ATOMIC_RELAXED);
     else
       (void)*(volatile char *)at;
 }
 
+/* The same where that could be a signal. */
+static int touch_carefully(char *from, size_t size, bool write)
+{
+  size_t page = page_size();
+  int result = 0;
+
+  for (size_t at = 0; at < size && result == 0; at += page)
+    result = eio_p_touch(from + at, write);
+  return result;
+}
+
 int64_t eio_x_mtouch(eio_req *req)
 {
-  bool write = req->arg1 & EIO_MT_MODIFY;
-  size_t before = into_page(req);
-  int result;
+  bool write = req->arg1 & EIO_MT_MODIFY, plain = req->arg2 & EIO_MT_PLAIN;
+  size_t before = into_page(req), size = (size_t)req->size + before;
+  char *start = (char *)req->buf - before;
+  int result = 0;
 
   if (!req->size)
     return 0;
-  result = eio_p_populate((char *)req->buf - before, (size_t)req->size + before, write);
-  if (result < 0 && errno == ENOSYS) {
+  if (!plain) {
+    result = eio_p_populate(start, size, write);
+    if (result < 0 && errno == ENOSYS)
+      result = touch_carefully(start, size, write);
+  }
+  if (plain || (result < 0 && errno == ENOSYS)) {
     touch(req->buf, (size_t)req->size, write);
     result = 0;
   }

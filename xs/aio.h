@@ -210,6 +210,9 @@ char *aio_unlock(pTHX_ SV *sv);
 unsigned aio_locked(pTHX_ SV *sv);
 /* Whether it has got another string in spite of its lock, which does not protect that. */
 bool aio_lock_replaced(pTHX_ SV *sv);
+/* Whether the string of a locked scalar is perl's own: of malloc's memory, and not a
+ * mapping that some other module made of a file. */
+bool aio_lock_on_perls(pTHX_ SV *sv);
 /* Whether there is a count of those that share its string, with room for one more. */
 bool aio_can_share(SV *sv);
 /* A thread was created: its copies of locked scalars are its own. */

@@ -214,6 +214,8 @@ void aio_buffer_region(pTHX_ aio_req *aio, SV *data, SV *offset, SV *length, con
   aio_lock(aTHX_ sv);
   aio->r.buf = (map ? map->address : SvPVX(sv)) + start;
   aio->r.size = count;
+  if (aio->r.op == EIO_MTOUCH && !map && aio_lock_on_perls(aTHX_ sv))
+    aio->r.arg2 = EIO_MT_PLAIN;
 }
 
 void aio_buffer_whole(pTHX_ aio_req *aio, SV *data, const char *func)

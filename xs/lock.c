@@ -190,6 +190,13 @@ bool aio_lock_replaced(pTHX_ SV *sv)
   return lock && !has_string(sv, lock);
 }
 
+bool aio_lock_on_perls(pTHX_ SV *sv)
+{
+  dAIO;
+
+  return find(cxt, sv)->len > SvCUR(sv);
+}
+
 void aio_clone_locks(pTHX_ const aio_cxt *parent)
 {
 #ifdef USE_ITHREADS

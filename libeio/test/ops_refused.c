@@ -283,20 +283,81 @@ static void without_sync_file_range(void)
   close(fd);
 }
 
+static eio_req touching(char *at, size_t size, int flags, int kind)
+{
+  eio_req req = on_data(EIO_MTOUCH, -1, 0, at, size);
+
+  req.arg1 = flags;
+  req.arg2 = kind;
+  return req;
+}
+
+/* What would end the process, done by the processor, is an error all the same. */
 static void without_populate(void)
 {
   size_t page = (size_t)sysconf(_SC_PAGESIZE);
   char *map = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  eio_req req = on_data(EIO_MTOUCH, -1, 0, map + 1, 2 * page - 1);
+  int fd = open_for_test("short", O_RDWR | O_CREAT);
+  char *of_file = ftruncate(fd, (off_t)page) < 0 ? MAP_FAILED
+    : mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
   unsigned char in_core[2] = { 0, 0 };
 
+  if (map == MAP_FAILED || of_file == MAP_FAILED)
+    bail_out("mmap");
   refuse(SYS_madvise, EINVAL);
-  req.arg1 = EIO_MT_MODIFY;
-  is_int(just(req), 0, "mtouch on an old kernel");
+  is_int(just(touching(map + 1, 2 * page - 1, EIO_MT_MODIFY, 0)), 0, "mtouch on an old kernel");
   ok(mincore(map, 2 * page, in_core) == 0 && in_core[0] & in_core[1] & 1, "gets all pages");
-  req.arg1 = 0;
-  is_int(just(req), 0, "also for reading");
+  strcpy(map, "kept");
+  is_int(just(touching(map, 2 * page, EIO_MT_MODIFY, 0)), 0, "not for the first time");
+  is_str(map, "kept", "changes nothing");
+  is_int(just(touching(map, 2 * page, 0, 0)), 0, "also for reading");
+  is_int(just(touching(of_file, page, 0, 0)), 0, "of a file");
+  is_int(just(touching(of_file, page, EIO_MT_MODIFY, 0)), 0, "for writing");
+  fails(touching(of_file, 2 * page, 0, 0), EFAULT, "beyond its end");
+  fails(touching(of_file, 2 * page, EIO_MT_MODIFY, 0), EFAULT, "for writing");
+  mprotect(of_file, page, PROT_READ);
+  fails(touching(of_file, page, EIO_MT_MODIFY, 0), EFAULT, "what may not be written");
+  munmap(of_file, 2 * page);
   munmap(map, 2 * page);
+  close(fd);
+}
+
+static void plain_memory(void)
+{
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  char *map = mmap(NULL, 3 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  unsigned char in_core[3] = { 0, 0, 0 };
+
+  if (map == MAP_FAILED)
+    bail_out("mmap");
+  refuse(SYS_madvise, EIO);
+  fails(touching(map, 1, 0, 0), EIO, "mtouch that the kernel refuses");
+  is_int(just(touching(map + page - 1, 2, EIO_MT_MODIFY, EIO_MT_PLAIN)), 0, "plain memory needs no leave");
+  ok(mincore(map, 3 * page, in_core) == 0 && in_core[0] & in_core[1] & 1 && !(in_core[2] & 1),
+     "gets the pages that it touches, no others");
+  is_int(just(touching(map, 2 * page, 0, EIO_MT_PLAIN)), 0, "also for reading");
+  is_int(just(touching(map, 0, 0, EIO_MT_PLAIN)), 0, "and nothing");
+  munmap(map, 3 * page);
+}
+
+/* Not even a way to touch a page by the kernel. */
+static void without_futexes(void)
+{
+# ifdef SYS_futex
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  char *map = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  unsigned char in_core = 0;
+
+  if (map == MAP_FAILED)
+    bail_out("mmap");
+  refuse(SYS_madvise, EINVAL);
+  refuse(SYS_futex, ENOSYS);
+  is_int(just(touching(map, page, EIO_MT_MODIFY, 0)), 0, "mtouch on a very old kernel");
+  ok(mincore(map, page, &in_core) == 0 && in_core & 1, "gets the page");
+  munmap(map, page);
+# else
+  skip(2, "no such call here");
+# endif
 }
 
 static void without_reading(void)
@@ -370,7 +431,8 @@ int main(void)
     inside_the_kernel, without_copy_range, without_sendfile, without_seek,
     with_write_failing, with_read_failing, with_truncate_failing,
     with_attributes_failing, with_mode_failing, without_readahead, without_sync_file_range,
-    without_populate, without_reading, without_pipe, without_renameat2, without_proc,
+    without_populate, plain_memory, without_futexes, without_reading, without_pipe,
+    without_renameat2, without_proc,
   };
   char *big;
   int fd;
