@@ -108,6 +108,7 @@ eio_req *eio__reverse(eio_req *list)
   while (list) {
     eio_req *next = list->next;
 
+    __builtin_prefetch((char *)list + sizeof *list / 2, 1);
     list->next = reversed;
     reversed = list;
     list = next;

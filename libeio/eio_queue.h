@@ -32,7 +32,8 @@ void eio_queue_append(struct eio_queue *q, struct eio_queue *from);
 /* A list that any thread may push to, linked by `next`, last first. Taking all
  * of it is an atomic exchange with NULL. */
 void eio__push(_Atomic(eio_req *) *list, eio_req *req);
-/* First first. */
+/* First first. Meanwhile their other halves, which another processor has written, are
+ * on their way to this one. */
 eio_req *eio__reverse(eio_req *list);
 
 #endif
