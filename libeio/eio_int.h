@@ -184,6 +184,8 @@ void eio__run_ready(eio_ctx *ctx, bool without_workers);
 /* An owner that waits does what a worker would do next, if that cannot block.
  * Returns whether a request is done. */
 bool eio__pool_help(eio_ctx *ctx);
+/* It does not any more, but sleeps. */
+void eio__pool_sleeps(eio_ctx *ctx);
 /* Moves what was submitted to ctx->ready. Lock held. */
 void eio__take_incoming(eio_ctx *ctx);
 /* Adapts the threads to changed limits; waits for those above. */

@@ -28,7 +28,8 @@
 
 /* How many workers shall be awake at a time, not counting those that are stuck:
  * no more than processors can be busy with, unless executions take so long that
- * they must be waiting for something. The owner has work to do as well. */
+ * they must be waiting for something. The owner has work to do as well, always when
+ * requests are trivial, and as long as it helps rather than sleeps. */
 static unsigned enough(const struct eio_pool *pool)
 {
   unsigned cost = atomic_load_explicit(&pool->cost, memory_order_relaxed);
@@ -36,7 +37,7 @@ static unsigned enough(const struct eio_pool *pool)
   if (cost >= QUICK_NS)
     return UINT_MAX;
   if (cost >= TRIVIAL_NS)
-    return pool->ncpus;
+    return pool->ncpus - (pool->ncpus > 1 && atomic_load_explicit(&pool->helping, memory_order_relaxed));
   return pool->ncpus > 5 ? 4 : pool->ncpus > 2 ? pool->ncpus - 1 : 1;
 }
 

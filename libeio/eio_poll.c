@@ -288,6 +288,7 @@ int eio_poll_wait(eio_ctx *ctx, int timeout)
 
   if (!ctx->nreqs || something_done(ctx) || eio__pool_help(ctx) || look_for_some(ctx))
     return 0;
+  eio__pool_sleeps(ctx);
   if (ctx->lazy && settle_signal(ctx, false))
     return 0;
   do {

@@ -108,6 +108,8 @@ bool eio__pool_help(eio_ctx *ctx)
     eio__state(ctx, req, EIO_DONE);
     pthread_mutex_unlock(&ctx->lock);
     ctx->stats.inlined++;
+    if (!atomic_load_explicit(&ctx->pool->helping, memory_order_relaxed))
+      atomic_store_explicit(&ctx->pool->helping, true, memory_order_relaxed);
     eio__done_quietly(ctx, req);
   } else {
     req->flags |= EIO_NO_INLINE; /* not again */
@@ -117,6 +119,11 @@ bool eio__pool_help(eio_ctx *ctx)
     send_and_unlock(ctx);
   }
   return done;
+}
+
+void eio__pool_sleeps(eio_ctx *ctx)
+{
+  atomic_store_explicit(&ctx->pool->helping, false, memory_order_relaxed);
 }
 
 void eio__take_incoming(eio_ctx *ctx)

@@ -30,6 +30,7 @@ struct eio_pool {
   atomic_uint coming;            /* woken or started, not yet at the queue */
   atomic_uint nstuck;            /* at one request for longer than EIO_WATCH_NS */
   atomic_bool lingering;         /* one worker watches nready */
+  atomic_bool helping;           /* the owner, rather than sleep, did eio__pool_help() */
   _Atomic(struct worker *) watcher; /* a parked worker, see eio__pace_watch() */
   unsigned abandoned;            /* workers that still use the context */
   unsigned max_idle;

@@ -1,7 +1,7 @@
 /* core_pace.c - how many workers shall be awake: each limit of eio_pace.c, below
  * it, at it and above.
  *
- * The pool, its workers and the time are made up. Only the last test has a context,
+ * The pool, its workers and the time are made up. Only the last tests have a context,
  * whose one worker is held up. */
 #include "core.h"
 
@@ -80,6 +80,15 @@ static void test_enough(void)
     is_int(enough(n, 3000), n, "3 us: one for each processor");
     is_int(enough(n, 19999), n, "below 20 us: the same");
     is_int(enough(n, 20000), UINT_MAX, "20 us: any number");
+  }
+  for (unsigned i = 1; i < 4; i++) {
+    set_up(i, i - 1, 3000);
+    pool.helping = true;
+    ok(i < 2 || eio__pace_is_crowded(&pool), "%u processors, the owner helps: %u", i, i > 1 ? i - 1 : 1);
+    pool.nthreads = i;
+    ok(eio__pace_is_too_many(&pool) == (i > 1), "and one more is %stoo many", i > 1 ? "" : "not ");
+    pool.cost = 20000;
+    ok(!eio__pace_is_crowded(&pool), "20 us: any number");
   }
   set_up(2, 5, 3000);
   pool.nparked = 1;
@@ -347,6 +356,36 @@ static void test_skips(void)
   eio_destroy(real);
 }
 
+/* Whether an owner that waits helps rather than sleeps. */
+static void test_helping(void)
+{
+  struct gate gate = gate_make();
+  struct job job, later, nop;
+  eio_ctx *real = eio_create();
+
+  if (!real)
+    bail_out("no context");
+  block(real, &job, &gate, 0);
+  wait_running(real, 1);
+  real->pool->limit = 1; /* no other thread takes what follows */
+  job_init(&later, EIO_LSTAT, 1);
+  later.req.path = (char *)"/";
+  later.req.flags = EIO_NO_INLINE;
+  eio_submit(real, &later.req);
+  job_init(&nop, EIO_NOP, 2);
+  nop.req.pri = EIO_PRI_MAX; /* not executed in submit: that would be before the other */
+  eio_submit(real, &nop.req);
+  ok(!real->pool->helping && eio_nready(real) == 2, "nobody has waited yet");
+  ok(eio_poll_wait(real, 0) == 0 && real->pool->helping, "an owner that waits executes a request: it helps");
+  eio_poll(real, 0, 0);
+  real->look_skips = 1;
+  ok(eio_poll_wait(real, 0) < 0 && !real->pool->helping, "and does not when it sleeps");
+  gate_open(&gate);
+  finish_all(real);
+  gate_remove(&gate);
+  eio_destroy(real);
+}
+
 int main(void)
 {
   tap_begin();
@@ -360,5 +399,6 @@ int main(void)
   test_send_for();
   test_send_watcher();
   test_skips();
+  test_helping();
   return tap_end();
 }
