@@ -18,6 +18,11 @@ use IO::AIO;
     sub TIESCALAR { bless [] }
     sub FETCH { 'abc' }
     sub STORE { die 'refused' }
+    package Itself;
+    our ($scalar, $submit);
+    sub TIESCALAR { bless ['before'] }
+    sub FETCH { my ($self) = @_; if (my $code = $submit) { undef $submit; $code->($$scalar) } $self->[0] }
+    sub STORE { $_[0][0] = $_[1] }
     package TiedHash;
     require Tie::Hash;
     our @ISA = 'Tie::StdHash';
@@ -299,6 +304,19 @@ each_engine {
         is($@, 'as it was', 'which is not seen otherwise');
         is($called, 1, 'other requests are called back');
     } 'crash';
+
+    # A tied scalar does not look like one while its FETCH runs.
+    {
+        my @got;
+        local $Itself::submit = sub { aio_read $fh, 0, 3, $_[0], 0, sub { push @got, $_[0] } };
+        tie my $itself, 'Itself';
+        $Itself::scalar = \$itself;
+        my $value = eval { "$itself" };
+        IO::AIO::flush;
+        is($value, 'before', 'a tied scalar whose FETCH reads into it can be fetched') or diag $@;
+        is("@got $itself", '3 012', '... and gets what was read');
+        undef $Itself::scalar;
+    }
 
     # Code that takes the read-only flag away can give a scalar another string, which the lock does not protect.
     ours {

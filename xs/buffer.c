@@ -18,9 +18,17 @@ static int target_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *param)
 
 static MGVTBL target_vtbl = { NULL, NULL, NULL, NULL, NULL, NULL, target_dup, NULL };
 
+/* Perl takes the flags of magic off a scalar while that is at work, and FETCH may
+ * call us. */
 static bool is_indirect(const SV *sv)
 {
-  return SvMAGICAL(sv) || SvTYPE(sv) > SVt_PVMG;
+  if (SvMAGICAL(sv) || SvTYPE(sv) > SVt_PVMG)
+    return TRUE;
+  if (SvTYPE(sv) == SVt_PVMG)
+    for (const MAGIC *mg = SvMAGIC(sv); mg; mg = mg->mg_moremagic)
+      if (mg->mg_virtual && (mg->mg_virtual->svt_get || mg->mg_virtual->svt_set))
+        return TRUE;
+  return FALSE;
 }
 
 /* Returns the scalar to fill; sv2 owns a reference to it. */
