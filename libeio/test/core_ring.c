@@ -493,9 +493,11 @@ static void test_reset(void)
   gate_remove(&gate);
 }
 
-static void close_ring(void)
+/* Its number. */
+static int close_ring(void)
 {
   char path[32], target[64];
+  int closed = -1;
 
   for (int fd = 3; fd < 1000; fd++) {
     ssize_t n;
@@ -503,8 +505,9 @@ static void close_ring(void)
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     n = readlink(path, target, sizeof target - 1);
     if (n > 0 && (target[n] = 0, strstr(target, "io_uring")))
-      close(fd);
+      close(closed = fd);
   }
+  return closed;
 }
 
 /* A daemon closes the wakeup descriptor, or the ring's as well, and resets. */
@@ -531,6 +534,21 @@ static void test_closed(void)
     gate_remove(&gate);
     eio_destroy(ctx);
   }
+}
+
+/* Its number is another file's when the context goes. */
+static void test_closed_alone(void)
+{
+  int ring, fd;
+
+  if (!is_uring())
+    return;
+  ctx = context();
+  ring = close_ring();
+  fd = dup2(open_for_test("file", O_RDWR | O_CREAT), ring);
+  eio_destroy(ctx);
+  check(fd >= 0 && fcntl(fd, F_GETFD) >= 0, "a file that has the number of the ring stays open");
+  close(fd);
 }
 
 /* More than its queues hold. */
@@ -564,7 +582,7 @@ int main(void)
 {
   static test *const tests[] = {
     test_choose, test_refused, test_refused_after_fork, test_takes, test_one_poll, test_does, test_short,
-    test_answers, test_declines, test_cancel, test_overtakes, test_reset, test_closed, test_many, NULL,
+    test_answers, test_declines, test_cancel, test_overtakes, test_reset, test_closed, test_closed_alone, test_many, NULL,
   };
 
   scratch_begin();
