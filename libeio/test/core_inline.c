@@ -180,13 +180,14 @@ static void test_short(void)
 
   if (pages == MAP_FAILED || mprotect(pages + page, page, PROT_NONE) < 0)
     bail_out("no pages");
-  if (page <= 16384) {
+  if (page <= 16384 && pread(file, pages, 2 * page, 0) == (ssize_t)page) {
     ctx = context();
     check_int(way(on_data(EIO_READ, file, 0, pages, 2 * page)), DECLINED,
               "less than is there is not believed");
     check_int(job.req.result, page, "though it is the same when asked again");
     eio_destroy(ctx);
-  }
+  } else
+    skip(2, "such a buffer cuts no read short"); /* so it is in qemu-user */
   munmap(pages, 2 * page);
 }
 
