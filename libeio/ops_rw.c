@@ -102,6 +102,10 @@ int64_t eio_x_readahead(eio_req *req)
 {
   int64_t result;
 
+  if (req->size > INT64_MAX) { /* negative, for those who have signed lengths */
+    errno = EINVAL;
+    return -1;
+  }
   if (!eio_p_is_offset(req->offs))
     return -1;
   result = eio_p_readahead(req->fd, (off_t)req->offs,

@@ -160,6 +160,7 @@ each_engine {
     succeeds { aio_readahead $in, 1e9, 100, $_[0] } 'readahead beyond the end';
     succeeds { aio_readahead $in, 0, 0, $_[0] } 'readahead of nothing';
     ($r, $w) = pair('pipe');
+    fails_with { aio_readahead $in, 0, -1, $_[0] } 'EINVAL', 'a negative length: EINVAL';
     fails_with { aio_readahead 9999, 0, 10, $_[0] } 'EBADF', 'a number that is not open: EBADF';
     fails_with { aio_readahead $write_only, 0, 10, $_[0] } 'EBADF', 'a handle opened for writing: EBADF';
     fails_with { aio_readahead $r, 0, 10, $_[0] } 'EINVAL ESPIPE', 'a pipe: EINVAL';

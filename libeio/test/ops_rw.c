@@ -135,6 +135,7 @@ static void test_readahead(int fd)
   is_large(on_data(EIO_READAHEAD, fd, GIB5, NULL, 10), GIB5, 0, "readahead beyond 4 GiB");
   is_int(lseek(fd, 0, SEEK_CUR), 5, "leaves the position alone");
   fails(on_data(EIO_READAHEAD, -1, 0, NULL, 10), EBADF, "readahead of nothing");
+  fails(on_data(EIO_READAHEAD, fd, 0, NULL, (uint64_t)-1), EINVAL, "readahead of -1 octets");
   if (pipe(fds) < 0)
     bail_out("pipe");
   ok(just(on_data(EIO_READAHEAD, fds[1], 0, NULL, 10)) == -1, "readahead of a write end");
