@@ -60,6 +60,9 @@ each_engine {
     for my $ask ('-l _', 'lstat _') {
         my $died = in_callback(by_stat("$dir/link"), sub { eval "$ask; 1"; $@ });
         like($died, qr/lstat/, "$ask after stat dies");
+        open my $fh, '<', $file or die "$file: $!";
+        $died = in_callback(by_lstat($fh), sub { eval "$ask; 1"; $@ });
+        like($died, qr/lstat/, "$ask after lstat of a handle, as in perl");
     }
     is(in_callback(by_stat($file), sub { my @st = stat _; $st[9] }), 1_111_111_111, 'mtime');
     is(in_callback(by_stat($file), sub { my @st = stat _; $st[3] }), 2, 'number of links');

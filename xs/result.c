@@ -124,10 +124,10 @@ static SV *extents(pTHX_ const struct eio_extent *list, int64_t n)
   return sv_2mortal(newRV_noinc((SV *)av));
 }
 
-/* Perl's stat cache, as stat and lstat leave it. */
+/* Perl's stat cache, as stat and lstat leave it; lstat of a handle is a stat. */
 static void fill_stat_cache(pTHX_ const eio_req *req)
 {
-  PL_laststype = req->op == EIO_LSTAT ? OP_LSTAT : OP_STAT;
+  PL_laststype = req->op == EIO_LSTAT && req->fd < 0 ? OP_LSTAT : OP_STAT;
   PL_laststatval = req->result < 0 ? -1 : 0;
   PL_statgv = NULL;
   if (req->result >= 0 && req->buf)
