@@ -15,7 +15,8 @@ use XSLoader ();
 our @ISA = 'Exporter';
 @IO::AIO::GRP::ISA = 'IO::AIO::REQ';
 
-XSLoader::load ('IO::AIO', $VERSION);
+# (Looking for the library sets $!, and a program that dies ends with that.)
+{ local $!; XSLoader::load ('IO::AIO', $VERSION) }
 
 # Composite requests ----------------------------------------------------
 #

@@ -31,6 +31,12 @@ PERL
         $! = $? = 0;
         die "died";
 PERL
+    ['die without an errno, also right after the module was loaded', <<'PERL', "", 255],
+        my $errno = $!;
+        open STDERR, '>', '/dev/null';
+        $! = $errno;
+        die "died";
+PERL
     ['die keeps the errno as status', <<'PERL', "done\n", 13],
         aio_nop sub { $! = 2; print "done\n" };
         open STDERR, '>', '/dev/null';
