@@ -441,7 +441,8 @@ A scalar that a request reads into or writes from is in flight from the call
 until the callback begins. It is read-only during that time: an attempt to
 change it dies with C<Modification of a read-only value attempted>, and it
 cannot move or vanish, even if you drop all references to it. A cancelled
-request releases its scalar and leaves the content alone.
+request releases its scalar and leaves its length alone, and the content as well
+if it was not executed yet.
 
 A tied scalar, a C<substr> or the like gets what was read right before the
 callback. When it does not take it, as C<STORE> dies, the request fails with
