@@ -121,6 +121,22 @@ each_engine {
     aio_nop sub { $! = EACCES };
     IO::AIO::flush;
     is($! + 0, EACCES, '$! of the last callback is still there after flush');
+    ours {
+        # Perlbal asks $! before it looks at the result
+        my @errno;
+        my $see = sub { push @errno, $! + 0 };
+        for my $request (
+            sub { aio_stat '/', $see }, sub { aio_open '/', 0, 0, $see }, sub { aio_readdir '/', $see }, sub { aio_realpath '/', $see },
+            sub { aio_scandir '/', 0, $see }, sub { aio_load '/dev/null', my $data, $see }, sub { aio_group $see }, sub { aio_nop $see },
+        ) {
+            aio_stat "/none/none", sub { $! = EACCES };
+            IO::AIO::flush;
+            $request->();
+            $! = EACCES;
+            IO::AIO::flush;
+        }
+        is("@errno", '0 0 0 0 0 0 0 0', '$! is 0 in the callback of what succeeded');
+    } 'leaves there what an earlier request of the thread failed with';
     for my $n (1 .. 3) {
         my @args = map { "arg $_" } 1 .. $n;
         my $sub = sub { aio_nop sub { @_ = (9) x 50 }; IO::AIO::flush; "@_" };
