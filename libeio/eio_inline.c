@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -95,15 +96,21 @@ static bool is_local(eio_ctx *ctx, int fd, uint32_t major, uint32_t minor)
   return d->local;
 }
 
+static int openat2_cached(int dir, const char *path, int flags, uint64_t resolve)
+{
+  struct open_how how = { .flags = (uint64_t)(flags | O_CLOEXEC), .resolve = RESOLVE_CACHED | resolve };
+
+  return (int)syscall(__NR_openat2, dir, path, &how, sizeof how);
+}
+
 /* Opens a name if that takes no more than the directory cache. */
 static int open_cached(eio_ctx *ctx, const eio_req *req, int flags)
 {
-  struct open_how how = { .flags = (uint64_t)(flags | O_CLOEXEC), .resolve = RESOLVE_CACHED };
   int fd;
 
   if (ctx->latched & LATCH_OPEN)
     return -1;
-  fd = (int)syscall(__NR_openat2, req->wd ? req->wd->fd : AT_FDCWD, req->path, &how, sizeof how);
+  fd = openat2_cached(req->wd ? req->wd->fd : AT_FDCWD, req->path, flags, 0);
   if (fd < 0 && flags & O_PATH && is_refusal(errno))
     ctx->latched |= LATCH_OPEN;
   return fd;
@@ -223,6 +230,40 @@ static bool inline_open(eio_ctx *ctx, eio_req *req)
   return true;
 }
 
+/* Whether a name leads to the same file, without symbolic links. */
+static bool leads_to(eio_ctx *ctx, const char *name, const struct statx *stx)
+{
+  struct statx named;
+  int fd = openat2_cached(AT_FDCWD, name, O_PATH | O_NOFOLLOW, RESOLVE_NO_SYMLINKS);
+  bool same;
+
+  if (fd < 0)
+    return false;
+  same = stat_cached(ctx, fd, &named) && named.stx_ino == stx->stx_ino
+         && named.stx_dev_major == stx->stx_dev_major && named.stx_dev_minor == stx->stx_dev_minor;
+  close(fd);
+  return same;
+}
+
+static bool inline_realpath(eio_ctx *ctx, eio_req *req)
+{
+  int fd = open_cached(ctx, req, O_PATH);
+  char name[PATH_MAX], *copy = NULL;
+  struct statx stx;
+
+  if (fd < 0)
+    return false;
+  if (stat_cached(ctx, fd, &stx) && eio_p_kernel_name(fd, name) && leads_to(ctx, name, &stx))
+    copy = strdup(name);
+  close(fd);
+  if (!copy)
+    return false;
+  req->buf = copy;
+  req->flags |= EIO_FREE_BUF;
+  req->result = (int64_t)strlen(copy);
+  return true;
+}
+
 /* Whole small files. */
 static bool inline_load(eio_ctx *ctx, eio_req *req)
 {
@@ -258,6 +299,7 @@ static bool inline_load(eio_ctx *ctx, eio_req *req)
 # define inline_close inline_none
 # define inline_open inline_none
 # define inline_load inline_none
+# define inline_realpath inline_none
 
 static bool inline_none(eio_ctx *ctx, eio_req *req)
 {
@@ -295,6 +337,7 @@ bool eio__inline(eio_ctx *ctx, eio_req *req, bool waits)
     break;
   case EIO_STAT: case EIO_LSTAT: done = inline_stat(ctx, req); break;
   case EIO_LOAD: case EIO_SLURP: done = (waits || !leave_to_worker(ctx, 4)) && inline_load(ctx, req); break;
+  case EIO_REALPATH: done = inline_realpath(ctx, req); break;
   /* Two threads that open files are in each other's way. */
   case EIO_OPEN: done = ctx->nreqs <= FEW && inline_open(ctx, req); break;
   case EIO_CLOSE: done = ctx->nreqs <= FEW && inline_close(ctx, req); break;

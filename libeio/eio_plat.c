@@ -368,23 +368,30 @@ static char *walk_path(const eio_wd *wd, const char *path)
   return result;
 }
 
+bool eio_p_kernel_name(int fd, char name[PATH_MAX])
+{
+  char link[32];
+  ssize_t len;
+
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  len = readlink(link, name, PATH_MAX);
+  if (len <= 0 || len >= PATH_MAX || *name != '/')
+    return false;
+  name[len] = 0;
+  return true;
+}
+
 /* The kernel's own name of a descriptor, when it says one that leads back to
  * the same file; else NULL. */
 static char *kernel_path(int fd)
 {
-  char link[32], buf[PATH_MAX];
+  char name[PATH_MAX];
   struct stat st, again;
-  ssize_t len;
 
-  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-  len = readlink(link, buf, sizeof buf);
-  if (len <= 0 || len >= (ssize_t)sizeof buf || *buf != '/')
-    return NULL;
-  buf[len] = 0;
-  if (fstat(fd, &st) < 0 || lstat(buf, &again) < 0
+  if (!eio_p_kernel_name(fd, name) || fstat(fd, &st) < 0 || lstat(name, &again) < 0
       || st.st_dev != again.st_dev || st.st_ino != again.st_ino)
     return NULL;
-  return strdup(buf);
+  return strdup(name);
 }
 
 char *eio_p_fd_path(int fd, const eio_wd *wd, const char *path)

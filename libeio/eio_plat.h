@@ -10,6 +10,7 @@
 
 #include "eio_int.h"
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 #if EIO_HAVE_STATVFS
 # include <sys/statvfs.h>
@@ -96,6 +97,9 @@ char *eio_p_realpath(const eio_wd *wd, const char *path);
 /* The same for a descriptor (of any kind, O_PATH too) that was opened by this
  * wd and path. */
 char *eio_p_fd_path(int fd, const eio_wd *wd, const char *path);
+/* What the kernel calls a descriptor, from memory. It need not lead back there: what
+ * it names may be deleted, or out of reach. */
+bool eio_p_kernel_name(int fd, char name[PATH_MAX]);
 /* An absolute path that leads to a working directory now, wherever it has been
  * moved to; malloc'ed. NULL with ENOENT when none is known. */
 char *eio_p_wd_path(const eio_wd *wd);

@@ -360,6 +360,23 @@ static void test_close(void)
   eio_destroy(ctx);
 }
 
+/* Expects the name `below` the test's own directory; NULL: the root. */
+static void check_realpath(eio_wd *wd, const char *path, enum way expected, const char *below)
+{
+  struct eio_stats before = stats();
+  char absolute[5000];
+
+  snprintf(absolute, sizeof absolute, "%s%s", below ? scratch_path : "/", below ? below : "");
+  job_init(&job, EIO_NOP, 0);
+  job.req = on_path(EIO_REALPATH, wd, path);
+  eio_submit(ctx, &job.req);
+  check_int(stats().inlined - before.inlined, expected == INLINE, "realpath of %s", path);
+  take();
+  check(job.req.result == (int64_t)strlen(absolute) && !strcmp(job.req.buf, absolute), "has it all");
+  release();
+  check(!job.req.buf, "which is freed");
+}
+
 /* What is known of a device is whether its file system answers from memory. */
 static void know(unsigned major, unsigned minor, bool local)
 {
@@ -377,11 +394,52 @@ static void test_devices(void)
   check_int(way(on_path(EIO_STAT, NULL, "file")), DECLINED, "what may be out of date is not believed");
   check_int(way(on_fd(EIO_STAT, file)), DECLINED, "by descriptor neither");
   check_int(closing(open_for_test("file", O_RDONLY)), DECLINED, "nor is closing known not to wait");
+  check_realpath(NULL, "file", DECLINED, "/file");
   know(major(dev) + 1, minor(dev), false);
   check_int(way(on_path(EIO_STAT, NULL, "file")), at_once, "another device does not count");
   know(major(dev), minor(dev) + 1, false);
   check_int(way(on_path(EIO_STAT, NULL, "file")), at_once, "nor does another part of it");
   check_int(way(on_path(EIO_STAT, NULL, "file")), at_once, "it is remembered");
+  eio_destroy(ctx);
+}
+
+static void test_realpath(void)
+{
+  bool names = opens && access("/proc/self/fd", X_OK) == 0;
+  enum way at_once = names ? INLINE : DECLINED;
+  eio_wd *wd, *gone;
+
+  if (mkdir("sub", 0755) < 0 || mkdir("gone", 0755) < 0)
+    bail_out("mkdir");
+  put("sub/file (deleted)", "");
+  wd = eio_wd_open(NULL, "sub");
+  gone = eio_wd_open(NULL, "gone");
+  ctx = context();
+  check_realpath(NULL, "file", at_once, "/file");
+  check_realpath(NULL, "sub/../link", names && follows ? INLINE : DECLINED, "/file");
+  check_realpath(NULL, "fifo", at_once, "/fifo");
+  check_realpath(NULL, ".", at_once, "");
+  check_realpath(NULL, "/", names && is_cached("/") ? INLINE : DECLINED, NULL);
+  check_realpath(wd, "file (deleted)", at_once, "/sub/file (deleted)");
+  rename("sub", "moved");
+  check_realpath(wd, ".", at_once, "/moved");
+  rename("moved", "sub");
+  check_int(way(on_path(EIO_REALPATH, NULL, "none")), DECLINED, "not of nothing");
+  check(job.req.result == -1 && job.req.errorno == ENOENT, "which is not there");
+  check_int(way(on_path(EIO_REALPATH, NULL, "file/")), DECLINED, "nor of a file as a directory");
+  check(job.req.result == -1 && job.req.errorno == ENOTDIR, "which it is not");
+  rmdir("gone");
+  check_int(way(on_path(EIO_REALPATH, gone, ".")), DECLINED, "nor of what is deleted");
+  check(job.req.result == -1 && job.req.errorno == ENOENT, "which has no name");
+  if (mkdir("gone (deleted)", 0755) < 0)
+    bail_out("mkdir");
+  check_int(way(on_path(EIO_REALPATH, gone, ".")), DECLINED, "nor when another has the name that it seems to have");
+  check(job.req.result == -1 && job.req.errorno == ENOENT, "which it has not");
+  unlink("sub/file (deleted)");
+  rmdir("sub");
+  rmdir("gone (deleted)");
+  eio_wd_unref(wd);
+  eio_wd_unref(gone);
   eio_destroy(ctx);
 }
 
@@ -432,6 +490,7 @@ static void test_given_up(void)
   check_int(way(on_path(EIO_STAT, NULL, "file")), DECLINED, "names");
   check_int(job.req.result, 0, "a worker does it");
   check_load("small", 0, 0, DECLINED, 65536);
+  check_realpath(NULL, "link", DECLINED, "/file");
   eio_destroy(ctx);
 }
 
@@ -462,6 +521,7 @@ static void refused_names(void)
   ctx = context();
   check_int(way(on_path(EIO_STAT, NULL, "file")), DECLINED, "openat2: %s", strerror(refusal));
   check_int(job.req.result, 0, "a worker asks");
+  check_realpath(NULL, "link", DECLINED, "/file");
   check((ctx->latched != 0) == ends_it, "%s", ends_it ? "given up" : "not given up");
   check_int(way(read_of(file, 0, 10)), reads ? INLINE : DECLINED, "reads are tried still");
   eio_destroy(ctx);
@@ -534,8 +594,8 @@ static void make_files(void)
 int main(void)
 {
   static test *const tests[] = {
-    test_read, test_short, test_direct, test_open, test_stat, test_close, test_devices, test_load, test_given_up,
-    test_refused, test_leave, NULL,
+    test_read, test_short, test_direct, test_open, test_stat, test_close, test_devices, test_realpath, test_load,
+    test_given_up, test_refused, test_leave, NULL,
   };
 
   int closed;
