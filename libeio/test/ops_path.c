@@ -130,6 +130,72 @@ static void test_realpath(void)
   is_realpath(wd, "pipe", want);
 }
 
+/* Names in the process's own directory: links of all kinds, and none to be had. */
+static void test_realpath_here(void)
+{
+  char name[8], text[8], long_name[NAME_MAX + 2], want[5000];
+
+  mkdir("here", 0755);
+  if (chdir("here") < 0)
+    bail_out("chdir");
+  put("f", "");
+  put("dots..", "");
+  put("9", "");
+  mkfifo("pipe", 0600);
+  mkdir("sub", 0755);
+  for (int i = 1; i <= 9; i++) { /* "0" is nine links away from "9" */
+    snprintf(name, sizeof name, "%d", i - 1);
+    snprintf(text, sizeof text, "%d", i);
+    symlink(text, name);
+  }
+  symlink("f", "to-f");
+  symlink("./f", "to-f-with-slash");
+  symlink("sub", "to-sub");
+  symlink(".", "to-here");
+  symlink("..", "to-above");
+  symlink("missing", "dangling");
+  symlink("loop2", "loop");
+  symlink("loop", "loop2");
+  memset(long_name, 'n', NAME_MAX + 1);
+  long_name[NAME_MAX + 1] = 0;
+  symlink(long_name, "too-long");
+  long_name[NAME_MAX] = 0;
+  put(long_name, "");
+  symlink(long_name, "to-long");
+
+# define HERE(path, name) \
+    (snprintf(want, sizeof want, "%s/here%s", scratch_path, (name)), is_realpath(NULL, (path), want))
+  HERE("f", "/f");
+  HERE("to-f", "/f");
+  HERE("to-f-with-slash", "/f");
+  HERE("dots..", "/dots..");
+  HERE("pipe", "/pipe");
+  HERE("sub", "/sub");
+  HERE("to-sub", "/sub");
+  HERE("0", "/9");
+  HERE("1", "/9");
+  HERE("to-here", "");
+  HERE(".", "");
+  snprintf(want, sizeof want, "%s/here/%s", scratch_path, long_name);
+  is_realpath(NULL, "to-long", want);
+  is_realpath(NULL, "to-above", scratch_path);
+  is_realpath(NULL, "..", scratch_path);
+  fails(on_path(EIO_REALPATH, NULL, "dangling"), ENOENT, "realpath of a dangling link");
+  fails(on_path(EIO_REALPATH, NULL, "missing"), ENOENT, "realpath of nothing");
+  fails(on_path(EIO_REALPATH, NULL, "loop"), ELOOP, "realpath of links in a circle");
+  fails(on_path(EIO_REALPATH, NULL, "too-long"), ENAMETOOLONG, "realpath of a link to what cannot be");
+
+  if (chdir("/") < 0)
+    bail_out("chdir");
+  is_realpath(NULL, "proc", "/proc");
+  if (chdir(scratch_path) < 0 || chdir("here/sub") < 0 || rmdir("../sub") < 0)
+    bail_out("chdir");
+  fails(on_path(EIO_REALPATH, NULL, "."), ENOENT, "realpath of a directory that is removed");
+  fails(on_path(EIO_REALPATH, NULL, "x"), ENOENT, "and in it");
+  if (chdir(scratch_path) < 0)
+    bail_out("chdir");
+}
+
 /* As deep as a path can say: realpath knows it, although it is long. */
 static void test_realpath_long(void)
 {
@@ -254,6 +320,7 @@ int main(void)
   test_mknod();
   test_links();
   test_realpath();
+  test_realpath_here();
   test_realpath_long();
   test_rename();
   test_directories();
