@@ -1859,7 +1859,8 @@ in the child.
 Drops everything that is outstanding, without callbacks, and starts afresh.
 Not needed after a fork any more, and harmless there. But a daemon that has
 closed all descriptors calls it before it opens others and watches
-L</IO::AIO::poll_fileno> again, which has a new number then. Requests that are
+L</IO::AIO::poll_fileno> again, which has a new number then. (C<poll_wait> and
+C<flush> notice by themselves that it is gone, and drop nothing.) Requests that are
 being executed go on in their threads, but nobody waits for them: a program that
 must end while a network file system hangs calls it before C<exit>.
 

@@ -279,10 +279,10 @@ void eio_reset(eio_ctx *ctx)
   pthread_mutex_lock(&ctx->lock);
   eio__pool_abandon_locked(ctx);
   orphan_all(ctx);
-  repaired = eio__wake_repair(ctx->wake_fd);
+  repaired = eio__wake_repair(&ctx->wake);
   if (atomic_load(&ctx->signaled)) {
     atomic_store(&ctx->signaled, false);
-    eio__wake_clear(ctx->wake_fd);
+    eio__wake_clear(&ctx->wake);
   }
   pthread_mutex_unlock(&ctx->lock);
   if (repaired)
@@ -342,7 +342,7 @@ static void after_fork_child(void)
     orphan_all(ctx);
     atomic_store(&ctx->polling, false);
     atomic_store(&ctx->signaled, false);
-    eio__wake_reopen(ctx->wake_fd);
+    eio__wake_reopen(&ctx->wake);
     if (ctx->fork_hook && (ctx->orphans.length || ctx->current || ctx->feeding))
       ctx->fork_hook(ctx->fork_data);
   }
@@ -365,7 +365,7 @@ eio_ctx *eio_create(void)
   if (!ctx)
     return NULL;
   pthread_once(&control, once);
-  if (eio__wake_open(ctx->wake_fd) < 0) {
+  if (eio__wake_open(&ctx->wake) < 0) {
     free(ctx);
     return NULL;
   }
@@ -375,7 +375,7 @@ eio_ctx *eio_create(void)
   ctx->engine = &eio__engine_pool;
   eio_p_mutex_init(&ctx->lock);
   if (eio__pool_create(ctx) < 0) {
-    eio__wake_close(ctx->wake_fd);
+    eio__wake_close(&ctx->wake);
     eio__free(ctx);
     return NULL;
   }
@@ -408,7 +408,7 @@ void eio_destroy(eio_ctx *ctx)
   eio_reset(ctx);
   eio__ring_destroy(ctx);
   pthread_mutex_lock(&ctx->lock);
-  eio__wake_close(ctx->wake_fd);
+  eio__wake_close(&ctx->wake);
   busy = eio__pool_destroy_locked(ctx);
   pthread_mutex_unlock(&ctx->lock);
   if (!busy)

@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "eio_queue.h"
 
@@ -99,6 +100,13 @@ struct eio_device {
   uint32_t major, minor;
 };
 
+/* A wakeup descriptor. */
+struct eio_wake {
+  int fd[2]; /* read side and write side; equal for an eventfd; -1: none */
+  dev_t dev; /* what they are */
+  ino_t ino;
+};
+
 struct eio_pool; /* eio_pool.c */
 struct eio_ring; /* eio_uring.c */
 
@@ -114,7 +122,7 @@ struct eio_ctx {
   char why[160];                       /* (O) */
   unsigned min_parallel, max_parallel; /* (O) as set */
   pthread_t owner;           /* (O) whoever submitted last */
-  int wake_fd[2];            /* read side and write side; equal for eventfd */
+  struct eio_wake wake;      /* the wakeup descriptor */
   void (*fork_hook)(void *);
   void *fork_data;
 
@@ -225,17 +233,20 @@ void eio__group_released(eio_ctx *ctx, eio_req *req);
 void eio__group_walk(eio_ctx *ctx, eio_req *group, void (*f)(eio_ctx *, eio_req *));
 
 /* eio_wake.c */
-int eio__wake_open(int fds[2]);
+int eio__wake_open(struct eio_wake *wake);
+/* Whether nobody has closed them, nor put another file in their place. */
+bool eio__wake_is_intact(const struct eio_wake *wake);
 /* Makes new descriptors under the old numbers (after a fork), or under others when
  * the old ones were closed; -1 when none can be had. */
-void eio__wake_reopen(int fds[2]);
-/* Makes new ones, of other numbers, if somebody has closed them: daemons close
+void eio__wake_reopen(struct eio_wake *wake);
+/* Makes new ones (-1 when none can be had) if they are not intact: daemons close
  * all that is open, and the numbers may belong to anything by now. Returns
  * whether it has. */
-bool eio__wake_repair(int fds[2]);
-void eio__wake_close(int fds[2]);
-void eio__wake_set(const int fds[2]);
-void eio__wake_clear(const int fds[2]);
+bool eio__wake_repair(struct eio_wake *wake);
+/* These do nothing to what is not intact. */
+void eio__wake_close(struct eio_wake *wake);
+void eio__wake_set(const struct eio_wake *wake);
+void eio__wake_clear(const struct eio_wake *wake);
 
 /* eio_uring.c; ctx->ring may be NULL where noted */
 int eio__ring_create(eio_ctx *ctx);       /* -1 with errno and ctx->why */
@@ -243,6 +254,9 @@ void eio__ring_destroy(eio_ctx *ctx);     /* (NULL is fine) what flies is lost *
 void eio__ring_after_fork(eio_ctx *ctx);  /* (NULL is fine) in the child */
 void eio__ring_drop(eio_ctx *ctx);        /* (NULL is fine) for eio_reset() */
 void eio__ring_rewire(eio_ctx *ctx);      /* (NULL is fine) the wakeup fd is another one */
+/* Whether what it completes has to be looked for: the program has closed its
+ * descriptor, or it cannot signal. Before the owner sleeps; NULL is fine. */
+bool eio__ring_is_mute(eio_ctx *ctx);
 void eio__ring_cancel(eio_ctx *ctx, eio_req *req);
 void eio__ring_reap(eio_ctx *ctx);        /* moves what completed to done */
 bool eio__ring_ready(const eio_ctx *ctx); /* something to reap */

@@ -19,7 +19,7 @@ static void signal_locked(eio_ctx *ctx)
     return;
   atomic_store_explicit(&ctx->signaled, true, memory_order_relaxed);
   ctx->wakeups++;
-  eio__wake_set(ctx->wake_fd);
+  eio__wake_set(&ctx->wake);
 }
 
 void eio__signal(eio_ctx *ctx)
@@ -84,25 +84,30 @@ void eio__finish_here(eio_ctx *ctx, eio_req *req)
   eio__done_here(ctx, req);
 }
 
-/* A child that was born when no descriptor was left gets its own later. */
-static void need_wake_fd(eio_ctx *ctx)
+/* A child that was born when no descriptor was left gets its own later, and so does
+ * a program that has closed ours, or whose number is another file's now. */
+static void mend_wake_fd(eio_ctx *ctx)
 {
-  if (ctx->wake_fd[0] >= 0)
-    return;
+  bool mended;
+
   pthread_mutex_lock(&ctx->lock);
-  if (eio__wake_open(ctx->wake_fd) == 0) {
+  mended = eio__wake_repair(&ctx->wake);
+  if (mended) {
     atomic_store_explicit(&ctx->signaled, false, memory_order_relaxed);
     if (atomic_load(&ctx->finished))
       signal_locked(ctx);
   }
   pthread_mutex_unlock(&ctx->lock);
+  if (mended)
+    eio__ring_rewire(ctx);
 }
 
 /* Poll side ------------------------------------------------------------ */
 
 void eio_poll_begin(eio_ctx *ctx)
 {
-  need_wake_fd(ctx);
+  if (ctx->wake.fd[0] < 0)
+    mend_wake_fd(ctx);
   if (ctx->ring)
     eio__ring_reap(ctx); /* first: now these need not wait for the next poll */
   ctx->depth++;
@@ -173,7 +178,7 @@ static bool settle_signal(eio_ctx *ctx, bool pending)
   else if (atomic_load_explicit(&ctx->signaled, memory_order_relaxed)
            || (ctx->ring && eio__ring_signaled(ctx))) {
     atomic_store_explicit(&ctx->signaled, false, memory_order_relaxed);
-    eio__wake_clear(ctx->wake_fd);
+    eio__wake_clear(&ctx->wake);
     if (ctx->ring && eio__ring_ready(ctx)) { /* its signal may be lost now */
       pending = true;
       signal_locked(ctx);
@@ -234,7 +239,7 @@ int eio_poll(eio_ctx *ctx, unsigned max_reqs, uint64_t max_time)
 
 int eio_poll_fd(const eio_ctx *ctx)
 {
-  return ctx->wake_fd[0];
+  return ctx->wake.fd[0];
 }
 
 static bool something_done(eio_ctx *ctx)
@@ -277,13 +282,13 @@ static bool look_for_some(eio_ctx *ctx)
 
 /* How long it waits before it tries again to start a thread that the system
  * has refused: those that run may be held up by what waits for that one. Or
- * before it looks again, without a descriptor to wait for. */
+ * before it looks again, without a descriptor to wait for, or at a mute ring. */
 #define REFUSED_MS 100
 
 int eio_poll_wait(eio_ctx *ctx, int timeout)
 {
   struct pollfd pfd = { .events = POLLIN };
-  bool wants;
+  bool wants, blind;
   int n;
 
   if (!ctx->nreqs || something_done(ctx) || eio__pool_help(ctx) || look_for_some(ctx))
@@ -292,11 +297,13 @@ int eio_poll_wait(eio_ctx *ctx, int timeout)
   if (ctx->lazy && settle_signal(ctx, false))
     return 0;
   do {
-    need_wake_fd(ctx);
-    pfd.fd = ctx->wake_fd[0]; /* poll ignores -1 */
-    wants = eio__pool_wants_thread(ctx) || pfd.fd < 0;
-    n = poll(&pfd, 1, wants && timeout < 0 ? REFUSED_MS : timeout);
-    if (n == 0 && pfd.fd < 0 && something_done(ctx))
+    if (!eio__wake_is_intact(&ctx->wake))
+      mend_wake_fd(ctx);
+    pfd.fd = ctx->wake.fd[0];
+    blind = eio__ring_is_mute(ctx) || pfd.fd < 0;
+    wants = eio__pool_wants_thread(ctx) || blind;
+    n = poll(&pfd, pfd.fd >= 0, wants && timeout < 0 ? REFUSED_MS : timeout);
+    if (n == 0 && blind && something_done(ctx))
       return 0;
   } while (n == 0 && wants && timeout < 0);
   if (n == 0)

@@ -37,6 +37,8 @@ struct eio_ring {
   struct io_uring uring;
   struct eio_queue flying; /* what the kernel has */
   bool signaled;           /* it may have signaled since the last clear */
+  bool kept;               /* by the thread, besides its descriptor */
+  bool mute;               /* it cannot signal: takes no more, is given up when empty */
 };
 
 /* What goes there ------------------------------------------------------ */
@@ -83,9 +85,37 @@ bool eio_u_fdatasync(eio_req *req, struct io_uring_sqe *sqe)
 
 /* Setting up and giving up --------------------------------------------- */
 
+/* The thread itself keeps the ring, besides the descriptor, so that what flies comes
+ * back when the program has closed that. */
+static bool keep(struct eio_ring *ring)
+{
+#if defined(IORING_SETUP_DEFER_TASKRUN)
+  ring->kept = io_uring_register_ring_fd(&ring->uring) >= 0;
+#endif
+  return ring->kept;
+}
+
+/* The program has closed the descriptor: to say that, any other ring will do. */
+static void stop_keeping(struct eio_ring *ring)
+{
+#if defined(IORING_SETUP_DEFER_TASKRUN)
+  struct io_uring other;
+
+  if (!ring->kept || io_uring_queue_init(1, &other, 0) < 0)
+    return;
+  ring->uring.ring_fd = other.ring_fd;
+  io_uring_unregister_ring_fd(&ring->uring);
+  io_uring_queue_exit(&other);
+  ring->uring.ring_fd = -1;
+#else
+  (void)ring;
+#endif
+}
+
 /* The best mode that the kernel has: completions are handled when we ask for
- * them; or at least without interrupting the program's system calls. */
-static int open_ring(struct io_uring *uring)
+ * them, which takes a ring that is kept; or at least without interrupting the
+ * program's system calls. */
+static int open_ring(struct eio_ring *ring)
 {
   static const unsigned modes[] = {
 #if defined(IORING_SETUP_DEFER_TASKRUN)
@@ -101,7 +131,11 @@ static int open_ring(struct io_uring *uring)
   for (size_t i = 0; error == -EINVAL && i < sizeof modes / sizeof *modes; i++) {
     struct io_uring_params params = { .flags = modes[i] };
 
-    error = io_uring_queue_init_params(ENTRIES, uring, &params);
+    error = io_uring_queue_init_params(ENTRIES, &ring->uring, &params);
+    if (!error && !keep(ring) && modes[i]) {
+      io_uring_queue_exit(&ring->uring);
+      error = -EINVAL;
+    }
   }
   return error;
 }
@@ -111,18 +145,18 @@ int eio__ring_create(eio_ctx *ctx)
   struct eio_ring *ring = calloc(1, sizeof *ring);
   int error;
 
-  if (!ring || ctx->wake_fd[0] != ctx->wake_fd[1]) {
+  if (!ring || ctx->wake.fd[0] != ctx->wake.fd[1]) {
     free(ring);
     refused(ctx, ring ? "no eventfd" : "memory", ring ? ENOSYS : ENOMEM);
     return -1;
   }
-  error = open_ring(&ring->uring);
+  error = open_ring(ring);
   if (error < 0) {
     free(ring);
     refused(ctx, "io_uring_setup", -error);
     return -1;
   }
-  error = io_uring_register_eventfd(&ring->uring, ctx->wake_fd[0]);
+  error = io_uring_register_eventfd(&ring->uring, ctx->wake.fd[0]);
   if (!error)
     error = io_uring_ring_dontfork(&ring->uring);
   if (error < 0) {
@@ -150,8 +184,10 @@ void eio__ring_destroy(eio_ctx *ctx)
 {
   if (!ctx->ring)
     return;
-  if (!ring_is_intact(ctx->ring))
+  if (!ring_is_intact(ctx->ring)) {
     ctx->ring->uring.ring_fd = -1; /* not to be closed */
+    stop_keeping(ctx->ring);
+  }
   io_uring_queue_exit(&ctx->ring->uring);
   free(ctx->ring);
   ctx->ring = NULL;
@@ -206,8 +242,23 @@ void eio__ring_drop(eio_ctx *ctx)
     }
 }
 
-/* A ring whose own descriptor was closed as well is given up, and the next submit
- * makes another. Requests there are lost, as the kernel may still write to them. */
+bool eio__ring_is_mute(eio_ctx *ctx)
+{
+  struct eio_ring *ring = ctx->ring;
+
+  if (!ring)
+    return false;
+  if (!ring_is_intact(ring)) {
+    ring->uring.ring_fd = -1; /* the number may be somebody else's next */
+    ring->mute = true;
+  }
+  if (ring->mute && !ring->flying.length) {
+    eio__ring_destroy(ctx); /* the next submit makes another */
+    return false;
+  }
+  return ring->mute;
+}
+
 void eio__ring_rewire(eio_ctx *ctx)
 {
   struct eio_ring *ring = ctx->ring;
@@ -215,13 +266,8 @@ void eio__ring_rewire(eio_ctx *ctx)
   if (!ring)
     return;
   io_uring_unregister_eventfd(&ring->uring);
-  if (io_uring_register_eventfd(&ring->uring, ctx->wake_fd[0]) == 0)
-    return;
-  ring->uring.ring_fd = -1; /* the number may be somebody else's by now */
-  if (ring->flying.length)
-    ctx->ring = NULL;
-  else
-    eio__ring_destroy(ctx);
+  ring->mute = io_uring_register_eventfd(&ring->uring, ctx->wake.fd[0]) < 0;
+  eio__ring_is_mute(ctx);
 }
 
 void eio__ring_cancel(eio_ctx *ctx, eio_req *req)
@@ -276,9 +322,11 @@ static bool fly(eio_ctx *ctx, eio_req *req)
 
 static void uring_submit(eio_ctx *ctx, eio_req *req)
 {
+  if (ctx->ring && ctx->ring->mute)
+    eio__ring_is_mute(ctx);
   if (!ctx->ring && eio__ring_create(ctx) < 0)
     ctx->engine = &eio__engine_pool; /* after a fork, when it is refused now */
-  else if (may_fly(ctx, req)) {
+  else if (!ctx->ring->mute && may_fly(ctx, req)) {
     if (fly(ctx, req)) {
       eio__ring_reap(ctx);
       return;
@@ -339,10 +387,14 @@ static bool needs_entering(struct io_uring *uring)
   return flags & IORING_SQ_CQ_OVERFLOW;
 }
 
-/* liburing's io_uring_get_events(), which versions before 2.2 lack. */
+/* liburing's own is missing before version 2.2. */
 static void get_events(struct io_uring *uring)
 {
+#if defined(IORING_SETUP_DEFER_TASKRUN)
+  io_uring_get_events(uring);
+#else
   syscall(__NR_io_uring_enter, uring->ring_fd, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0);
+#endif
 }
 
 void eio__ring_reap(eio_ctx *ctx)
@@ -395,6 +447,7 @@ void eio__ring_destroy(eio_ctx *ctx) { (void)ctx; }
 void eio__ring_after_fork(eio_ctx *ctx) { (void)ctx; }
 void eio__ring_drop(eio_ctx *ctx) { (void)ctx; }
 void eio__ring_rewire(eio_ctx *ctx) { (void)ctx; }
+bool eio__ring_is_mute(eio_ctx *ctx) { (void)ctx; return false; }
 void eio__ring_cancel(eio_ctx *ctx, eio_req *req) { (void)ctx, (void)req; }
 void eio__ring_reap(eio_ctx *ctx) { (void)ctx; }
 bool eio__ring_ready(const eio_ctx *ctx) { (void)ctx; return false; }

@@ -1,6 +1,10 @@
 /* eio_wake.c - the wakeup descriptor: an eventfd, or a pipe where there is
  * none. Both sides are nonblocking and close-on-exec; when they are one
- * descriptor the two numbers are equal. */
+ * descriptor the two numbers are equal.
+ *
+ * Programs close all that is open, or put something else in its place: so what the
+ * numbers stand for is compared with what they should before it is used. (All
+ * eventfds are of one inode, so another one is not told from ours.) */
 #include "eio_int.h"
 
 #include "eio_plat.h"
@@ -18,7 +22,18 @@ static int set_flags(int fd)
   return fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -1 : 0;
 }
 
-int eio__wake_open(int fds[2])
+static void close_both(int fds[2])
+{
+  int saved = errno;
+
+  close(fds[0]);
+  if (fds[1] != fds[0])
+    close(fds[1]);
+  fds[0] = fds[1] = -1;
+  errno = saved;
+}
+
+static int open_both(int fds[2])
 {
 #if EIO_HAVE_EVENTFD
   fds[0] = fds[1] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -27,90 +42,94 @@ int eio__wake_open(int fds[2])
 #endif
   if (eio_p_pipe(fds) < 0)
     return fds[0] = fds[1] = -1;
-  if (set_flags(fds[0]) < 0 || set_flags(fds[1]) < 0) {
-    eio__wake_close(fds);
-    return -1;
-  }
-  return 0;
+  return set_flags(fds[0]) < 0 || set_flags(fds[1]) < 0 ? -1 : 0;
 }
 
-/* Whether nobody has closed them: then `fresh` has other numbers, an eventfd the
- * same inode as all of them, and a pipe the same at both ends. */
-static bool is_intact(const int fds[2], const int fresh[2])
+static bool is_file(int fd, const struct eio_wake *wake)
 {
-  int other = fds[0] != fds[1] ? fds[1] : fresh[0] == fresh[1] ? fresh[0] : fds[0];
-  struct stat a, b;
+  struct stat st;
 
-  for (int i = 0; i < 4; i++)
-    if (fds[i & 1] == fresh[i >> 1])
-      return false;
-  if (fstat(fds[0], &a) < 0 || fstat(other, &b) < 0)
-    return errno != EBADF;
-  return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+  return fstat(fd, &st) == 0 ? st.st_dev == wake->dev && st.st_ino == wake->ino : errno != EBADF;
+}
+
+bool eio__wake_is_intact(const struct eio_wake *wake)
+{
+  return is_file(wake->fd[0], wake) && (wake->fd[0] == wake->fd[1] || is_file(wake->fd[1], wake));
+}
+
+int eio__wake_open(struct eio_wake *wake)
+{
+  struct stat st;
+
+  if (open_both(wake->fd) < 0 || fstat(wake->fd[0], &st) < 0) {
+    close_both(wake->fd);
+    return -1;
+  }
+  wake->dev = st.st_dev;
+  wake->ino = st.st_ino;
+  return 0;
 }
 
 /* Async-signal-safe: called in the child of a fork. Numbers that the program has
  * closed are left alone. When no descriptor is left the old ones, shared with the
  * parent, make room for new ones; when even that fails they become -1, as others
  * would get their numbers. */
-void eio__wake_reopen(int fds[2])
+void eio__wake_reopen(struct eio_wake *wake)
 {
-  int fresh[2];
+  struct eio_wake fresh;
 
-  if (eio__wake_open(fresh) < 0) {
-    eio__wake_close(fds);
-    eio__wake_open(fds);
+  if (!eio__wake_is_intact(wake) || eio__wake_open(&fresh) < 0) {
+    eio__wake_close(wake);
+    eio__wake_open(wake);
     return;
   }
-  if (!is_intact(fds, fresh)) {
-    fds[0] = fresh[0];
-    fds[1] = fresh[1];
-    return;
+  for (int i = 0; i < 2; i++) {
+    dup2(fresh.fd[i], wake->fd[i]);
+    fcntl(wake->fd[i], F_SETFD, FD_CLOEXEC);
   }
-  for (int i = 0; i < (fds[0] == fds[1] ? 1 : 2); i++) {
-    dup2(fresh[i], fds[i]);
-    fcntl(fds[i], F_SETFD, FD_CLOEXEC);
-  }
-  eio__wake_close(fresh);
+  wake->dev = fresh.dev;
+  wake->ino = fresh.ino;
+  eio__wake_close(&fresh);
 }
 
-bool eio__wake_repair(int fds[2])
+bool eio__wake_repair(struct eio_wake *wake)
 {
-  int fresh[2];
-
-  if (eio__wake_open(fresh) < 0 || is_intact(fds, fresh)) {
-    eio__wake_close(fresh);
+  if (eio__wake_is_intact(wake))
     return false;
-  }
-  fds[0] = fresh[0];
-  fds[1] = fresh[1];
+  eio__wake_close(wake); /* the other side of a pipe */
+  eio__wake_open(wake);
   return true;
 }
 
-void eio__wake_close(int fds[2])
+/* What is not ours any more is not closed. */
+void eio__wake_close(struct eio_wake *wake)
 {
-  close(fds[0]);
-  if (fds[1] != fds[0])
-    close(fds[1]);
-  fds[0] = fds[1] = -1;
+  for (int i = wake->fd[0] == wake->fd[1]; i < 2; i++)
+    if (is_file(wake->fd[i], wake))
+      close(wake->fd[i]);
+  wake->fd[0] = wake->fd[1] = -1;
 }
 
-void eio__wake_set(const int fds[2])
+void eio__wake_set(const struct eio_wake *wake)
 {
   static const uint64_t one = 1;
   ssize_t n;
 
+  if (!eio__wake_is_intact(wake)) /* a pipe without a reader would send a SIGPIPE */
+    return;
   do
-    n = write(fds[1], &one, fds[0] == fds[1] ? sizeof one : 1);
+    n = write(wake->fd[1], &one, wake->fd[0] == wake->fd[1] ? sizeof one : 1);
   while (n < 0 && errno == EINTR);
 }
 
-void eio__wake_clear(const int fds[2])
+void eio__wake_clear(const struct eio_wake *wake)
 {
   char buf[64];
   ssize_t n;
 
+  if (!eio__wake_is_intact(wake))
+    return;
   do
-    n = read(fds[0], buf, sizeof buf);
+    n = read(wake->fd[0], buf, sizeof buf);
   while ((n < 0 && errno == EINTR) || n == (ssize_t)sizeof buf);
 }

@@ -137,4 +137,55 @@ PROGRAM
     is($out, "woken\nread 1\n", 'a wakeup descriptor that was replaced') or diag("status $status: $err");
 };
 
+# -- closed, or another file's, while requests are outstanding: each is called back once, and the file that has taken
+# the number is left alone. Without a call of reinit: the program waits by flush.
+each_engine {
+    my %program = (
+        'closed' => 'POSIX::close($_) for @own',
+        'closed before the ring' => 'POSIX::close($_) for reverse @own',
+        'never readable instead' => 'POSIX::dup2(fileno $idle, $_) for @own',
+        'readable instead' => 'POSIX::dup2(fileno $full, $_) for @own',
+        'a file instead' => 'POSIX::dup2(fileno $file, $_) for @own',
+    );
+    for my $what (sort keys %program) {
+        my ($status, $out, $err) = run_perl(<<'PROGRAM' =~ s/LOSE/$program{$what}/r, tmpdir() . '/instead');
+            use IO::AIO;
+            use POSIX ();
+            my ($name) = @ARGV;
+            my (@buf, %called);
+            my $sync = IO::AIO::engine eq 'sync';
+            pipe my $r, my $w or die "pipe: $!";
+            pipe my $idle, my $other or die "pipe: $!";
+            pipe my $full, my $end or die "pipe: $!";
+            syswrite $end, 'unread';
+            open my $file, '+>', $name or die "$name: $!";
+            syswrite $w, '12345678' if $sync; # which would wait for it
+            my $before = IO::AIO::poll_fileno;
+            for my $i (1 .. 4) {
+                aio_read $r, undef, 1, $buf[$i], 0, sub { $called{"read $i: $_[0]"}++ };
+                IO::AIO::aio_busy 0.001, sub { $called{"busy $i"}++ };
+            }
+            my @own = grep { (readlink "/proc/self/fd/$_" || '') =~ /eventfd|io_uring/ || $_ == $before } 3 .. 40;
+            LOSE;
+            syswrite $w, '12345678' unless $sync;
+            for my $i (5 .. 8) {
+                aio_read $r, undef, 1, $buf[$i], 0, sub { $called{"read $i: $_[0]"}++ };
+                aio_stat '/', sub { $called{"stat $i: $_[0]"}++ };
+            }
+            IO::AIO::flush;
+            aio_stat '/', sub { $called{"stat 9: $_[0]"}++ };
+            IO::AIO::flush;
+            print scalar(keys %called), ' called back, ', scalar(grep $_ != 1, values %called), ' not once, ',
+                join('', sort @buf[1 .. 8]), ', ', -s $file, ' octets';
+            sysread $full, my $octets, 100;
+            print ", $octets\n";
+            fcntl $idle, 4, 04000;
+            print 'written: ', sysread($idle, $octets, 100) || 0, "\n";
+            close $idle, close $full;
+PROGRAM
+        is($out, "17 called back, 0 not once, 12345678, 0 octets, unread\nwritten: 0\n",
+            "descriptors of the module while requests are outstanding: $what") or diag("status $status: $err");
+    }
+};
+
 done;

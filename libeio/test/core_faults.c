@@ -60,7 +60,7 @@ static atomic_bool own_calls;     /* those of the context fail as well */
 /* On the wakeup descriptor; a write that would block says that it is readable. */
 static bool is_wakeup(const struct seccomp_data *call)
 {
-  return (call->nr == SYS_read || call->nr == SYS_write)
+  return (call->nr == SYS_read || call->nr == SYS_write || call->nr == SYS_fstat || call->nr == SYS_newfstatat)
          && (int)call->args[0] == atomic_load(&wake_fd);
 }
 
@@ -68,7 +68,7 @@ static bool is_wakeup(const struct seccomp_data *call)
 static bool is_own(const struct seccomp_data *call)
 {
   switch (call->nr) {
-  case SYS_read: case SYS_write: return is_wakeup(call);
+  case SYS_read: case SYS_write: case SYS_fstat: case SYS_newfstatat: return is_wakeup(call);
 # ifdef SYS_clone3
   case SYS_clone3:
 # endif
@@ -570,15 +570,16 @@ enum {
 };
 
 /* The ring is given up with the error of its setup as the reason, or because there
- * is no eventfd, or no liburing; but not for a mode that the kernel does not know,
- * unless it is the last. */
+ * is no eventfd, or no liburing; but not for a mode that the kernel does not know, or
+ * one for which the thread has to keep the ring, unless it is the last. */
 static bool is_told(eio_ctx *mine, const char *name, int result, int error)
 {
   long nr = atomic_load(&failed_call);
   const char *why;
 
   if (result == 0)
-    return !strcmp(eio_engine(mine, &why), name) && !*why && nr != SYS_io_uring_register;
+    return !strcmp(eio_engine(mine, &why), name) && !*why
+           && (nr != SYS_io_uring_register || atomic_load(&setups) > 1);
   if (nr == SYS_eventfd2 || !EIO_HAVE_LIBURING)
     error = ENOSYS;
   return errno == error && !strcmp(eio_engine(mine, &why), "pool") && strstr(why, strerror(error))

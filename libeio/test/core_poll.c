@@ -469,12 +469,55 @@ static void test_abort(void)
   check(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "submitting a request twice aborts");
 }
 
+/* The wakeup descriptor is closed, and no other can be had for a while: what is
+ * outstanding comes back all the same. */
+static void test_without_descriptor(void)
+{
+  struct rlimit limit, none;
+  struct gate gate;
+
+  if (under_valgrind())
+    return skip(1, "valgrind counts descriptors by a limit of its own");
+  ctx = context();
+  gate = gate_make();
+  if (is_sync())
+    gate_open(&gate);
+  block(ctx, &jobs[0], &gate, 0);
+  close(eio_poll_fd(ctx));
+  getrlimit(RLIMIT_NOFILE, &limit);
+  none = (struct rlimit){ 0, limit.rlim_max };
+  setrlimit(RLIMIT_NOFILE, &none);
+  if (is_sync())
+    check_int(eio_poll_wait(ctx, 0), 0, "it is done");
+  else {
+    check(eio_poll_wait(ctx, 0) == -1 && errno == EAGAIN, "there is nothing yet");
+    check_int(eio_poll_fd(ctx), -1, "and nothing to wait for");
+    gate_open(&gate);
+    check_int(eio_poll_wait(ctx, -1), 0, "it is done");
+  }
+  eio_poll(ctx, 0, 0);
+  check_int(ncalled, 1, "and called back");
+  setrlimit(RLIMIT_NOFILE, &limit);
+  eio_poll(ctx, 0, 0);
+  submit_for_worker(ctx, &jobs[1], 1);
+  if (is_sync())
+    finish_all(ctx);
+  else {
+    check(eio_poll_fd(ctx) >= 0, "there is one again");
+    wait_readable(ctx);
+    eio_poll(ctx, 0, 0);
+  }
+  check_int(ncalled, 2, "which tells of what comes next");
+  gate_remove(&gate);
+  eio_destroy(ctx);
+}
+
 int main(void)
 {
   static test *const tests[] = {
     test_empty, test_result, test_max_reqs, test_max_time, test_chain, test_nested,
-    test_wait_inside, test_descriptor, test_wakeups, test_spared, test_looks, test_pending, test_lazily, test_wait, test_parts, test_nops, test_abort,
-    NULL,
+    test_wait_inside, test_descriptor, test_wakeups, test_spared, test_looks, test_pending, test_lazily, test_wait, test_parts, test_nops, test_without_descriptor,
+    test_abort, NULL,
   };
 
   tap_begin();

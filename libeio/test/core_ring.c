@@ -493,7 +493,7 @@ static void test_reset(void)
   gate_remove(&gate);
 }
 
-/* Its number. */
+/* Returns which it was. */
 static int close_ring(void)
 {
   char path[32], target[64];
@@ -510,20 +510,23 @@ static int close_ring(void)
   return closed;
 }
 
-/* A daemon closes the wakeup descriptor, or the ring's as well, and resets. */
+/* A daemon closes the wakeup descriptor, or the ring's as well, and resets. What flew
+ * then comes back as orphans, as ever. */
 static void test_closed(void)
 {
   for (int all = 0; is_uring() && all < 2; all++) {
-    struct gate gate;
+    struct gate gate = gate_make(), other = gate_make();
     struct pollfd pfd = { .events = POLLIN };
 
     ncalled = 0;
     ctx = context();
+    block_in_ring(ctx, &jobs[1], &other, 1);
     close(eio_poll_fd(ctx));
     if (all)
       close_ring();
     eio_reset(ctx);
-    gate = gate_make();
+    wait_orphans(ctx, 1);
+    check(eio_nreqs(ctx) == 0, "what is in it is dropped");
     block_in_ring(ctx, &jobs[0], &gate, 0);
     check(eio_nthreads(ctx) == 0, "one waits in %s ring", all ? "a new" : "the");
     gate_open(&gate);
@@ -531,6 +534,8 @@ static void test_closed(void)
     check_int(poll(&pfd, 1, 60000), 1, "which signals the new descriptor");
     finish_all(ctx);
     check(ncalled == 1 && !is_readable(ctx), "and goes on");
+    gate_open(&other);
+    gate_remove(&other);
     gate_remove(&gate);
     eio_destroy(ctx);
   }
@@ -549,6 +554,55 @@ static void test_closed_alone(void)
   eio_destroy(ctx);
   check(fd >= 0 && fcntl(fd, F_GETFD) >= 0, "a file that has the number of the ring stays open");
   close(fd);
+}
+
+/* A program closes the ring's descriptor while requests fly, or both, or puts other
+ * files in their place that are never readable: each is called back once, and the
+ * other files are left alone. */
+static void test_closed_flying(void)
+{
+  for (int way = 0; is_uring() && way < 4; way++) {
+    struct gate gate = gate_make();
+    int idle[2], wake, before;
+
+    ncalled = 0;
+    ctx = context();
+    for (int i = 0; i < 10; i++)
+      block_in_ring(ctx, &jobs[i], &gate, i);
+    check(eio_nthreads(ctx) == 0, "ten wait in the ring");
+    make_pipe(idle, 0);
+    before = close_ring();
+    check(before >= 0, "the program closes it");
+    wake = eio_poll_fd(ctx);
+    if (way & 1)
+      close(wake);
+    if (way & 2 && dup2(idle[0], before) < 0)
+      bail_out("dup2");
+    if (way == 3 && dup2(idle[0], wake) < 0)
+      bail_out("dup2");
+    for (int i = 10; i < 20; i++)
+      block_in_ring(ctx, &jobs[i], &gate, i);
+    gate_open(&gate);
+    finish_all(ctx);
+    check_int(ncalled, 20, "all that are before and after it are called back");
+    for (int i = 0; i < 20; i++)
+      if (!jobs[i].called || jobs[i].req.result != 0)
+        check(false, "request %d: %s", i, strerror(jobs[i].req.errorno));
+    gate_remove(&gate);
+    gate = gate_make();
+    block_in_ring(ctx, &jobs[0], &gate, 0);
+    check(ctx->ring, "there is another ring");
+    gate_open(&gate);
+    finish_all(ctx);
+    gate_remove(&gate);
+    eio_destroy(ctx);
+    if (way & 2)
+      close(before);
+    if (way == 3)
+      close(wake);
+    close(idle[0]);
+    close(idle[1]);
+  }
 }
 
 /* More than its queues hold. */
@@ -582,7 +636,8 @@ int main(void)
 {
   static test *const tests[] = {
     test_choose, test_refused, test_refused_after_fork, test_takes, test_one_poll, test_does, test_short,
-    test_answers, test_declines, test_cancel, test_overtakes, test_reset, test_closed, test_closed_alone, test_many, NULL,
+    test_answers, test_declines, test_cancel, test_overtakes, test_reset, test_closed, test_closed_alone,
+    test_closed_flying, test_many, NULL,
   };
 
   scratch_begin();
