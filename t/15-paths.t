@@ -18,6 +18,12 @@ use IO::AIO;
     sub STORE { $_[0]{stored}++; $_[0]{value} = $_[1] }
 }
 
+{
+    package Named;       use overload '""' => sub { ${ $_[0] } };
+    package Numbered;    use overload '0+' => sub { ${ $_[0] } }, fallback => 1;
+    package Compared;    use overload '==' => sub { 0 }, fallback => 1;
+}
+
 sub entries { my ($dir) = @_; opendir my $dh, $dir or die "$dir: $!"; [sort grep !/^\.\.?$/, readdir $dh] }
 
 sub link_text {
@@ -241,6 +247,33 @@ each_engine {
         is((tied $$tied)->{fetched}, 1, 'nor is it fetched twice where it may be a handle, or is moved');
         IO::AIO::flush;
     }
+
+    # references
+    ours {
+        my %named = (
+            'a string'                 => bless(\(my $a_name = 'x'), 'Named'),
+            'wide octets'              => bless(\(my $upgraded = do { my $s = "\xe9"; utf8::upgrade($s); $s }), 'Named'),
+            'a number, when it has no string' => bless(\(my $number = 17), 'Numbered'),
+        );
+        chdir $odd;
+        for my $as (sort keys %named) {
+            my $name = ${ $named{$as} };
+            utf8::downgrade($name);
+            write_file $name;
+            succeeds { aio_chmod $named{$as}, 0600, $_[0] } "an object names a file as $as";
+            succeeds { aio_unlink [IO::AIO::CWD, $named{$as}], $_[0] } 'also below a working directory';
+            ok(!-e $name, 'that is what was removed');
+        }
+        # (perl believes that the class of these overloads something, since others do)
+        for (['a handle' => *STDIN{IO}], ['an object without string' => bless [], 'Compared'], ['a scalar' => \'x']) {
+            my ($what, $ref) = @$_;
+            croaks { aio_unlink $ref } 'aio_unlink', "$what is no name";
+            croaks { aio_link 'x', $ref } 'aio_link', 'nor a second one';
+            croaks { aio_readdir [IO::AIO::CWD, $ref] } 'aio_readdir', 'nor below a working directory';
+            croaks { IO::AIO::statx($ref, 0, 0) } qr/statx/, 'nor for statx';
+        }
+        chdir '/';
+    } 'an object is no name';
     $make->();
     $path = "$odd/x";
     my $req = aio_unlink $path, sub { };

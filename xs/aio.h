@@ -130,6 +130,10 @@ int aio_as_int(int64_t n);
  * The result lives as long as the current statement's temporaries. */
 const char *aio_arg_octets(pTHX_ SV *sv, STRLEN *len, const char *func, const char *arg);
 
+/* The same of a path name: NULL for a reference, but for an object that has a
+ * string by overloading. */
+const char *aio_arg_name(pTHX_ SV *sv, STRLEN *len, const char *func, const char *arg);
+
 /* Offset and length within a string of `size` octets, the way of substr: a
  * negative offset counts from the end; an undef or negative length, or one that
  * is too long, is the rest. Croaks, with the text `outside`, when the offset lies

@@ -99,6 +99,18 @@ const char *aio_arg_octets(pTHX_ SV *sv, STRLEN *len, const char *func, const ch
   return p;
 }
 
+const char *aio_arg_name(pTHX_ SV *sv, STRLEN *len, const char *func, const char *arg)
+{
+  if (SvROK(sv)) {
+    /* SvAMAGIC alone is true for some classes that overload nothing, or not this */
+    sv = SvAMAGIC(sv) ? amagic_call(sv, &PL_sv_undef, string_amg, AMGf_noright | AMGf_unary) : NULL;
+    if (!sv)
+      return NULL;
+    SvGETMAGIC(sv);
+  }
+  return aio_arg_octets(aTHX_ sv, len, func, arg);
+}
+
 void aio_arg_range(pTHX_ SV *offset, SV *length, STRLEN size, STRLEN *start, STRLEN *count,
                    const char *func, const char *outside)
 {

@@ -68,9 +68,9 @@ static char *name(pTHX_ aio_req *aio, SV *sv, const char *func, const char *arg)
   STRLEN len;
   const char *p;
 
-  if (SvROK(sv) && !SvAMAGIC(sv))
+  p = aio_arg_name(aTHX_ sv, &len, func, arg); /* undef: "", with perl's warning */
+  if (!p)
     aio_croak(aTHX_ func, NOT_A_PATH, arg);
-  p = aio_arg_octets(aTHX_ sv, &len, func, arg); /* undef: "", with perl's warning */
   if (memchr(p, 0, len)) {
     fail(aio, ENOENT); /* no such name can exist */
     len = 0;

@@ -171,11 +171,11 @@ static const char *name(pTHX_ SV *sv)
   const char *p = "";
 
   SvGETMAGIC(sv);
-  if (SvROK(sv) && !SvAMAGIC(sv))
+  if (SvOK(sv) || isGV_with_GP(sv))
+    p = aio_arg_name(aTHX_ sv, &len, "statx", "pathname");
+  if (!p)
     aio_croak(aTHX_ "statx", "pathname must be a string, a working directory,"
               " or [working directory, string]");
-  if (SvOK(sv) || isGV_with_GP(sv))
-    p = aio_arg_octets(aTHX_ sv, &len, "statx", "pathname");
   return memchr(p, 0, len) ? NULL : SvPVX(newSVpvn_flags(p, len, SVs_TEMP));
 }
 
