@@ -55,6 +55,7 @@ void eio__take_finished(eio_ctx *ctx, struct eio_queue *q)
     return;
   for (eio_req *req = eio__reverse(atomic_exchange(&ctx->finished, NULL)), *next; req; req = next) {
     next = req->next;
+    __builtin_prefetch(req->buf, 1); /* a worker has filled it, if anything */
     eio_queue_push(q, req);
     n++;
   }

@@ -211,7 +211,8 @@ static bool is_trivial(const eio_req *req)
   return req->op == EIO_NOP || eio__flag(req, EIO_FAILED);
 }
 
-static void execute(eio_ctx *ctx, struct worker *w, eio_req *req)
+/* Returns the time when it is done, `now` for the next one; 0: not known. */
+static uint64_t execute(eio_ctx *ctx, struct worker *w, eio_req *req, uint64_t now)
 {
   bool start = false;
   struct worker *other;
@@ -222,13 +223,13 @@ static void execute(eio_ctx *ctx, struct worker *w, eio_req *req)
     ctx->executed++;
     eio__finished(ctx, req);
     atomic_fetch_sub(&ctx->nready, 1); /* may_inline() wants this order */
-    return;
+    return 0;
   }
   atomic_fetch_add(&ctx->nrunning, 1);
   atomic_fetch_sub(&ctx->nready, 1);
   eio__state(ctx, req, EIO_RUNNING);
   w->current = req;
-  w->began = eio_p_now();
+  w->began = now ? now : eio_p_now();
   other = eio__pace_send_for(ctx, w->began, &start);
   if (other)
     pthread_cond_signal(&other->cond); /* unlocked, it may be gone already */
@@ -241,9 +242,10 @@ static void execute(eio_ctx *ctx, struct worker *w, eio_req *req)
   if (w->abandoned) {
     eio__state(ctx, req, EIO_DONE);
     eio_queue_push(&ctx->orphans, req);
-    return;
+    return 0;
   }
-  eio__pace_note(ctx->pool, w, eio_p_now());
+  now = eio_p_now();
+  eio__pace_note(ctx->pool, w, now);
   if (w->stuck) {
     w->stuck = false;
     ctx->pool->nstuck--;
@@ -251,6 +253,7 @@ static void execute(eio_ctx *ctx, struct worker *w, eio_req *req)
   ctx->executed++;
   eio__finished(ctx, req);
   atomic_fetch_sub(&ctx->nrunning, 1);
+  return now;
 }
 
 static void leave(eio_ctx *ctx, struct worker *w)
@@ -282,6 +285,7 @@ static void *work(void *arg)
   eio_ctx *ctx = w->ctx;
   struct eio_pool *pool = ctx->pool;
   bool busy = false; /* has just executed something */
+  uint64_t now = 0;
 
   pthread_mutex_lock(&ctx->lock);
   for (;;) {
@@ -292,13 +296,12 @@ static void *work(void *arg)
     arrive(pool, w);
     eio__take_incoming(ctx);
     step = eio__pace_next(ctx, busy);
-    if (step == EIO_TAKE)
-      execute(ctx, w, eio_queue_pop(&ctx->ready));
-    else if (step == EIO_LINGER)
-      linger(ctx);
-    else if (!park(ctx, w))
-      break;
     busy = step == EIO_TAKE;
+    now = busy ? execute(ctx, w, eio_queue_pop(&ctx->ready), now) : 0;
+    if (step == EIO_LINGER)
+      linger(ctx);
+    else if (step == EIO_PARK && !park(ctx, w))
+      break;
   }
   leave(ctx, w);
   return NULL;
