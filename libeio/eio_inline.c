@@ -50,6 +50,20 @@ static bool is_aligned(const eio_req *req)
   return !(((uintptr_t)req->buf | (uint64_t)req->offs | req->size) & 511);
 }
 
+/* EINVAL is the answer of kernels that do not know the flag, before 4.14, but also of
+ * any kernel to what is wrong with a single read: of direct I/O that is not aligned,
+ * to an offset that would overflow, or of what cannot be read, such as a namespace in
+ * /proc or a device, which have no blocks. */
+static bool is_refused(const eio_req *req)
+{
+  struct stat st;
+
+  if (errno == EINVAL)
+    return fstat(req->fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_blocks > 0 && !is_direct(req)
+           && req->size <= (uint64_t)(INT64_MAX - req->offs);
+  return is_refusal(errno);
+}
+
 static bool inline_read(eio_ctx *ctx, eio_req *req, uint64_t max)
 {
   struct iovec iov = { req->buf, req->size };
@@ -61,7 +75,7 @@ static bool inline_read(eio_ctx *ctx, eio_req *req, uint64_t max)
     return false;
   n = preadv2(req->fd, &iov, 1, (off_t)req->offs, RWF_NOWAIT);
   if (n < 0) {
-    if (is_refusal(errno) && !is_direct(req)) /* to which EINVAL means not aligned */
+    if (is_refused(req))
       ctx->latched |= LATCH_READ;
     return false;
   }

@@ -213,6 +213,24 @@ static void test_direct(void)
   close(fd);
 }
 
+/* What is EINVAL for a file or a place does not end the attempts for others. */
+static void test_invalid(void)
+{
+  int fd = open("/proc/self/ns/uts", O_RDONLY | O_CLOEXEC);
+
+  ctx = context();
+  if (fd >= 0) {
+    way(on_data(EIO_READ, fd, 0, buf, 4));
+    check_int(job.req.errorno, EINVAL, "a namespace cannot be read");
+    check_int(way(read_of(file, 0, 10)), reads ? INLINE : DECLINED, "other files can");
+    close(fd);
+  }
+  way(on_data(EIO_READ, file, INT64_MAX - 5, buf, 10));
+  check_int(job.req.result, -1, "nor an offset that overflows");
+  check_int(way(read_of(file, 0, 10)), reads ? INLINE : DECLINED, "others can");
+  eio_destroy(ctx);
+}
+
 static eio_req open_of(const char *path, int flags)
 {
   eio_req req = on_path(EIO_OPEN, NULL, path);
@@ -594,8 +612,8 @@ static void make_files(void)
 int main(void)
 {
   static test *const tests[] = {
-    test_read, test_short, test_direct, test_open, test_stat, test_close, test_devices, test_realpath, test_load,
-    test_given_up, test_refused, test_leave, NULL,
+    test_read, test_short, test_direct, test_invalid, test_open, test_stat, test_close, test_devices, test_realpath,
+    test_load, test_given_up, test_refused, test_leave, NULL,
   };
 
   int closed;
