@@ -333,12 +333,12 @@ int64_t eio_x_copy(eio_req *req)
 }
 
 /* What cannot be renamed as it goes to another file system is copied, and removed
- * when all of it is there. */
+ * when all of it is there, unless nobody wants that any more. */
 int64_t eio_x_move(eio_req *req)
 {
   if (eio_x_rename(req) == 0)
     return 0;
-  if (errno != EXDEV || eio_x_copy(req) < 0)
+  if (errno != EXDEV || eio_x_copy(req) < 0 || eio__cancelled(req))
     return -1;
   return eio_p_unlink(req->wd, req->path);
 }

@@ -100,6 +100,31 @@ each_engine {
     is("@got", '2', 'a composite request whose hook polls has its results');
     undef $hook;
 
+    # -- and so have all of them, whichever way it polls
+    my $dir = fresh_dir;
+    my %composite = (
+        copy     => sub { aio_copy "$dir/file", "$dir/copy", $_[0] },
+        move     => sub { aio_move "$dir/file", "$dir/moved", $_[0] },
+        rmtree   => sub { mkdir "$dir/tree"; aio_rmtree "$dir/tree", $_[0] },
+        load     => sub { aio_load "$dir/file", my $data, $_[0] },
+        pathsync => sub { aio_pathsync "$dir/file", $_[0] },
+    );
+    my %way = (
+        poll_cb   => sub { IO::AIO::poll_cb() },
+        flush     => sub { IO::AIO::flush() },
+        poll_wait => sub { IO::AIO::poll_wait(); IO::AIO::poll_cb() },
+    );
+    for my $way (sort keys %way) {
+        for my $name (sort keys %composite) {
+            write_file "$dir/file", '';
+            my @results;
+            IO::AIO::_on_next_submit($way{$way});
+            my $lived = eval { $composite{$name}->(sub { push @results, "@_" }); IO::AIO::flush(); 1 };
+            ok($lived, "$name with a hook that calls $way") or diag($@);
+            is("@results", '0', 'has its result, once');
+        }
+    }
+
     # -- the hook is consumed while it is replaced
     my $next = magic { aio_nop(); sub { } };
     for my $i (1 .. 5) {
