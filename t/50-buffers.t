@@ -325,14 +325,26 @@ each_engine {
         hold;
         aio_write $fh, 0, 5, $data, 0;
         Internals::SvREADONLY($data, 0);
-        $data = ', second';
+        $data = join ', ', '', 'second'; # a string of its own
         croaks { aio_read $fh, 0, 5, $data, 0 } qr/read-only/, 'a scalar in use that has got another string: read';
         croaks { aio_ioctl $fh, 0x541b, $data } qr/read-only/, 'ioctl';
         aio_write $fh, 5, 8, $data, 0;
-        $data = ' changed';
+        $data =~ tr/a-z/A-Z/;            # in place
         release;
         IO::AIO::flush;
         is(read_file($path), 'first, second', 'what is written is a copy');
+
+        my @got;
+        IO::AIO::mmap my $mapped, 13, IO::AIO::PROT_READ() | IO::AIO::PROT_WRITE(), IO::AIO::MAP_SHARED(), $fh or die "mmap: $!";
+        hold;
+        aio_write $fh, 13, 13, $mapped, 0, sub { @got = @_ };
+        Internals::SvREADONLY($mapped, 0);
+        eval { undef $mapped };
+        release;
+        IO::AIO::flush;
+        is("@got", '13', 'a mapping in use that is undefined stays until it is written');
+        is(read_file($path), 'first, second' x 2, 'with its data');
+        undef $mapped;
     } 'uses memory that is gone';
 };
 
