@@ -44,7 +44,7 @@ SKIP: {
         };
         POSIX::sigaction(POSIX::SIGUSR1(), POSIX::SigAction->new($report, POSIX::SigSet->new, 4));    # SA_SIGINFO
         syswrite $w, "ready\n";
-        alarm 60;
+        alarm AIOTest::LIMIT / 2;
         sleep 1 while getppid != 1;
         POSIX::_exit(0);
     }

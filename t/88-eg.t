@@ -17,7 +17,7 @@ sub start {
     my ($program, @args) = @_;
     defined(my $pid = open my $out, '-|') or die "fork: $!";
     unless ($pid) {
-        alarm 60;
+        alarm AIOTest::LIMIT / 2;
         $ENV{IO_AIO_ENGINE} = engine unless is_peer;
         open STDERR, '>', tmpdir . '/err';
         exec perl_command, "$eg/$program", @args or POSIX::_exit(113);

@@ -26,7 +26,7 @@ sub with_faults {
     local $ENV{D} = $dir;
     open my $out, '-|', 'strace', '-f', '-qq', '-o', '/dev/null', @$faults, perl_command, '-MIO::AIO', '-MFcntl', '-e', <<"PERL" or die "strace: $!";
         use strict; use warnings; \$| = 1;
-        alarm 60;
+        alarm ${\(AIOTest::LIMIT / 2)};
         my (\$F, \$D) = \@ENV{qw(F D)};
         sub errno { (sort grep \$!{\$_}, keys %!)[0] // 'none' }
         sub status { \$_[0] == -1 ? print '-1 ', errno(), "\\n" : print "\$_[0]\\n" }

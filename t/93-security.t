@@ -27,7 +27,7 @@ sub meanwhile(&$) {
     pipe my $stop, my $go or die "pipe: $!";
     defined(my $pid = fork) or die "fork: $!";
     unless ($pid) {
-        alarm 60;
+        alarm AIOTest::LIMIT / 2;
         close $go;
         $stop->blocking(0);
         syswrite $w, '+';
