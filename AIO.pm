@@ -478,11 +478,12 @@ has the permissions of a file that gets created, less the process's umask at
 the time of execution; give 0 otherwise. The callback gets a handle, or
 C<undef> after an error.
 
-The handle is an ordinary one: binary, buffered by perl, readable and writable
-as the flags say, and closed when the last reference to it goes away. Its
-position is 0, also with C<O_APPEND>, which writes at the end all the same. It is
-close-on-exec if the flags have C<O_CLOEXEC> or the descriptor's number is
-above C<$^F>.
+The handle is an ordinary one: binary, unless L<open> or the switch C<-C> asks
+for other layers where the poll function is called, buffered by perl, readable
+and writable as the flags say, and closed when the last reference to it goes
+away. Its position is 0, also with C<O_APPEND>, which writes at the end all the
+same. It is close-on-exec if the flags have C<O_CLOEXEC> or the descriptor's
+number is above C<$^F>.
 
 =for example begin open
 

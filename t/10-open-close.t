@@ -82,6 +82,27 @@ PERL
         my ($want, $is) = split /\n/, $got;
         is($is, $want, "default layers as PERLIO=$layers has them");
     }
+    for my $layers (':utf8', ':encoding(Latin-1)', ':crlf') {
+        my (undef, $got, $warned) = run_perl(<<"PERL", "$dir/layers");
+            use IO::AIO;
+            use Fcntl;
+            use open IO => '$layers';
+            my \$open = sub { my (\$how, \$then) = \@_; aio_open \$ARGV[0], \$how, 0600, sub { \$then->(\$_[0] || die \$!) }; IO::AIO::flush };
+            open my \$own, '+>', \$ARGV[0] or die \$!;
+            \$open->(O_WRONLY | O_CREAT | O_TRUNC, sub { print { \$_[0] } "\\xe9\\n" });
+            print join(' ', PerlIO::get_layers(\$own)), "\\n";
+            \$open->(O_RDWR, sub {
+                print join(' ', PerlIO::get_layers(\$_[0])), "\\n";
+                print tell \$_[0], ' ', readline(\$_[0]) eq "\\xe9\\n" ? 'text' : 'octets', "\\n";
+            });
+            BEGIN { \${^OPEN} = undef }
+            IO::AIO::aio_open \$ARGV[0], 0, 0, sub { print join(' ', PerlIO::get_layers(\$_[0])), "\\n" };
+            IO::AIO::flush;
+PERL
+        my ($want, @is) = split /\n/, $got;
+        is_deeply(\@is, [$want, '0 text', 'unix perlio'], "layers as 'use open \"$layers\"' has them where the poll function is called")
+            or diag($warned);
+    }
 
     # writing
     $fh = open_file($file, O_WRONLY);

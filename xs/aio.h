@@ -183,7 +183,8 @@ void aio_push_results(pTHX_ aio_cxt *cxt, aio_req *aio);
 
 /* For any descriptor. Perl may decide itself whether it is close-on-exec. */
 SV *aio_new_fh(pTHX_ int fd, int flags);
-/* For one that is close-on-exec and that nobody has read, written or moved yet.
+/* For one that is close-on-exec and that nobody has read, written or moved yet,
+ * with the layers that open.pm or -C ask for where the program is just now.
  * It stays so above $^F, else `flags` decide, as in perl's own open. */
 SV *aio_new_file(pTHX_ aio_cxt *cxt, int fd, int flags, bool terminal);
 
