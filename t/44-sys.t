@@ -68,6 +68,18 @@ my @no_handle = ([undef => undef], [closed => $closed], ['in memory' => $memory]
 # ---- pipe2, pipesize -----------------------------------------------------------------------------
 
 is(scalar(my @plain = IO::AIO::pipe2()), 2, 'pipe2 without flags works anywhere');
+{
+    use open IO => ':utf8';
+    my $layers = sub { [PerlIO::get_layers($_[0])] };
+    pipe my $r, my $w or die "pipe: $!";
+    is_deeply([map $layers->($_), IO::AIO::pipe2()], [map $layers->($_), $r, $w], 'the layers of a pipe are those of perl');
+  SKIP: {
+        skip 'no eventfd', 1 if without 'EVENTFD';
+        my $event = IO::AIO::eventfd(7);
+        sysread $event, my $octets, 8;
+        is(unpack('Q', $octets), 7, 'an event is no text, whatever open.pm says');
+    }
+}
 undef @plain;
 SKIP: {
     needs(1, 'PIPE2');

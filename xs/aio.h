@@ -181,11 +181,11 @@ void aio_push_results(pTHX_ aio_cxt *cxt, aio_req *aio);
  * a descriptor that is open in the mode of `flags` (O_RDONLY...). NULL with errno
  * on failure, the descriptor is closed then. */
 
-/* For any descriptor. Perl may decide itself whether it is close-on-exec. */
-SV *aio_new_fh(pTHX_ int fd, int flags);
-/* For one that is close-on-exec and that nobody has read, written or moved yet,
- * with the layers that open.pm or -C ask for where the program is just now.
- * It stays so above $^F, else `flags` decide, as in perl's own open. */
+/* For any descriptor. Perl may decide itself whether it is close-on-exec. What can
+ * carry text gets the layers that open.pm or -C ask for where the program is. */
+SV *aio_new_fh(pTHX_ int fd, int flags, bool text);
+/* For one that is close-on-exec and that nobody has read, written or moved yet; it
+ * can carry text. It stays so above $^F, else `flags` decide, as in perl's own open. */
 SV *aio_new_file(pTHX_ aio_cxt *cxt, int fd, int flags, bool terminal);
 
 /* buffer.c: data of requests. */

@@ -64,18 +64,17 @@ static SV *new_glob(pTHX_ HV *stash, PerlIO *fp, int fd, int flags)
 /* Whether the program has chosen layers (open.pm, -C) where it is just now. */
 static bool open_pragma(pTHX)
 {
-  return CopHINTS_get(PL_curcop) & (HINT_LEXICAL_IO_IN | HINT_LEXICAL_IO_OUT);
+  return cBOOL(CopHINTS_get(PL_curcop) & (HINT_LEXICAL_IO_IN | HINT_LEXICAL_IO_OUT));
 }
 
-/* With the default layers, whatever the program has chosen: what such handles
- * carry is rarely text, and perl refuses sysread where a layer makes it text. */
-SV *aio_new_fh(pTHX_ int fd, int flags)
+/* (Perl refuses sysread where a layer makes text of the octets.) */
+SV *aio_new_fh(pTHX_ int fd, int flags, bool text)
 {
   COP *cop = PL_curcop;
   PerlIO *fp;
 
-  if (open_pragma(aTHX))
-    PL_curcop = &PL_compiling;
+  if (!text && open_pragma(aTHX))
+    PL_curcop = &PL_compiling; /* the default layers */
   fp = PerlIO_fdopen(fd, mode_of(flags));
   PL_curcop = cop;
   return new_glob(aTHX_ gv_stashpvs("IO::AIO", GV_ADD), fp, fd, flags);
@@ -145,9 +144,7 @@ SV *aio_new_file(pTHX_ aio_cxt *cxt, int fd, int flags, bool terminal)
 {
   if (fd <= PL_maxsysfd && !(flags & O_CLOEXEC))
     fcntl(fd, F_SETFD, 0);
-  if (open_pragma(aTHX))
-    return new_glob(aTHX_ cxt->stash, PerlIO_fdopen(fd, mode_of(flags)), fd, flags);
-  if (fd <= PL_maxsysfd || terminal || !usual_layers(aTHX))
-    return aio_new_fh(aTHX_ fd, flags);
+  if (fd <= PL_maxsysfd || terminal || !usual_layers(aTHX) || open_pragma(aTHX))
+    return aio_new_fh(aTHX_ fd, flags, TRUE);
   return new_glob(aTHX_ cxt->stash, open_silently(aTHX_ fd, mode_of(flags)), fd, flags);
 }

@@ -7,10 +7,10 @@
 
 /* A handle for a new descriptor, NULL on failure. Perl decides about
  * close-on-exec by itself when it gets to see a descriptor: that is undone. */
-static SV *new_handle(pTHX_ int fd, int mode)
+static SV *new_handle(pTHX_ int fd, int mode, bool text)
 {
   int fd_flags = fcntl(fd, F_GETFD);
-  SV *fh = aio_new_fh(aTHX_ fd, mode);
+  SV *fh = aio_new_fh(aTHX_ fd, mode, text);
 
   if (fh)
     fcntl(fd, F_SETFD, fd_flags);
@@ -18,9 +18,9 @@ static SV *new_handle(pTHX_ int fd, int mode)
 }
 
 /* The same for what a system call returned; undef on failure. */
-static SV *handle_or_undef(pTHX_ int fd, int mode)
+static SV *handle_or_undef(pTHX_ int fd, int mode, bool text)
 {
-  SV *fh = fd < 0 ? NULL : new_handle(aTHX_ fd, mode);
+  SV *fh = fd < 0 ? NULL : new_handle(aTHX_ fd, mode, text);
 
   return fh ? fh : &PL_sv_undef;
 }
@@ -65,7 +65,7 @@ XS_INTERNAL(xs_accept4)
   if (named)
     len = (socklen_t)max;
   fd = accept4(fd, named ? &name.addr : NULL, named ? &len : NULL, flags);
-  fh = handle_or_undef(aTHX_ fd, O_RDWR);
+  fh = handle_or_undef(aTHX_ fd, O_RDWR, TRUE);
   if (fd >= 0 && named) {
     sv_setpvn(ST(1), name.octets, (int64_t)len > max ? (STRLEN)max + 1 : (STRLEN)len);
     SvUTF8_off(ST(1));
@@ -88,8 +88,8 @@ XS_INTERNAL(xs_pipe2)
   flags = aio_sys_option(aTHX_ AIO_SYS_ARG(0));
   if ((flags ? pipe2(fds, flags) : pipe(fds)) < 0)
     XSRETURN_EMPTY;
-  r = new_handle(aTHX_ fds[0], O_RDONLY);
-  w = new_handle(aTHX_ fds[1], O_WRONLY);
+  r = new_handle(aTHX_ fds[0], O_RDONLY, TRUE);
+  w = new_handle(aTHX_ fds[1], O_WRONLY, TRUE);
   if (!r || !w)
     XSRETURN_EMPTY;
   EXTEND(SP, 2);
@@ -131,7 +131,7 @@ XS_INTERNAL(xs_eventfd)
   flags = aio_sys_option(aTHX_ AIO_SYS_ARG(1));
   errno = EINVAL;
   ST(0) = handle_or_undef(aTHX_ value == (int)value || value == (unsigned)value
-                          ? eventfd((unsigned)value, flags) : -1, O_RDWR);
+                          ? eventfd((unsigned)value, flags) : -1, O_RDWR, FALSE);
   XSRETURN(1);
 }
 
@@ -145,7 +145,7 @@ XS_INTERNAL(xs_memfd_create)
     croak_xs_usage(cv, "pathname, flags = 0");
   name = aio_sys_string(aTHX_ ST(0), EINVAL, "memfd_create", "pathname");
   flags = aio_sys_option(aTHX_ AIO_SYS_ARG(1));
-  ST(0) = handle_or_undef(aTHX_ name ? memfd_create(name, (unsigned)flags) : -1, O_RDWR);
+  ST(0) = handle_or_undef(aTHX_ name ? memfd_create(name, (unsigned)flags) : -1, O_RDWR, TRUE);
   XSRETURN(1);
 }
 
@@ -160,7 +160,7 @@ XS_INTERNAL(xs_timerfd_create)
     croak_xs_usage(cv, "clockid, flags = 0");
   clock = aio_sys_int(aTHX_ ST(0));
   flags = aio_sys_option(aTHX_ AIO_SYS_ARG(1));
-  ST(0) = handle_or_undef(aTHX_ timerfd_create(clock, flags), O_RDWR);
+  ST(0) = handle_or_undef(aTHX_ timerfd_create(clock, flags), O_RDWR, FALSE);
   XSRETURN(1);
 }
 
@@ -234,7 +234,7 @@ XS_INTERNAL(xs_pidfd_open)
     croak_xs_usage(cv, "pid, flags = 0");
   pid = aio_sys_int(aTHX_ ST(0));
   flags = aio_sys_option(aTHX_ AIO_SYS_ARG(1));
-  ST(0) = handle_or_undef(aTHX_ PIDFD_CALL(open, pid, flags), O_RDWR);
+  ST(0) = handle_or_undef(aTHX_ PIDFD_CALL(open, pid, flags), O_RDWR, FALSE);
   XSRETURN(1);
 }
 
@@ -296,7 +296,7 @@ XS_INTERNAL(xs_pidfd_getfd)
   fd = PIDFD_CALL(getfd, pidfd, target, flags);
   if (fd >= 0) /* not to append: that would move the file position, which is shared */
     mode = fcntl(fd, F_GETFL) & O_ACCMODE;
-  ST(0) = handle_or_undef(aTHX_ fd, mode);
+  ST(0) = handle_or_undef(aTHX_ fd, mode, TRUE);
   XSRETURN(1);
 }
 
