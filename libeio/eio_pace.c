@@ -26,6 +26,12 @@
  * then few have to show what they can do. */
 #define PROBE_NS 50000000
 
+/* Nobody of ours needs a processor for as long, while executions are quick; others
+ * that compute do. Then who yields waits for them, and who spins is woken later than
+ * one that slept. For as many times as long nobody looks: so little is lost by it. */
+#define TAKEN_NS 200000
+#define TAKEN_TIMES 20
+
 /* How many workers shall be awake at a time, not counting those that are stuck:
  * no more than processors can be busy with, unless executions take so long that
  * they must be waiting for something. The owner has work to do as well, always when
@@ -132,6 +138,20 @@ bool eio__pace_may_look(const struct eio_pool *pool)
 {
   return awake(pool) < pool->ncpus
          && atomic_load_explicit(&pool->cost, memory_order_relaxed) < QUICK_NS;
+}
+
+bool eio__pace_may_yield(const struct eio_pool *pool, uint64_t now)
+{
+  return now >= atomic_load_explicit(&pool->taken_until, memory_order_relaxed);
+}
+
+bool eio__pace_yielded(struct eio_pool *pool, uint64_t before, uint64_t now)
+{
+  if (now - before < TAKEN_NS)
+    return true;
+  atomic_store_explicit(&pool->taken_until, now + TAKEN_TIMES * (now - before),
+                        memory_order_relaxed);
+  return false;
 }
 
 enum eio_step eio__pace_next(const eio_ctx *ctx, bool busy)

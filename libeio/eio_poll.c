@@ -258,18 +258,18 @@ static bool something_done(eio_ctx *ctx)
 static bool look_for_some(eio_ctx *ctx)
 {
   bool found = false;
-  uint64_t end;
+  uint64_t now, end;
 
   if (!eio__pool_may_look(ctx) || (ctx->look_skips && ctx->look_skips--))
     return false;
   atomic_store(&ctx->polling, true);
-  end = eio_p_now() + LOOK_NS;
-  do
+  now = eio_p_now();
+  end = now + LOOK_NS;
+  while (!found && now < end && eio__pool_yield(ctx, &now))
     for (int i = 0; i < 32 && !found; i++) {
       found = something_done(ctx);
       eio_p_relax();
     }
-  while (!found && eio_p_now() < end);
   atomic_store(&ctx->polling, false);
   found = found || something_done(ctx); /* after polling: its signal was spared */
   if (found)

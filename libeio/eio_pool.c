@@ -11,6 +11,7 @@
  * What workers do is in eio_worker.c; who is woken, and when, in eio_pace.c. */
 #include "eio_pool.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -194,6 +195,17 @@ void eio__pool_set_idle(eio_ctx *ctx, unsigned max_idle, double timeout)
     pool->idle_timeout = timeout;
   rouse_locked(pool);
   pthread_mutex_unlock(&ctx->lock);
+}
+
+bool eio__pool_yield(eio_ctx *ctx, uint64_t *now)
+{
+  uint64_t before = *now;
+
+  if (!eio__pace_may_yield(ctx->pool, before))
+    return false;
+  sched_yield();
+  *now = eio_p_now();
+  return eio__pace_yielded(ctx->pool, before, *now);
 }
 
 unsigned eio__pool_nthreads(const eio_ctx *ctx)

@@ -35,6 +35,7 @@ struct eio_pool {
   unsigned abandoned;            /* workers that still use the context */
   unsigned max_idle;
   double idle_timeout;
+  _Atomic uint64_t taken_until;  /* others take the processors, see eio__pace_yielded() */
   unsigned ncpus;
   pthread_cond_t left;           /* a worker has left */
   char line[EIO_LINE];           /* what follows, workers write all the time */
@@ -51,7 +52,7 @@ void eio__cond_init(pthread_cond_t *cond);
 int eio__start_thread(eio_ctx *ctx, struct worker *starter);
 
 /* eio_pace.c: how many workers shall be awake. With the lock held, but for the
- * last two; `now` is what eio_p_now() has said since it was taken. */
+ * last four; `now` is what eio_p_now() has said since it was taken. */
 
 #define EIO_WATCH_NS 200000
 
@@ -78,5 +79,9 @@ bool eio__pace_must_send(const eio_ctx *ctx);
 /* Whether somebody may look for work, or for results, without sleeping: the next
  * are likely to come soon, and the processor would not do anything else. */
 bool eio__pace_may_look(const struct eio_pool *pool);
+/* Who looks yields before each look. Not when a yield, from `before` to `now`, was used by
+ * others for long, nor for some time after that: both say whether to look. */
+bool eio__pace_may_yield(const struct eio_pool *pool, uint64_t now);
+bool eio__pace_yielded(struct eio_pool *pool, uint64_t before, uint64_t now);
 
 #endif

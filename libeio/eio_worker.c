@@ -42,18 +42,18 @@ static void unpark(struct eio_pool *pool, struct worker *w)
 static void linger(eio_ctx *ctx)
 {
   struct eio_pool *pool = ctx->pool;
-  uint64_t end;
+  uint64_t now, end;
 
   atomic_store(&pool->lingering, true);
   pthread_mutex_unlock(&ctx->lock);
-  end = eio_p_now() + LINGER_NS;
-  do {
+  now = eio_p_now();
+  end = now + LINGER_NS;
+  while (now < end && eio__pool_yield(ctx, &now))
     for (int i = 0; i < 32; i++) {
       if (atomic_load_explicit(&ctx->nready, memory_order_relaxed))
         goto out;
       eio_p_relax();
     }
-  } while (eio_p_now() < end);
 out:
   pthread_mutex_lock(&ctx->lock);
   atomic_store(&pool->lingering, false);
