@@ -108,4 +108,34 @@ ours {
     like($err, qr/IO_AIO_ENGINE must be/, 'and a warning');
 } 'has no engines';
 
+# $! belongs to the program until a callback runs, whatever becomes of a request at once.
+each_engine {
+    my $dir = fresh_dir;
+    open my $fh, '+>', write_file("$dir/file", '0123456789') or die "open: $!";
+    syswrite $fh, '0123456789';
+    my ($data, %request) = ('');
+    %request = (
+        read       => sub { aio_read $fh, 0, 10, $data, 0 },
+        'read bad' => sub { aio_read 999, 0, 10, $data, 0 },
+        write      => sub { aio_write $fh, 0, 3, 'abc', 0 },
+        stat       => sub { aio_stat "$dir/file" },
+        'stat bad' => sub { aio_stat "$dir/none" },
+        'open bad' => sub { aio_open "$dir/none", 0, 0 },
+        fsync      => sub { aio_fsync $fh },
+        'sync bad' => sub { aio_fsync 999 },
+        load       => sub { aio_load "$dir/none", $data },
+        move       => sub { aio_move "$dir/none", "$dir/x" },
+        rmtree     => sub { aio_rmtree "$dir/none" },
+        group      => sub { aio_group },
+        cancelled  => sub { (aio_stat "$dir/none")->cancel },
+    );
+    $request{'too large'} = sub { aio_read $fh, 0, 2**62, $data, 0 } unless is_peer; # which dies of it
+    for my $name (sort keys %request) {
+        $! = 33;
+        $request{$name}->();
+        is($! + 0, 33, "$name leaves \$! alone");
+        IO::AIO::flush;
+    }
+};
+
 done;

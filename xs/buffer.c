@@ -109,6 +109,7 @@ static void fail(aio_req *aio, int error)
 bool aio_enough_memory(uint64_t size)
 {
   void *volatile p; /* or clang leaves the two calls out */
+  dSAVE_ERRNO;
 
   if (size < (uint64_t)1 << 26)
     return TRUE;
@@ -116,6 +117,7 @@ bool aio_enough_memory(uint64_t size)
     return FALSE;
   p = malloc((size_t)size);
   free(p);
+  RESTORE_ERRNO; /* no call changes $! but by its callback */
   return p != NULL;
 }
 
