@@ -439,9 +439,11 @@ static void test_realpath(void)
   check_realpath(NULL, ".", at_once, "");
   check_realpath(NULL, "/", names && is_cached("/") ? INLINE : DECLINED, NULL);
   check_realpath(wd, "file (deleted)", at_once, "/sub/file (deleted)");
-  rename("sub", "moved");
-  check_realpath(wd, ".", at_once, "/moved");
-  rename("moved", "sub");
+  if (EIO_HAVE_AT) { /* else there are only names to go by */
+    rename("sub", "moved");
+    check_realpath(wd, ".", at_once, "/moved");
+    rename("moved", "sub");
+  }
   check_int(way(on_path(EIO_REALPATH, NULL, "none")), DECLINED, "not of nothing");
   check(job.req.result == -1 && job.req.errorno == ENOENT, "which is not there");
   check_int(way(on_path(EIO_REALPATH, NULL, "file/")), DECLINED, "nor of a file as a directory");
