@@ -133,7 +133,7 @@ static void test_realpath(void)
 /* Names in the process's own directory: links of all kinds, and none to be had. */
 static void test_realpath_here(void)
 {
-  char name[8], text[8], long_name[NAME_MAX + 2], want[5000];
+  char name[16], text[16], long_name[NAME_MAX + 2], want[5000];
 
   mkdir("here", 0755);
   if (chdir("here") < 0)
