@@ -202,10 +202,10 @@ void eio__pool_set_idle(eio_ctx *ctx, unsigned max_idle, double timeout);
 unsigned eio__pool_nthreads(const eio_ctx *ctx);
 /* Whether the owner may look for what workers finish without sleeping. */
 bool eio__pool_may_look(const eio_ctx *ctx);
-/* Who looks calls it before each look, as what he looks for may have to be done on
- * the processor that he is on. *now is when it was called, and will be when it
- * returns; false: stop looking, others need the processors. Any thread. */
-bool eio__pool_yield(eio_ctx *ctx, uint64_t *now);
+/* Who looks calls it before each look, with the present time, as what he looks for may
+ * have to be done on the processor that he is on. Returns what time it is then. Any
+ * thread. */
+uint64_t eio__pool_yield(eio_ctx *ctx, uint64_t now);
 /* Whether a worker is at the queue, or about to be. */
 bool eio__pool_is_awake(const eio_ctx *ctx);
 /* Wakes or starts a worker when requests wait and none is on its way. */

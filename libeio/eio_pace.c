@@ -27,8 +27,8 @@
 #define PROBE_NS 50000000
 
 /* Nobody of ours needs a processor for as long, while executions are quick; others
- * that compute do. Then who yields waits for them, and who spins is woken later than
- * one that slept. For as many times as long nobody looks: so little is lost by it. */
+ * that compute do, and who yields waits for them. For as many times as long nobody
+ * does: so little is lost by it. */
 #define TAKEN_NS 200000
 #define TAKEN_TIMES 20
 
@@ -145,13 +145,10 @@ bool eio__pace_may_yield(const struct eio_pool *pool, uint64_t now)
   return now >= atomic_load_explicit(&pool->taken_until, memory_order_relaxed);
 }
 
-bool eio__pace_yielded(struct eio_pool *pool, uint64_t before, uint64_t now)
+void eio__pace_yielded(struct eio_pool *pool, uint64_t before, uint64_t now)
 {
-  if (now - before < TAKEN_NS)
-    return true;
-  atomic_store_explicit(&pool->taken_until, now + TAKEN_TIMES * (now - before),
-                        memory_order_relaxed);
-  return false;
+  if (now - before >= TAKEN_NS)
+    atomic_store_explicit(&pool->taken_until, now + TAKEN_TIMES * (now - before), memory_order_relaxed);
 }
 
 enum eio_step eio__pace_next(const eio_ctx *ctx, bool busy)

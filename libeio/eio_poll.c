@@ -265,11 +265,13 @@ static bool look_for_some(eio_ctx *ctx)
   atomic_store(&ctx->polling, true);
   now = eio_p_now();
   end = now + LOOK_NS;
-  while (!found && now < end && eio__pool_yield(ctx, &now))
+  do {
+    now = eio__pool_yield(ctx, now);
     for (int i = 0; i < 32 && !found; i++) {
       found = something_done(ctx);
       eio_p_relax();
     }
+  } while (!found && now < end);
   atomic_store(&ctx->polling, false);
   found = found || something_done(ctx); /* after polling: its signal was spared */
   if (found)

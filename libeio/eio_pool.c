@@ -197,15 +197,16 @@ void eio__pool_set_idle(eio_ctx *ctx, unsigned max_idle, double timeout)
   pthread_mutex_unlock(&ctx->lock);
 }
 
-bool eio__pool_yield(eio_ctx *ctx, uint64_t *now)
+uint64_t eio__pool_yield(eio_ctx *ctx, uint64_t now)
 {
-  uint64_t before = *now;
+  uint64_t before = now;
 
   if (!eio__pace_may_yield(ctx->pool, before))
-    return false;
+    return eio_p_now();
   sched_yield();
-  *now = eio_p_now();
-  return eio__pace_yielded(ctx->pool, before, *now);
+  now = eio_p_now();
+  eio__pace_yielded(ctx->pool, before, now);
+  return now;
 }
 
 unsigned eio__pool_nthreads(const eio_ctx *ctx)

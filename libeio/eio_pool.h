@@ -79,9 +79,9 @@ bool eio__pace_must_send(const eio_ctx *ctx);
 /* Whether somebody may look for work, or for results, without sleeping: the next
  * are likely to come soon, and the processor would not do anything else. */
 bool eio__pace_may_look(const struct eio_pool *pool);
-/* Who looks yields before each look. Not when a yield, from `before` to `now`, was used by
- * others for long, nor for some time after that: both say whether to look. */
+/* Whether who looks yields before each look: not for some time after a yield, from
+ * `before` to `now`, that others have used for long. Any thread, without the lock. */
 bool eio__pace_may_yield(const struct eio_pool *pool, uint64_t now);
-bool eio__pace_yielded(struct eio_pool *pool, uint64_t before, uint64_t now);
+void eio__pace_yielded(struct eio_pool *pool, uint64_t before, uint64_t now);
 
 #endif

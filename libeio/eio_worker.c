@@ -48,12 +48,14 @@ static void linger(eio_ctx *ctx)
   pthread_mutex_unlock(&ctx->lock);
   now = eio_p_now();
   end = now + LINGER_NS;
-  while (now < end && eio__pool_yield(ctx, &now))
+  do {
+    now = eio__pool_yield(ctx, now);
     for (int i = 0; i < 32; i++) {
       if (atomic_load_explicit(&ctx->nready, memory_order_relaxed))
         goto out;
       eio_p_relax();
     }
+  } while (now < end);
 out:
   pthread_mutex_lock(&ctx->lock);
   atomic_store(&pool->lingering, false);
