@@ -291,7 +291,7 @@ static bool look_for_some(eio_ctx *ctx)
 int eio_poll_wait(eio_ctx *ctx, int timeout)
 {
   struct pollfd pfd = { .events = POLLIN };
-  bool wants, blind;
+  bool wants, blind, found;
   int n;
 
   if (!ctx->nreqs || something_done(ctx) || eio__pool_help(ctx) || look_for_some(ctx))
@@ -306,12 +306,11 @@ int eio_poll_wait(eio_ctx *ctx, int timeout)
     blind = eio__ring_is_mute(ctx) || pfd.fd < 0;
     wants = eio__pool_wants_thread(ctx) || blind;
     n = poll(&pfd, pfd.fd >= 0, wants && timeout < 0 ? REFUSED_MS : timeout);
-    if (n == 0 && blind && something_done(ctx))
-      return 0;
-  } while (n == 0 && wants && timeout < 0);
-  if (n == 0)
+    found = n > 0 || (n == 0 && blind && something_done(ctx));
+  } while (n == 0 && !found && wants && timeout < 0);
+  if (n == 0 && !found)
     errno = EAGAIN;
-  return n > 0 ? 0 : -1;
+  return found ? 0 : -1;
 }
 
 unsigned eio_nreqs(const eio_ctx *ctx)
