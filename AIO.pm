@@ -1875,9 +1875,11 @@ directory objects can be used there.
 
 When the program ends, by C<exit>, by running off its end or by C<die>, what
 is outstanding is finished first, callbacks included. The exit status stays
-what it was. A program that has called C<reinit> or C<max_parallel 0> ends at
-once, and so does one that is killed, calls C<POSIX::_exit> or C<exec>, and a
-forked child does not wait for requests of its parent.
+what it was. A callback that dies or exits during that ends the wait: the
+callbacks that have not run by then do not run any more. A program that has
+called C<reinit> or C<max_parallel 0> ends at once, and so does one that is
+killed, calls C<POSIX::_exit> or C<exec>, and a forked child does not wait for
+requests of its parent.
 
 =head1 STAT EXTENSIONS
 

@@ -50,6 +50,13 @@ PERL
     ['exit in a callback during END', <<'PERL', "one\n", 4],
         aio_nop sub { print "one\n"; exit 4 };
 PERL
+    ['and what is outstanding then is not waited for', <<'PERL', "one\n", 4],
+        aio_nop sub { print "one\n"; exit 4 } for 1, 2;
+PERL
+    ['nor after a callback that dies there', <<'PERL', "one\n", undef],
+        open STDERR, '>', '/dev/null';
+        aio_nop sub { print "one\n"; die "died" } for 1, 2;
+PERL
     ['END blocks of the program come first', <<'PERL', "END 1\ndone\n", 0],
         END { print "END ", IO::AIO::nreqs, "\n" }
         aio_nop sub { print "done\n" };
