@@ -37,7 +37,8 @@ struct eio_ring {
   struct io_uring uring;
   struct eio_queue flying; /* what the kernel has */
   bool signaled;           /* it may have signaled since the last clear */
-  bool kept;               /* by the thread, besides its descriptor */
+  bool kept;               /* by a thread, besides its descriptor */
+  long keeper;             /* which one */
   bool mute;               /* it cannot signal: takes no more, is given up when empty */
 };
 
@@ -91,8 +92,24 @@ static bool keep(struct eio_ring *ring)
 {
 #if defined(IORING_SETUP_DEFER_TASKRUN)
   ring->kept = io_uring_register_ring_fd(&ring->uring) >= 0;
+  ring->keeper = syscall(SYS_gettid);
 #endif
   return ring->kept;
+}
+
+/* Perl destroys the context of a thread that has ended, with all that it kept, in the
+ * thread that joins it, which may keep another ring by the same number. That one is not
+ * to be given up by liburing: no ring has this number. */
+static void disown(struct eio_ring *ring)
+{
+#if defined(IORING_SETUP_DEFER_TASKRUN)
+  if (!ring->kept || ring->keeper == syscall(SYS_gettid))
+    return;
+  ring->kept = false;
+  ring->uring.enter_ring_fd = -1;
+#else
+  (void)ring;
+#endif
 }
 
 /* The program has closed the descriptor: to say that, any other ring will do. */
@@ -184,6 +201,7 @@ void eio__ring_destroy(eio_ctx *ctx)
 {
   if (!ctx->ring)
     return;
+  disown(ctx->ring);
   if (!ring_is_intact(ctx->ring)) {
     ctx->ring->uring.ring_fd = -1; /* not to be closed */
     stop_keeping(ctx->ring);

@@ -605,6 +605,59 @@ static void test_closed_flying(void)
   }
 }
 
+static void *make_context(void *arg)
+{
+  struct gate gate = gate_make();
+
+  ctx = context();
+  block_in_ring(ctx, arg, &gate, 0);
+  gate_open(&gate);
+  finish_all(ctx);
+  gate_remove(&gate);
+  return NULL;
+}
+
+static void *destroy_anothers(void *closed)
+{
+  struct gate gate = gate_make();
+  pthread_t thread;
+  eio_ctx *other;
+  int file = -1;
+
+  ncalled = 0;
+  if (pthread_create(&thread, NULL, make_context, &jobs[0]) || pthread_join(thread, NULL))
+    bail_out("no thread");
+  other = ctx;
+  if (closed)
+    file = dup2(gate.fds[0], close_ring()); /* the number is taken */
+  ctx = context();
+  block_in_ring(ctx, &jobs[1], &gate, 1);
+  eio_destroy(other);
+  block_in_ring(ctx, &jobs[2], &gate, 2);
+  check(ctx->ring && !eio_nthreads(ctx), "two wait in the ring");
+  gate_open(&gate);
+  finish_all(ctx);
+  check_int(ncalled, 3, "and are called back, after another's ring was given up");
+  eio_destroy(ctx);
+  gate_remove(&gate);
+  if (closed)
+    close(file);
+  return NULL;
+}
+
+/* As perl does it: the thread has ended that a context belongs to, and another one
+ * destroys that. Its own ring, which has the same number among those that it keeps, is
+ * left alone. */
+static void test_destroyed_elsewhere(void)
+{
+  for (int closed = 0; is_uring() && closed < 2; closed++) {
+    pthread_t thread;
+
+    if (pthread_create(&thread, NULL, destroy_anothers, closed ? &jobs[0] : NULL) || pthread_join(thread, NULL))
+      bail_out("no thread");
+  }
+}
+
 /* More than its queues hold. */
 static void test_many(void)
 {
@@ -637,7 +690,7 @@ int main(void)
   static test *const tests[] = {
     test_choose, test_refused, test_refused_after_fork, test_takes, test_one_poll, test_does, test_short,
     test_answers, test_declines, test_cancel, test_overtakes, test_reset, test_closed, test_closed_alone,
-    test_closed_flying, test_many, NULL,
+    test_closed_flying, test_destroyed_elsewhere, test_many, NULL,
   };
 
   scratch_begin();
