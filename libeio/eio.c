@@ -164,7 +164,7 @@ void eio_req_finish(eio_req *req)
     eio_wd_unref(req->buf);
     req->buf = NULL;
   }
-  req->flags &= (uint8_t)~(EIO_OWNS_FD | EIO_FREE_BUF);
+  req->flags &= (uint16_t)~(EIO_OWNS_FD | EIO_FREE_BUF);
 }
 
 /* Limits and engines --------------------------------------------------- */

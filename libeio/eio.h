@@ -52,18 +52,18 @@ enum eio_state {
 };
 
 /* Flags of a request; the caller may set or clear only those marked (c). */
-#define EIO_CANCELLED 0x01 /* never executed from now on, never called back */
-#define EIO_FAILED    0x02 /* (c) do not execute: result and errorno are set */
-#define EIO_FREE_BUF  0x04 /* (c) `buf` is malloc'ed and freed with the request */
-#define EIO_OWNS_FD   0x08 /* (c) `result` is a descriptor nobody has taken yet */
-#define EIO_RIPE      0x10 /* a group that was polled and waits for members */
-#define EIO_CALLED    0x10 /* any other request, or a group without members:
-                            * was called back, waits to be released */
-#define EIO_ORPHAN    0x20 /* dropped by eio_reset() or a fork */
-#define EIO_FEEDING   0x40 /* a group whose feeder runs right now */
-#define EIO_NO_INLINE 0x80 /* (c) do not try in submit */
-#define EIO_FED       0x80 /* a group: its feeder, which runs, has added something, or
-                            * has set another */
+#define EIO_CANCELLED 0x001 /* never executed from now on, never called back */
+#define EIO_FAILED    0x002 /* (c) do not execute: result and errorno are set */
+#define EIO_FREE_BUF  0x004 /* (c) `buf` is malloc'ed and freed with the request */
+#define EIO_OWNS_FD   0x008 /* (c) `result` is a descriptor nobody has taken yet */
+#define EIO_NO_INLINE 0x010 /* (c) do not try in submit */
+#define EIO_ORPHAN    0x020 /* dropped by eio_reset() or a fork */
+#define EIO_CALLED    0x040 /* was called back, waits to be released */
+#define EIO_RIPE      0x080 /* a group that was polled and waits for members */
+#define EIO_FEEDING   0x100 /* a group whose feeder runs right now */
+#define EIO_FED       0x200 /* a group: its feeder, which runs, has added something, or
+                             * has set another */
+#define EIO_USER      0x8000 /* (c) the library never looks at it */
 
 typedef void (*eio_cb)(eio_req *req);
 
@@ -108,11 +108,11 @@ struct eio_req {
   int32_t arg2;              /* mode, gid... */
   int32_t errorno;           /* errno when result is -1, else 0 */
   int64_t result;            /* -1 until something else is known */
-  uint8_t op;                /* enum eio_op */
-  int8_t pri;                /* EIO_PRI_MIN .. EIO_PRI_MAX */
+  volatile uint16_t flags;   /* EIO_CANCELLED and so on */
   uint8_t state;             /* enum eio_state; private */
-  volatile uint8_t flags;    /* EIO_CANCELLED and so on */
-  uint32_t id;               /* a number for traces, unique within a context */
+  int8_t pri;                /* EIO_PRI_MIN .. EIO_PRI_MAX */
+  uint32_t op : 8;           /* enum eio_op */
+  uint32_t id : 24;          /* a number for traces, unique among some millions */
 };
 
 /* Contexts ------------------------------------------------------------- */
@@ -361,6 +361,7 @@ struct eio_op_info {
   const char *name; /* "read" */
   const char *args; /* letters, see eio_ops.def */
   enum eio_result_kind result;
+  unsigned char on_request; /* give its function only to those who ask for it */
 };
 const struct eio_op_info *eio_op_info(enum eio_op op);
 

@@ -12,7 +12,7 @@ static bool is_group(const eio_req *req)
 
 static void ripen(eio_ctx *ctx, eio_req *group)
 {
-  group->flags &= (uint8_t)~EIO_RIPE;
+  group->flags &= (uint16_t)~EIO_RIPE;
   if (group->flags & EIO_ORPHAN) {
     pthread_mutex_lock(&ctx->lock);
     eio_queue_push(&ctx->orphans, group);
@@ -28,7 +28,7 @@ static void ripen(eio_ctx *ctx, eio_req *group)
 /* Was called back, by a poll that did not come to its end; nothing can be added. */
 static bool was_called(const eio_req *group)
 {
-  return group->flags & EIO_CALLED && !group->nmembers && !(group->flags & EIO_FEEDING);
+  return group->flags & EIO_CALLED;
 }
 
 static void end_feeding(eio_ctx *ctx, eio_req *group)
@@ -41,7 +41,7 @@ static void end_feeding(eio_ctx *ctx, eio_req *group)
   group->fed_before = NULL;
   if (!(group->flags & EIO_FED))
     group->feed = NULL;
-  group->flags &= (uint8_t)~(EIO_FEEDING | EIO_FED);
+  group->flags &= (uint16_t)~(EIO_FEEDING | EIO_FED);
   if (!group->nmembers && (group->flags & EIO_RIPE))
     ripen(ctx, group); /* the next call, if there is one, may still add to it */
 }

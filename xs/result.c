@@ -139,7 +139,7 @@ static SV *take_fh(pTHX_ aio_cxt *cxt, eio_req *req)
   SV *fh = NULL;
 
   if (req->result >= 0) {
-    req->flags &= (uint8_t)~EIO_OWNS_FD;
+    req->flags &= (uint16_t)~EIO_OWNS_FD;
     fh = aio_new_file(aTHX_ cxt, (int)req->result, req->arg1, req->arg2 != 0);
     if (!fh)
       req->errorno = errno;

@@ -225,7 +225,7 @@ static int open_wd(eio_wd *wd)
   req.path = here;
   req.arg1 = O_PATH | O_DIRECTORY | O_CLOEXEC;
   eio_execute(&req);
-  req.flags &= (uint8_t)~EIO_OWNS_FD;
+  req.flags &= (uint16_t)~EIO_OWNS_FD;
   errno = req.errorno;
   return (int)req.result;
 }

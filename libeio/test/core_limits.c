@@ -373,7 +373,7 @@ static void submit_with_priority(struct job *job, enum eio_op op, const char *pa
   job_init(job, op, (int)(job - jobs));
   job->req.path = (char *)path;
   job->req.pri = (int8_t)pri;
-  job->req.flags = (uint8_t)flags;
+  job->req.flags = (uint16_t)flags;
   eio_submit(ctx, &job->req);
 }
 

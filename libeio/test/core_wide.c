@@ -57,7 +57,7 @@ static void keep(eio_req *req)
   got.error = req->result < 0 ? req->errorno : 0;
   if (req->op == EIO_STAT && req->result == 0)
     got.st = *(const struct stat *)req->buf;
-  req->flags &= (uint8_t)~EIO_OWNS_FD;
+  req->flags &= (uint16_t)~EIO_OWNS_FD;
 }
 
 static void ask(eio_req req)
