@@ -70,9 +70,20 @@ sub aio_move($$;$) {
 # every request there is, also those that come with later versions
 our @AIO_REQ = sort grep { /^aio_/ && defined &$_ } keys %IO::AIO::;
 
-our @EXPORT = ((grep { $_ ne 'aio_busy' } @AIO_REQ), qw(aioreq_pri aioreq_nice));
+# What 4.80 does not have is exported on request: rows of libeio/eio_ops.def that
+# are marked so, and the functions named here.
+our @ON_REQUEST;
+push @ON_REQUEST, qw(
+);
 
-our @EXPORT_OK = qw(
+our %EXPORT_TAGS = (more => \@ON_REQUEST);
+
+our @EXPORT = do {
+    my %not = map { $_ => 1 } @ON_REQUEST, 'aio_busy';
+    ((grep { !$not{$_} } @AIO_REQ), qw(aioreq_pri aioreq_nice));
+};
+
+our @EXPORT_OK = (@ON_REQUEST, qw(
     poll_fileno poll_cb poll_wait flush
     min_parallel max_parallel max_idle idle_timeout max_poll_reqs max_poll_time
     nreqs nready npending nthreads
@@ -80,7 +91,7 @@ our @EXPORT_OK = qw(
     munlock munlockall munmap pidfd_getfd pidfd_open pidfd_send_signal pipe2
     pipesize sendfile splice tee timerfd_create timerfd_gettime timerfd_settime
     umount
-);
+));
 
 # What can still execute at the end of the program is waited for; the exit
 # status is the program's.
@@ -457,8 +468,10 @@ of the next request only.
 =head2 Names
 
 All C<aio_> requests but C<aio_busy>, and C<aioreq_pri> and C<aioreq_nice>,
-are exported by default. Most other functions can be imported by name or
-called with C<IO::AIO::> in front; constants are always written
+are exported by default, but for what is newer than 4.80: that can be imported
+by name, or all of it by the tag C<:more>, as in
+C<use IO::AIO qw(:DEFAULT :more)>. Most other functions can be imported by name
+or called with C<IO::AIO::> in front; constants are always written
 C<IO::AIO::O_RDONLY>. A constant or function that your system lacks is still
 defined: the constant is 0, and the function fails with C<ENOSYS>.
 

@@ -29,7 +29,8 @@ typedef int64_t (*eio_execute_fn)(eio_req *req);
 /* Fills a ring entry; returns false to decline (the request takes the pool). */
 typedef bool (*eio_prepare_fn)(eio_req *req, struct io_uring_sqe *sqe);
 
-enum { EIO_OPF_0 = 0, EIO_OPF_INLINE = 1 };
+/* The flags of a row, of which eio_ops.def has short names. */
+enum { EIO_OPF_INLINE = 1, EIO_OPF_ON_REQUEST = 2 };
 
 struct eio_op_row {
   struct eio_op_info info;
@@ -62,7 +63,7 @@ bool eio__inline(eio_ctx *ctx, eio_req *req, bool waits);
  * (EIO_CANCELLED, EIO_ORPHAN) at the same time. */
 static inline void eio__flag_set(eio_req *req, unsigned bits)
 {
-  __atomic_fetch_or(&req->flags, (uint8_t)bits, __ATOMIC_RELAXED);
+  __atomic_fetch_or(&req->flags, (uint16_t)bits, __ATOMIC_RELAXED);
 }
 
 static inline bool eio__flag(const eio_req *req, unsigned bits)

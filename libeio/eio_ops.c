@@ -12,13 +12,13 @@
 # define eio_u_fdatasync NULL
 #endif
 
-#define FLAG_0 EIO_OPF_0
-#define FLAG_INLINE EIO_OPF_INLINE
+#define INLINE EIO_OPF_INLINE
+#define ON_REQUEST EIO_OPF_ON_REQUEST
 
 const struct eio_op_row eio__ops[EIO_OP_COUNT] = {
-  [EIO_GROUP] = { { "group", "", EIO_R_NONE }, NULL, NULL, 0 },
+  [EIO_GROUP] = { { "group", "", EIO_R_NONE, 0 }, NULL, NULL, 0 },
 #define EIO_OP(id, name, args, result, execute, ring, flags) \
-  [EIO_##id] = { { name, args, EIO_R_##result }, execute, ring, FLAG_##flags },
+  [EIO_##id] = { { name, args, EIO_R_##result, ((flags) & ON_REQUEST) != 0 }, execute, ring, flags },
 #include "eio_ops.def"
 #undef EIO_OP
 };

@@ -85,6 +85,22 @@ isnt(IO::AIO::CWD(), IO::AIO::INVALID_WD(), 'another one');
     ::is(join(' ', grep !Client->can($_), @optional), '', 'gives the names of class O');
     ::ok(!eval { local $SIG{__WARN__} = sub { }; IO::AIO->import('O_RDONLY'); 1 }, 'constants only by full names');
 }
+
+# Programs may have functions of their own with any name that 4.80 does not export: what is newer comes on
+# request, by name or by the tag.
+is(join(' ', sort @IO::AIO::EXPORT), join(' ', sort map $_->{name}, grep $_->{class} eq 'E', @facts),
+    'nothing but class E is exported by default');
+ours {
+    my %known = map { $_->{name} => 1 } @facts;
+    my %more  = map { $_ => 1 } @{ $IO::AIO::EXPORT_TAGS{more} };
+    my @newer = grep !$known{$_}, keys %optional, grep /^aio_/, @IO::AIO::AIO_REQ;
+    is(join(' ', sort keys %more), join(' ', sort keys %{ { map { $_ => 1 } @newer } }), ':more is what 4.80 has not');
+    is(join(' ', grep !$optional{$_}, sort keys %more), '', 'and all of it can be imported by name');
+    ok(eval q{package Newer; IO::AIO->import(':more'); 1}, 'import of :more') or diag($@);
+    is(join(' ', grep !Newer->can($_), sort keys %more), '', 'gives them');
+    is(join(' ', grep !$more{$_} && !$known{$_}, grep defined &{"IO::AIO::$_"} && /^aio_/, sort keys %IO::AIO::), '',
+        'each request that 4.80 has not is marked ON_REQUEST');
+} 'has nothing newer';
 for my $name (sort keys %default, keys %optional) {
     ok(IO::AIO->can($name), "exported $name exists") or diag('no such function');
 }

@@ -30,7 +30,7 @@ subtest 'what is there' => sub {
         is(prototype "Coro::AIO::$name", $want, "$name lacks the callback only");
     }
     is(\&$_, \&{"Coro::AIO::$_"}, "$_ is exported") for 'aio_wait', @IO::AIO::AIO_REQ, @IO::AIO::EXPORT;
-    is(\&{"Coro::AIO::$_"}, \&{"IO::AIO::$_"}, "$_ is IO::AIO's") for 'aioreq_pri', @IO::AIO::EXPORT_OK;
+    is(\&{"Coro::AIO::$_"}, \&{"IO::AIO::$_"}, "$_ is IO::AIO's") for 'aioreq_pri', grep !/^aio_/, @IO::AIO::EXPORT_OK;
     is(Coro::AIO::nreqs, 0, 'a call by full name');
     is(Coro::AIO::O_RDWR, O_RDWR, 'a constant by full name');
     ok(Coro::AIO::CWD->isa('IO::AIO::WD'), 'CWD');

@@ -372,8 +372,12 @@ static void prepare_row(enum eio_op op)
   my_snprintf(row->func, sizeof row->func, "aio_%s", info->name + (info->name[0] == '_'));
 }
 
+/* Besides the functions, this makes the list of those that are exported on
+ * request only; one whose row is private has its name from AIO.pm. */
 void aio_boot_requests(pTHX)
 {
+  AV *on_request = get_av("IO::AIO::ON_REQUEST", GV_ADD);
+
   for (int op = EIO_GROUP + 1; op < EIO_OP_COUNT; op++) {
     const char *sub = eio_op_info((enum eio_op)op)->name;
     CV *cv;
@@ -382,5 +386,7 @@ void aio_boot_requests(pTHX)
     cv = newXS_flags(Perl_form(aTHX_ "IO::AIO::%s%s", sub[0] == '_' ? "" : "aio_", sub),
                      xs_request, __FILE__, rows[op].proto, 0);
     XSANY.any_i32 = op;
+    if (eio_op_info((enum eio_op)op)->on_request)
+      av_push(on_request, newSVpv(rows[op].func, 0));
   }
 }
