@@ -187,6 +187,9 @@ void eio__take_finished(eio_ctx *ctx, struct eio_queue *q);
 /* eio_pool.c; the functions without "locked" are for the owner, unlocked */
 int eio__pool_create(eio_ctx *ctx);
 void eio__pool_submit(eio_ctx *ctx, eio_req *req);
+/* Puts back a request that counts in nrunning and was begun in vain: before all others
+ * of its priority, for a worker. */
+void eio__pool_return(eio_ctx *ctx, eio_req *req);
 /* Executes what is ready in the owner's thread: all, or as long as there is no
  * worker. */
 void eio__run_ready(eio_ctx *ctx, bool without_workers);

@@ -81,6 +81,17 @@ static void send_and_unlock(eio_ctx *ctx)
     eio__run_ready(ctx, true); /* no thread can be had at all */
 }
 
+void eio__pool_return(eio_ctx *ctx, eio_req *req)
+{
+  pthread_mutex_lock(&ctx->lock);
+  eio__take_incoming(ctx);
+  eio__state(ctx, req, EIO_READY);
+  eio_queue_unshift(&ctx->ready, req);
+  atomic_fetch_add(&ctx->nready, 1);
+  atomic_fetch_sub(&ctx->nrunning, 1);
+  send_and_unlock(ctx);
+}
+
 bool eio__pool_help(eio_ctx *ctx)
 {
   eio_req *req;
@@ -103,23 +114,20 @@ bool eio__pool_help(eio_ctx *ctx)
   eio__state(ctx, req, EIO_RUNNING);
   pthread_mutex_unlock(&ctx->lock);
   done = req->flags & EIO_FAILED || eio__inline(ctx, req, true);
+  if (!done) {
+    req->flags |= EIO_NO_INLINE; /* not again */
+    eio__pool_return(ctx, req);
+    return false;
+  }
   pthread_mutex_lock(&ctx->lock);
   atomic_fetch_sub(&ctx->nrunning, 1);
-  if (done) {
-    eio__state(ctx, req, EIO_DONE);
-    pthread_mutex_unlock(&ctx->lock);
-    ctx->stats.inlined++;
-    if (!atomic_load_explicit(&ctx->pool->helping, memory_order_relaxed))
-      atomic_store_explicit(&ctx->pool->helping, true, memory_order_relaxed);
-    eio__done_quietly(ctx, req);
-  } else {
-    req->flags |= EIO_NO_INLINE; /* not again */
-    eio__state(ctx, req, EIO_READY);
-    eio_queue_unshift(&ctx->ready, req);
-    atomic_fetch_add(&ctx->nready, 1);
-    send_and_unlock(ctx);
-  }
-  return done;
+  eio__state(ctx, req, EIO_DONE);
+  pthread_mutex_unlock(&ctx->lock);
+  ctx->stats.inlined++;
+  if (!atomic_load_explicit(&ctx->pool->helping, memory_order_relaxed))
+    atomic_store_explicit(&ctx->pool->helping, true, memory_order_relaxed);
+  eio__done_quietly(ctx, req);
+  return true;
 }
 
 void eio__pool_sleeps(eio_ctx *ctx)
