@@ -1778,7 +1778,8 @@ cache.
 =item uring
 
 Linux's io_uring for those requests that gain by it, direct I/O above all, and
-the pool for all others. Has to be asked for, because some sandboxes kill a
+the pool for all others. It takes reads, direct writes and syncs of files and
+block devices, the former two with an offset. Has to be asked for, because some sandboxes kill a
 program that tries. Needs a module built with liburing.
 
 =item sync

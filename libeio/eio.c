@@ -28,16 +28,19 @@ static bool tracing;
 /* States --------------------------------------------------------------- */
 
 static const uint8_t legal_edges[EIO_STATE_COUNT] = {
-  [EIO_NEW] = 1 << EIO_READY | 1 << EIO_RUNNING | 1 << EIO_DONE,
+  [EIO_NEW] = 1 << EIO_READY | 1 << EIO_RUNNING | 1 << EIO_FLYING | 1 << EIO_DONE,
   [EIO_READY] = 1 << EIO_RUNNING | 1 << EIO_DONE,
   [EIO_RUNNING] = 1 << EIO_READY | 1 << EIO_DONE,
+  [EIO_FLYING] = 1 << EIO_READY | 1 << EIO_DONE,
   [EIO_DONE] = 1 << EIO_FINISHED,
   [EIO_FINISHED] = 1 << EIO_DONE,
 };
 
 const char *eio__state_name(enum eio_state state)
 {
-  static const char *const names[EIO_STATE_COUNT] = { "new", "ready", "running", "done", "finished" };
+  static const char *const names[EIO_STATE_COUNT] = {
+    "new", "ready", "running", "flying", "done", "finished",
+  };
 
   return names[state];
 }

@@ -45,7 +45,8 @@ enum eio_op {
 enum eio_state {
   EIO_NEW,      /* the caller: being filled */
   EIO_READY,    /* the ready queue */
-  EIO_RUNNING,  /* one worker, or the ring */
+  EIO_RUNNING,  /* one worker, or the owner thread, which executes it */
+  EIO_FLYING,   /* the ring */
   EIO_DONE,     /* the done queue */
   EIO_FINISHED, /* the caller again, from eio_next() to eio_release() */
   EIO_STATE_COUNT

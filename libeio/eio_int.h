@@ -44,6 +44,7 @@ extern const struct eio_op_row eio__ops[EIO_OP_COUNT];
 #include "eio_ops.def"
 #undef EIO_OP
 
+/* eio_uring_ops.c */
 #if EIO_HAVE_LIBURING
 bool eio_u_read(eio_req *req, struct io_uring_sqe *sqe);
 bool eio_u_write(eio_req *req, struct io_uring_sqe *sqe);
@@ -265,7 +266,7 @@ void eio__ring_rewire(eio_ctx *ctx);      /* (NULL is fine) the wakeup fd is ano
 /* Whether what it completes has to be looked for: the program has closed its
  * descriptor, or it cannot signal. Before the owner sleeps; NULL is fine. */
 bool eio__ring_is_mute(eio_ctx *ctx);
-void eio__ring_cancel(eio_ctx *ctx, eio_req *req);
+void eio__ring_cancel(eio_ctx *ctx, eio_req *req); /* if it has that */
 void eio__ring_reap(eio_ctx *ctx);        /* moves what completed to done */
 bool eio__ring_ready(const eio_ctx *ctx); /* something to reap */
 bool eio__ring_signaled(eio_ctx *ctx);    /* the wakeup fd may need clearing */

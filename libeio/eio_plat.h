@@ -132,6 +132,9 @@ ssize_t eio_p_copy_range(int in, int out, off_t *offs, size_t length);
 /* Whether the file system answers from memory or a local disk: then fstat() and
  * close() do not wait for anything else than the kernel itself. */
 bool eio_p_is_local(int fd);
+/* The type of an open file, and the size that the kernel has in memory: no server is
+ * asked, so that may be out of date. False where the system cannot tell. */
+bool eio_p_peek(int fd, mode_t *mode, uint64_t *size);
 /* Makes `out` share all data of `in` (copy on write). */
 int eio_p_clone(int out, int in);
 int eio_p_fdatasync(int fd);

@@ -1,4 +1,5 @@
 /* eio_uring.c - the engine that uses the kernel's ring for what gains by it.
+ * What that is, and what the ring is asked to do, is in eio_uring_ops.c.
  *
  * The ring belongs to the owner thread. It is set up when the program asks for
  * the engine, never before, and given up when the system refuses it. Each
@@ -13,6 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "eio_plat.h"
+
 static void refused(eio_ctx *ctx, const char *what, int error)
 {
   snprintf(ctx->why, sizeof ctx->why, "uring: %s: %s", what, strerror(error));
@@ -21,17 +24,12 @@ static void refused(eio_ctx *ctx, const char *what, int error)
 
 #if EIO_HAVE_LIBURING
 
-#include <fcntl.h>
 #include <liburing.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define ENTRIES 256
-/* Larger reads of cached data are better copied by a worker, on another
- * processor: the ring does it here, in submit. */
-#define BUFFERED_MAX (32 * 1024)
 
 struct eio_ring {
   struct io_uring uring;
@@ -41,48 +39,6 @@ struct eio_ring {
   long keeper;             /* which one */
   bool mute;               /* it cannot signal: takes no more, is given up when empty */
 };
-
-/* What goes there ------------------------------------------------------ */
-
-static bool has_flag(int fd, int flag)
-{
-  int flags = fcntl(fd, F_GETFL);
-
-  return flags >= 0 && flags & flag;
-}
-
-bool eio_u_read(eio_req *req, struct io_uring_sqe *sqe)
-{
-  if (req->offs < -1 || (off_t)req->offs != req->offs || req->size > INT_MAX
-      || (req->size > BUFFERED_MAX && !has_flag(req->fd, O_DIRECT))
-      || (req->offs >= 0 && lseek(req->fd, 0, SEEK_CUR) < 0) /* the ring ignores it for pipes */
-      || (req->offs < 0 && has_flag(req->fd, O_NONBLOCK)))   /* and waits for data in spite of it */
-    return false;
-  io_uring_prep_read(sqe, req->fd, req->buf, (unsigned)req->size, (uint64_t)req->offs);
-  return true;
-}
-
-/* Buffered writes to one file are done one after the other by kernel threads:
- * workers are no worse. */
-bool eio_u_write(eio_req *req, struct io_uring_sqe *sqe)
-{
-  if (req->offs < -1 || (off_t)req->offs != req->offs || req->size > INT_MAX || !has_flag(req->fd, O_DIRECT))
-    return false;
-  io_uring_prep_write(sqe, req->fd, req->buf, (unsigned)req->size, (uint64_t)req->offs);
-  return true;
-}
-
-bool eio_u_fsync(eio_req *req, struct io_uring_sqe *sqe)
-{
-  io_uring_prep_fsync(sqe, req->fd, 0);
-  return true;
-}
-
-bool eio_u_fdatasync(eio_req *req, struct io_uring_sqe *sqe)
-{
-  io_uring_prep_fsync(sqe, req->fd, IORING_FSYNC_DATASYNC);
-  return true;
-}
 
 /* Setting up and giving up --------------------------------------------- */
 
@@ -290,12 +246,8 @@ void eio__ring_rewire(eio_ctx *ctx)
 
 void eio__ring_cancel(eio_ctx *ctx, eio_req *req)
 {
-  for (int n = 0; n < EIO_NPRI; n++)
-    for (eio_req *r = ctx->ring->flying.head[n]; r; r = r->next)
-      if (r == req) {
-        send_cancel(ctx->ring, req);
-        return;
-      }
+  if (req->state == EIO_FLYING)
+    send_cancel(ctx->ring, req);
 }
 
 /* Submit --------------------------------------------------------------- */
@@ -318,12 +270,15 @@ static bool may_fly(eio_ctx *ctx, const eio_req *req)
   return room && !ahead;
 }
 
+/* No more than the ring has room for when they complete. (To cancel one, the kernel looks
+ * for it among them.) */
 static bool fly(eio_ctx *ctx, eio_req *req)
 {
   struct eio_ring *ring = ctx->ring;
   struct io_uring_sqe prepared = { 0 }, *sqe;
 
-  if (!eio__ops[req->op].prepare(req, &prepared) || !(sqe = io_uring_get_sqe(&ring->uring)))
+  if (ring->flying.length >= ring->uring.cq.ring_entries || !eio__ops[req->op].prepare(req, &prepared)
+      || !(sqe = io_uring_get_sqe(&ring->uring)))
     return false;
   *sqe = prepared;
   io_uring_sqe_set_data(sqe, req);
@@ -332,7 +287,7 @@ static bool fly(eio_ctx *ctx, eio_req *req)
     io_uring_sqe_set_data(sqe, NULL);
     return false;
   }
-  eio__state(ctx, req, EIO_RUNNING);
+  eio__state(ctx, req, EIO_FLYING);
   eio_queue_push(&ring->flying, req);
   atomic_fetch_add_explicit(&ctx->nrunning, 1, memory_order_relaxed);
   return true;
@@ -358,16 +313,25 @@ const struct eio_engine eio__engine_uring = { "uring", uring_submit };
 
 /* Completion ----------------------------------------------------------- */
 
+/* Errors that the ring may have of its own. Others are believed: what a sync reports it
+ * reports once. */
+static bool is_refusal(int error)
+{
+  return error == EAGAIN || error == EOPNOTSUPP || error == EINTR || error == ECANCELED
+         || error == EINVAL || error == ENOMEM;
+}
+
 /* A short read is believed only at the end of a file. */
 static bool is_certain(const eio_req *req, int res)
 {
-  struct stat st;
+  uint64_t size;
+  mode_t mode;
 
-  if (res == -EAGAIN || res == -EOPNOTSUPP || res == -EINTR || res == -ECANCELED || res == -EINVAL)
-    return false;
-  if (req->op != EIO_READ || res < 0 || (uint64_t)res == req->size || req->offs < 0)
+  if (res < 0)
+    return !is_refusal(-res);
+  if (req->op != EIO_READ || (uint64_t)res == req->size)
     return true;
-  return fstat(req->fd, &st) == 0 && (!S_ISREG(st.st_mode) || req->offs + res >= st.st_size);
+  return eio_p_peek(req->fd, &mode, &size) && (!S_ISREG(mode) || (uint64_t)req->offs + (unsigned)res >= size);
 }
 
 static void land(eio_ctx *ctx, eio_req *req, int res)
@@ -380,16 +344,16 @@ static void land(eio_ctx *ctx, eio_req *req, int res)
     pthread_mutex_unlock(&ctx->lock);
     return;
   }
-  atomic_fetch_sub_explicit(&ctx->nrunning, 1, memory_order_relaxed);
   if (!eio__cancelled(req) && !is_certain(req, res)) {
     ctx->stats.ring_declined++;
-    eio__pool_submit(ctx, req);
+    eio__pool_return(ctx, req);
     return;
   }
   req->result = res < 0 ? -1 : res;
   req->errorno = res < 0 ? -res : 0;
   ctx->stats.ring++;
   eio__finish_here(ctx, req);
+  atomic_fetch_sub(&ctx->nrunning, 1); /* only now: no worker is to be done before */
   if (ctx->max_parallel != UINT_MAX)
     eio__pool_kick(ctx); /* workers may have waited for this one */
 }

@@ -297,7 +297,7 @@ sub credentials {
         run_req { aio_stat "$dir/secret", $_[0] };
         pipe my $r, my $w or die "pipe: $!";
         my ($held, $n) = ('', -1);
-        syswrite $w, 'data' if $engine ne 'uring';    # on the ring it is submitted before, and ends after
+        syswrite $w, 'data';
         open my $fh, '<', "$dir/secret" or die "secret: $!";
         aio_read $r, undef, 4, $held, 0, sub { $n = $_[0] };
         hold;
@@ -305,7 +305,6 @@ sub credentials {
         aio_read $fh, 0, 6, my $open = '', 0, sub { };
         $> = NOBODY;
         release;
-        syswrite $w, 'data' if $engine eq 'uring';
         IO::AIO::flush;
         my $now = try_all($dir);
         IO::AIO::flush;

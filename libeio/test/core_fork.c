@@ -1,5 +1,5 @@
 /* core_fork.c - forks: the child starts empty, the parent goes on. */
-#include "core.h"
+#include "ring_gate.h"
 
 static eio_ctx *ctx;
 static struct gate gate;

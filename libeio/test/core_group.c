@@ -1,5 +1,5 @@
 /* core_group.c - groups: members, feeders, nesting, cancelling. */
-#include "core.h"
+#include "ring_gate.h"
 
 #include <setjmp.h>
 

@@ -1,5 +1,5 @@
 /* core_limits.c - how many requests execute at a time, and how many threads. */
-#include "core.h"
+#include "ring_gate.h"
 
 static eio_ctx *ctx;
 static struct job jobs[20000];

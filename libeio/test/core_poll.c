@@ -1,5 +1,5 @@
 /* core_poll.c - contexts, submit, poll and its limits, the wakeup descriptor. */
-#include "core.h"
+#include "ring_gate.h"
 
 #include "../eio_pool.h"
 
