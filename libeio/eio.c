@@ -283,10 +283,7 @@ void eio_reset(eio_ctx *ctx)
   eio__pool_abandon_locked(ctx);
   orphan_all(ctx);
   repaired = eio__wake_repair(&ctx->wake);
-  if (atomic_load(&ctx->signaled)) {
-    atomic_store(&ctx->signaled, false);
-    eio__wake_clear(&ctx->wake);
-  }
+  eio__silence(ctx);
   pthread_mutex_unlock(&ctx->lock);
   if (repaired)
     eio__ring_rewire(ctx);
@@ -345,6 +342,7 @@ static void after_fork_child(void)
     orphan_all(ctx);
     atomic_store(&ctx->polling, false);
     atomic_store(&ctx->signaled, false);
+    ctx->raised = false;
     eio__wake_reopen(&ctx->wake);
     if (ctx->fork_hook && (ctx->orphans.length || ctx->current || ctx->feeding))
       ctx->fork_hook(ctx->fork_data);

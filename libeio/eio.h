@@ -201,8 +201,12 @@ void eio_group_abandon(eio_ctx *ctx, eio_req *group);
 
 /* The wakeup descriptor: readable while there is something for eio_poll() to
  * do, and sometimes when not. It keeps its number for the life of the context,
- * also in the child of a fork (but see eio_reset()). */
-int eio_poll_fd(const eio_ctx *ctx);
+ * also in the child of a fork; when the program has closed it, this call makes
+ * another (-1: none can be had). It may be read, made blocking, duplicated, or
+ * watched for edges: after each poll that leaves something it is readable again.
+ * A duplicate that is older than a fork stays the parent's. As long as nobody has
+ * asked for it, and in another way nobody may use it, system calls are saved. */
+int eio_poll_fd(eio_ctx *ctx);
 
 /* Calls back and releases what is done; at most max_reqs requests (0: no
  * limit), at least for max_time nanoseconds (0: no limit). Returns 0 when
@@ -218,12 +222,6 @@ void eio_poll_begin(eio_ctx *ctx);
 eio_req *eio_next(eio_ctx *ctx);
 void eio_release(eio_ctx *ctx, eio_req *req);
 int eio_poll_end(eio_ctx *ctx);
-
-/* eio_poll_end() for an owner that does not wait by the descriptor: after some
- * of these in a row the descriptor is left readable when nothing is left, which
- * saves two system calls a round. eio_poll_end() and eio_poll_wait() put it
- * right again, so it costs others one call of eio_poll() in vain. */
-int eio_poll_end_lazily(eio_ctx *ctx);
 
 /* Puts a request from eio_next() back, cancelled: the next poll has it first,
  * not to be called back again but to be released. */

@@ -145,7 +145,9 @@ struct eio_ctx {
   _Atomic(eio_req *) finished; /* executed by workers, last first; the owner moves
                               * them to `done` (eio__take_finished) */
   atomic_uint nfinished;     /* length of finished */
-  atomic_bool signaled;      /* (L) the wakeup fd is readable; only the owner clears it */
+  atomic_bool signaled;      /* (L) the wakeup fd was written since the last poll began, which
+                              * the owner forgets without the lock */
+  bool raised;               /* (L) it may be readable */
   atomic_bool polling;       /* the owner looks at `finished` by itself; (O) sets it */
 
   char line4[EIO_LINE];      /* the owner */
@@ -157,7 +159,7 @@ struct eio_ctx {
   unsigned npri;             /* (O) of them, those with a priority other than 0 */
   unsigned look_misses, look_skips; /* (O) see look_for_some() */
   unsigned depth;            /* (O) nested polls */
-  unsigned lazy;             /* (O) eio_poll_end_lazily() in a row */
+  bool watched;              /* (O) somebody knows the wakeup descriptor */
   uint32_t ids;              /* (O) */
   unsigned latched;          /* (O) inline attempts given up, eio_inline.c */
   struct eio_device devices[EIO_NDEVICES]; /* (O) eio_inline.c */
@@ -182,6 +184,8 @@ void eio__done_here(eio_ctx *ctx, eio_req *req);
 void eio__done_quietly(eio_ctx *ctx, eio_req *req);
 /* Makes the wakeup descriptor readable; by the owner, without the lock. */
 void eio__signal(eio_ctx *ctx);
+/* Makes it silent. Owner thread, lock held. */
+void eio__silence(eio_ctx *ctx);
 /* Moves what workers have finished to a queue. Owner thread. */
 void eio__take_finished(eio_ctx *ctx, struct eio_queue *q);
 

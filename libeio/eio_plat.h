@@ -116,6 +116,9 @@ void eio_p_times(const struct stat *st, struct timespec times[2]);
 int eio_p_futime(int fd, const struct timespec times[2]);
 int eio_p_statvfs(const eio_wd *wd, const char *path, struct statvfs *st);
 int eio_p_fstatvfs(int fd, struct statvfs *st);
+/* Reads what is there from something without a position; EAGAIN when nothing is,
+ * whatever O_NONBLOCK says. */
+ssize_t eio_p_read_now(int fd, void *buf, size_t size);
 /* Both ends close-on-exec. */
 int eio_p_pipe(int fds[2]);
 /* dup3(from, to, O_CLOEXEC) */

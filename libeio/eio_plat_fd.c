@@ -6,6 +6,9 @@
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <unistd.h>
+#if EIO_HAVE_PREADV2
+# include <sys/uio.h>
+#endif
 #if defined(__linux__)
 # include <linux/futex.h>
 # include <sys/syscall.h>
@@ -93,6 +96,19 @@ int eio_p_fstatvfs(int fd, struct statvfs *st)
   UNUSED(fd), UNUSED(st);
   return absent();
 #endif
+}
+
+ssize_t eio_p_read_now(int fd, void *buf, size_t size)
+{
+#if EIO_HAVE_PREADV2
+  struct iovec iov = { buf, size };
+  ssize_t n = preadv2(fd, &iov, 1, -1, RWF_NOWAIT);
+
+  if (n >= 0 || errno == EAGAIN || errno == EINTR)
+    return n; /* older kernels cannot for all that may be read: EOPNOTSUPP */
+#endif
+  fcntl(fd, F_SETFL, O_NONBLOCK);
+  return read(fd, buf, size);
 }
 
 int eio_p_pipe(int fds[2])

@@ -11,15 +11,45 @@
 
 #include "eio_plat.h"
 
-/* Wakeup --------------------------------------------------------------- */
+/* Wakeup ---------------------------------------------------------------
+ *
+ * The descriptor is level, although reading it makes it silent, and anybody can read
+ * it: stream objects of event loops do. So that it was written is believed only until
+ * the next poll begins (`signaled`); what is done later, or left by that poll, is
+ * written again, which is an event for those who watch edges, too. Whether it has to
+ * be cleared is another question (`raised`). */
 
 static void signal_locked(eio_ctx *ctx)
 {
-  if (atomic_load(&ctx->polling) || atomic_load_explicit(&ctx->signaled, memory_order_relaxed))
+  if (atomic_load(&ctx->polling) || atomic_load(&ctx->signaled))
     return;
-  atomic_store_explicit(&ctx->signaled, true, memory_order_relaxed);
+  atomic_store(&ctx->signaled, true);
+  ctx->raised = true;
   ctx->wakeups++;
   eio__wake_set(&ctx->wake);
+}
+
+/* Before the owner takes what is finished: what comes after that is written. Nobody
+ * reads a descriptor that nobody has asked for. */
+static void stop_believing(eio_ctx *ctx)
+{
+  if (ctx->watched && atomic_load_explicit(&ctx->signaled, memory_order_relaxed))
+    atomic_store(&ctx->signaled, false);
+}
+
+/* Lock held. */
+static void forget_signal(eio_ctx *ctx)
+{
+  atomic_store(&ctx->signaled, false);
+  ctx->raised = false;
+}
+
+/* Lock held. */
+void eio__silence(eio_ctx *ctx)
+{
+  if (ctx->raised)
+    eio__wake_clear(&ctx->wake);
+  forget_signal(ctx);
 }
 
 void eio__signal(eio_ctx *ctx)
@@ -94,7 +124,7 @@ static void mend_wake_fd(eio_ctx *ctx)
   pthread_mutex_lock(&ctx->lock);
   mended = eio__wake_repair(&ctx->wake);
   if (mended) {
-    atomic_store_explicit(&ctx->signaled, false, memory_order_relaxed);
+    forget_signal(ctx);
     if (atomic_load(&ctx->finished))
       signal_locked(ctx);
   }
@@ -109,6 +139,7 @@ void eio_poll_begin(eio_ctx *ctx)
 {
   if (ctx->wake.fd[0] < 0)
     mend_wake_fd(ctx);
+  stop_believing(ctx);
   if (ctx->ring)
     eio__ring_reap(ctx); /* first: now these need not wait for the next poll */
   ctx->depth++;
@@ -176,10 +207,9 @@ static bool settle_signal(eio_ctx *ctx, bool pending)
   pending = pending || atomic_load(&ctx->finished);
   if (pending)
     signal_locked(ctx);
-  else if (atomic_load_explicit(&ctx->signaled, memory_order_relaxed)
-           || (ctx->ring && eio__ring_signaled(ctx))) {
-    atomic_store_explicit(&ctx->signaled, false, memory_order_relaxed);
-    eio__wake_clear(&ctx->wake);
+  else if ((ctx->ring && eio__ring_signaled(ctx)) || ctx->raised) {
+    ctx->raised = true;
+    eio__silence(ctx);
     if (ctx->ring && eio__ring_ready(ctx)) { /* its signal may be lost now */
       pending = true;
       signal_locked(ctx);
@@ -201,23 +231,10 @@ int eio_poll_end(eio_ctx *ctx)
 {
   bool pending = leave_poll(ctx);
 
-  ctx->lazy = 0;
-  if (pending && atomic_load_explicit(&ctx->signaled, memory_order_relaxed))
-    return -1;
-  return settle_signal(ctx, pending) ? -1 : 0;
-}
-
-#define LAZY_AFTER 16
-
-int eio_poll_end_lazily(eio_ctx *ctx)
-{
-  bool pending = leave_poll(ctx);
-
-  if (ctx->lazy < LAZY_AFTER)
-    ctx->lazy++;
-  if ((pending || ctx->lazy >= LAZY_AFTER)
-      && atomic_load_explicit(&ctx->signaled, memory_order_relaxed))
+  if (!ctx->watched) /* eio_poll_wait() settles it before it sleeps */
     return pending || atomic_load(&ctx->finished) ? -1 : 0;
+  if (pending && atomic_load(&ctx->signaled)) /* since this poll, or one within it, began */
+    return -1;
   return settle_signal(ctx, pending) ? -1 : 0;
 }
 
@@ -238,8 +255,13 @@ int eio_poll(eio_ctx *ctx, unsigned max_reqs, uint64_t max_time)
   return eio_poll_end(ctx);
 }
 
-int eio_poll_fd(const eio_ctx *ctx)
+int eio_poll_fd(eio_ctx *ctx)
 {
+  ctx->watched = true;
+  if (!eio__wake_is_intact(&ctx->wake))
+    mend_wake_fd(ctx);
+  stop_believing(ctx);
+  settle_signal(ctx, ctx->done.length || ctx->fresh.length);
   return ctx->wake.fd[0];
 }
 
@@ -297,7 +319,7 @@ int eio_poll_wait(eio_ctx *ctx, int timeout)
   if (!ctx->nreqs || something_done(ctx) || eio__pool_help(ctx) || look_for_some(ctx))
     return 0;
   eio__pool_sleeps(ctx);
-  if (ctx->lazy && settle_signal(ctx, false))
+  if (!ctx->watched && settle_signal(ctx, false))
     return 0;
   do {
     if (!eio__wake_is_intact(&ctx->wake))

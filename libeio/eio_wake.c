@@ -1,6 +1,7 @@
 /* eio_wake.c - the wakeup descriptor: an eventfd, or a pipe where there is
  * none. Both sides are nonblocking and close-on-exec; when they are one
- * descriptor the two numbers are equal.
+ * descriptor the two numbers are equal. Others may have made it blocking, which
+ * no call here may wait for.
  *
  * Programs close all that is open, or put something else in its place: so what the
  * numbers stand for is compared with what they should before it is used. (All
@@ -130,6 +131,6 @@ void eio__wake_clear(const struct eio_wake *wake)
   if (!eio__wake_is_intact(wake))
     return;
   do
-    n = read(wake->fd[0], buf, sizeof buf);
+    n = eio_p_read_now(wake->fd[0], buf, sizeof buf);
   while ((n < 0 && errno == EINTR) || n == (ssize_t)sizeof buf);
 }

@@ -148,7 +148,7 @@ static uint64_t now(void)
 }
 
 /* One round. Returns what eio_poll_end() says; counts requests. */
-static int poll_once(pTHX_ aio_cxt *cxt, unsigned *count, bool lazily)
+static int poll_once(pTHX_ aio_cxt *cxt, unsigned *count)
 {
   struct poll *poll;
   struct outer outer;
@@ -191,7 +191,7 @@ static int poll_once(pTHX_ aio_cxt *cxt, unsigned *count, bool lazily)
     }
     POPSTACK;
   }
-  left = lazily ? eio_poll_end_lazily(cxt->eio) : eio_poll_end(cxt->eio);
+  left = eio_poll_end(cxt->eio);
   poll->ended = TRUE;
   LEAVE;
   if (nested)
@@ -214,13 +214,13 @@ static void wait_for_some(pTHX_ aio_cxt *cxt)
 }
 
 /* poll_cb: polls, and goes on until less is outstanding than the limit. */
-static int poll_some(pTHX_ aio_cxt *cxt, unsigned *count, bool lazily)
+static int poll_some(pTHX_ aio_cxt *cxt, unsigned *count)
 {
-  int left = poll_once(aTHX_ cxt, count, lazily);
+  int left = poll_once(aTHX_ cxt, count);
 
   while (cxt->max_outstanding && eio_nreqs(cxt->eio) >= cxt->max_outstanding) {
     wait_for_some(aTHX_ cxt);
-    left = poll_once(aTHX_ cxt, count, lazily);
+    left = poll_once(aTHX_ cxt, count);
   }
   return left;
 }
@@ -230,7 +230,7 @@ XS_INTERNAL(xs_poll_cb)
   dXSARGS;
   dAIO;
   unsigned count = 0;
-  int left = poll_some(aTHX_ cxt, &count, FALSE);
+  int left = poll_some(aTHX_ cxt, &count);
 
   PERL_UNUSED_VAR(items);
   XSprePUSH;
@@ -248,7 +248,7 @@ XS_INTERNAL(xs_poll)
   if (items)
     croak_xs_usage(cv, "");
   wait_for_some(aTHX_ cxt);
-  poll_some(aTHX_ cxt, &count, TRUE);
+  poll_some(aTHX_ cxt, &count);
   XSprePUSH;
   EXTEND(SP, 1);
   mPUSHu(count);
@@ -278,7 +278,7 @@ XS_INTERNAL(xs_flush)
     croak_xs_usage(cv, "");
   while (eio_nreqs(cxt->eio)) {
     wait_for_some(aTHX_ cxt);
-    poll_once(aTHX_ cxt, &count, FALSE);
+    poll_once(aTHX_ cxt, &count);
   }
   XSRETURN_EMPTY;
 }
@@ -293,7 +293,7 @@ XS_INTERNAL(xs_end)
   PERL_UNUSED_VAR(items);
   while (eio_nreqs(cxt->eio) && eio_parallel(cxt->eio)) {
     wait_for_some(aTHX_ cxt);
-    poll_once(aTHX_ cxt, &count, FALSE);
+    poll_once(aTHX_ cxt, &count);
   }
   XSRETURN_EMPTY;
 }
@@ -305,8 +305,6 @@ XS_INTERNAL(xs_poll_fileno)
 
   if (items)
     croak_xs_usage(cv, "");
-  eio_poll_begin(cxt->eio); /* nothing but: the descriptor tells the truth now */
-  eio_poll_end(cxt->eio);
   XSprePUSH;
   EXTEND(SP, 1);
   mPUSHi(eio_poll_fd(cxt->eio));

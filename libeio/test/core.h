@@ -53,12 +53,21 @@ TAP_UNUSED static bool is_uring(void)
   return !strcmp(engine, "uring");
 }
 
-TAP_UNUSED static eio_ctx *context(void)
+TAP_UNUSED static eio_ctx *unwatched_context(void)
 {
   eio_ctx *ctx = eio_create();
 
   if (!ctx || eio_set_engine(ctx, engine) < 0)
     bail_out("no context");
+  return ctx;
+}
+
+/* One whose wakeup descriptor somebody has asked for. */
+TAP_UNUSED static eio_ctx *context(void)
+{
+  eio_ctx *ctx = unwatched_context();
+
+  eio_poll_fd(ctx);
   return ctx;
 }
 
@@ -190,14 +199,14 @@ TAP_UNUSED static void finish_all(eio_ctx *ctx)
 
 TAP_UNUSED static bool is_readable(eio_ctx *ctx)
 {
-  struct pollfd pfd = { .fd = eio_poll_fd(ctx), .events = POLLIN };
+  struct pollfd pfd = { .fd = ctx->wake.fd[0], .events = POLLIN }; /* eio_poll_fd() would set it right */
 
   return poll(&pfd, 1, 0) == 1;
 }
 
 TAP_UNUSED static void wait_readable(eio_ctx *ctx)
 {
-  struct pollfd pfd = { .fd = eio_poll_fd(ctx), .events = POLLIN };
+  struct pollfd pfd = { .fd = ctx->wake.fd[0], .events = POLLIN };
 
   while (poll(&pfd, 1, -1) != 1)
     ;

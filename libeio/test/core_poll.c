@@ -312,60 +312,6 @@ static void test_pending(void)
   eio_destroy(ctx);
 }
 
-static int lazy_result;
-
-static unsigned poll_lazily(unsigned max)
-{
-  unsigned n = 0;
-
-  eio_poll_begin(ctx);
-  for (eio_req *req; n < max && (req = eio_next(ctx)); n++) {
-    req->cb(req);
-    eio_release(ctx, req);
-  }
-  lazy_result = eio_poll_end_lazily(ctx);
-  return n;
-}
-
-static void test_lazily(void)
-{
-  struct gate gate = gate_make();
-
-  ctx = context();
-  for (int i = 0; i < 100; i++) {
-    submit_for_worker(ctx, &jobs[i], i);
-    while (eio_nreqs(ctx)) {
-      eio_poll_wait(ctx, -1);
-      poll_lazily(1000);
-    }
-  }
-  check(called_in_order(0, 100), "100 rounds with a lazy end");
-  for (int when = 0; when < 2; when++) { /* when it has just begun to be lazy, and when it is */
-    int wrong = 0;
-
-    eio_poll(ctx, 0, 0);
-    for (int i = 0; i < 5 + when * 95; i++) {
-      submit_nops(2, true);
-      wait_pending(ctx, 2);
-      wrong += poll_lazily(1) != 1 || lazy_result != -1 || !is_readable(ctx);
-      wrong += poll_lazily(1) != 1 || lazy_result != 0;
-    }
-    check_int(wrong, 0, "a lazy end tells whether something is left");
-    check(is_readable(ctx) == (when > 0), "the descriptor %s", when ? "need not" : "does as well");
-  }
-  if (!is_sync()) {
-    block(ctx, &jobs[100], &gate, 100);
-    wait_running(ctx, 1);
-    check(eio_poll_wait(ctx, 0) < 0 && errno == EAGAIN, "poll_wait waits in spite of laziness");
-  }
-  gate_open(&gate);
-  finish_all(ctx);
-  eio_poll(ctx, 0, 0);
-  check(!is_readable(ctx), "an ordinary poll makes the descriptor tell the truth");
-  gate_remove(&gate);
-  eio_destroy(ctx);
-}
-
 static void ignore(int signal)
 {
   (void)signal;
@@ -516,7 +462,7 @@ int main(void)
 {
   static test *const tests[] = {
     test_empty, test_result, test_max_reqs, test_max_time, test_chain, test_nested,
-    test_wait_inside, test_descriptor, test_wakeups, test_spared, test_looks, test_pending, test_lazily, test_wait, test_parts, test_nops, test_without_descriptor,
+    test_wait_inside, test_descriptor, test_wakeups, test_spared, test_looks, test_pending, test_wait, test_parts, test_nops, test_without_descriptor,
     test_abort, NULL,
   };
 
