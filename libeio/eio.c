@@ -5,8 +5,8 @@
  *   eio_poll.c    the poll side              eio_uring.c   engine: the ring
  *   eio_wake.c    wakeup descriptor          eio_inline.c  attempts in submit
  *   eio_ops.c     table of operations        eio_worker.c  what threads do
- *   ops_*.c       the operations             eio_pace.c    how many of them
- *                                            eio_plat*.c   what systems lack
+ *   ops_*.c       the operations             eio_admit.c   who may, who is told
+ *   eio_plat*.c   what systems lack          eio_pace.c    how many of them
  *
  * This file: states, submit, cancel, limits, and what a fork does. */
 #include "eio_int.h"
@@ -71,35 +71,37 @@ unsigned eio_parallel(const eio_ctx *ctx)
   return ctx->min_parallel < ctx->max_parallel ? ctx->min_parallel : ctx->max_parallel;
 }
 
-/* The inline attempt stands in for a worker: it is made only when one more
- * request may execute now. So nothing executes with max_parallel 0. What waits
- * is overtaken only where order is not promised: with max_parallel 1 it is, and
- * where priorities are in use.
+/* Whether an inline attempt is made. What waits is overtaken only where order is not
+ * promised: with max_parallel 1 it is, and where priorities are in use.
  * For that a request that a worker takes counts in nrunning before it leaves
- * nready, and in nfinished before it leaves the other two: hence this order. */
+ * nready, and in nfinished before it leaves the other two. */
 static bool may_inline(eio_ctx *ctx, const eio_req *req)
 {
   return !(req->flags & EIO_NO_INLINE)
-         && (atomic_load_explicit(&ctx->nready, memory_order_acquire) == 0
-             || (ctx->max_parallel > 1 && !ctx->npri))
-         && atomic_load_explicit(&ctx->nrunning, memory_order_acquire) < eio_parallel(ctx);
+         && (eio__ops[req->op].flags & EIO_OPF_INLINE || req->flags & EIO_FAILED)
+         && (eio_nready(ctx) == 0 || (!eio__keeps_order(ctx) && !ctx->npri));
 }
 
+/* Where a maximum has been set, the attempt counts like any other execution: so nothing
+ * executes with max_parallel 0. */
 static bool finish_inline(eio_ctx *ctx, eio_req *req)
 {
-  if (!may_inline(ctx, req))
+  bool limited = ctx->max_parallel != UINT_MAX, done;
+
+  if (!may_inline(ctx, req) || (limited && !eio__slot_take(ctx)))
     return false;
-  if (!(req->flags & EIO_FAILED)) {
-    if (!(eio__ops[req->op].flags & EIO_OPF_INLINE))
-      return false;
-    if (!eio__inline(ctx, req, false)) {
-      ctx->stats.inline_declined++;
-      return false;
-    }
+  done = req->flags & EIO_FAILED || eio__inline(ctx, req, false);
+  if (done) {
+    ctx->stats.inlined++;
+    eio__finish_here(ctx, req);
+  } else
+    ctx->stats.inline_declined++;
+  if (limited) {
+    eio__slot_give(ctx);
+    if (done)
+      eio__pool_tell(ctx, EIO_EV_FREED);
   }
-  ctx->stats.inlined++;
-  eio__finish_here(ctx, req);
-  return true;
+  return done;
 }
 
 void eio_submit(eio_ctx *ctx, eio_req *req)
@@ -130,7 +132,7 @@ static void cancel_one(eio_ctx *ctx, eio_req *req)
   was_ready = req->state == EIO_READY;
   if (was_ready) {
     eio_queue_remove(&ctx->ready, req);
-    atomic_fetch_sub_explicit(&ctx->nready, 1, memory_order_relaxed);
+    atomic_fetch_add(&ctx->ntaken, 1);
   }
   if (req->state != EIO_FINISHED)
     eio__flag_set(req, EIO_CANCELLED);
@@ -174,6 +176,7 @@ void eio_req_finish(eio_req *req)
 
 static void limits_changed(eio_ctx *ctx)
 {
+  atomic_store(&ctx->max_running, ctx->max_parallel);
   if (ctx->engine == &eio__engine_sync && eio_parallel(ctx))
     eio__run_ready(ctx, false);
   eio__pool_limits(ctx);
@@ -264,7 +267,7 @@ static void orphan_all(eio_ctx *ctx)
   eio__take_finished(ctx, &ctx->done);
   orphan_queue(ctx, &ctx->done);
   orphan_queue(ctx, &ctx->fresh);
-  atomic_store(&ctx->nready, 0);
+  atomic_store(&ctx->ntaken, ctx->nsubmitted);
   atomic_store(&ctx->nrunning, 0);
   for (eio_req *req = ctx->current; req; req = req->next)
     for (eio_req *up = req; up; up = up->group)

@@ -332,7 +332,7 @@ static bool inline_none(eio_ctx *ctx, eio_req *req)
 static bool leave_to_worker(const eio_ctx *ctx, unsigned share)
 {
   return ctx->nreqs > FEW && ctx->engine == &eio__engine_pool
-         && atomic_load_explicit(&ctx->nready, memory_order_relaxed) < share
+         && eio_nready(ctx) < share
          && (ctx->nreqs > MANY || eio__pool_is_awake(ctx));
 }
 

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "eio_admit.h"
 #include "eio_queue.h"
 
 /* Operations ----------------------------------------------------------- */
@@ -133,13 +134,15 @@ struct eio_ctx {
   struct eio_queue ready;    /* (L) waiting for a worker */
   struct eio_queue orphans;  /* (L) dropped */
   uint64_t executed, wakeups; /* (L) for the statistics */
-  atomic_uint nrunning;      /* requests that execute, by workers or the ring */
+  atomic_uint nrunning;      /* requests that execute, wherever: eio__slot_take() */
+  atomic_uint max_running;   /* max_parallel */
+  atomic_uint ntaken;        /* (L) of nsubmitted, those that wait no longer */
   bool dead;                 /* (L) the last abandoned worker frees the context */
 
   char line2[EIO_LINE];      /* both: what is submitted */
   _Atomic(eio_req *) incoming; /* submitted, last first; whoever holds the lock
                               * moves them to `ready` (eio__take_incoming) */
-  atomic_uint nready;        /* length of incoming and ready */
+  atomic_uint nsubmitted;    /* (O) to the pool; without ntaken, what waits (eio_nready) */
 
   char line3[EIO_LINE];      /* both: what is done */
   _Atomic(eio_req *) finished; /* executed by workers, last first; the owner moves
@@ -160,6 +163,7 @@ struct eio_ctx {
   unsigned look_misses, look_skips; /* (O) see look_for_some() */
   unsigned depth;            /* (O) nested polls */
   bool watched;              /* (O) somebody knows the wakeup descriptor */
+  bool waited;               /* (O) since the last poll, in eio_poll_wait() */
   uint32_t ids;              /* (O) */
   unsigned latched;          /* (O) inline attempts given up, eio_inline.c */
   struct eio_device devices[EIO_NDEVICES]; /* (O) eio_inline.c */
@@ -186,22 +190,21 @@ void eio__done_quietly(eio_ctx *ctx, eio_req *req);
 void eio__signal(eio_ctx *ctx);
 /* Makes it silent. Owner thread, lock held. */
 void eio__silence(eio_ctx *ctx);
+/* The same by anybody, with the lock. */
+void eio__signal_locked(eio_ctx *ctx);
 /* Moves what workers have finished to a queue. Owner thread. */
 void eio__take_finished(eio_ctx *ctx, struct eio_queue *q);
 
 /* eio_pool.c; the functions without "locked" are for the owner, unlocked */
 int eio__pool_create(eio_ctx *ctx);
 void eio__pool_submit(eio_ctx *ctx, eio_req *req);
-/* Puts back a request that counts in nrunning and was begun in vain: before all others
- * of its priority, for a worker. */
-void eio__pool_return(eio_ctx *ctx, eio_req *req);
 /* Executes what is ready in the owner's thread: all, or as long as there is no
  * worker. */
 void eio__run_ready(eio_ctx *ctx, bool without_workers);
 /* An owner that waits does what a worker would do next, if that cannot block.
  * Returns whether a request is done. */
 bool eio__pool_help(eio_ctx *ctx);
-/* It does not any more, but sleeps. */
+/* It does not any more: it sleeps, or its event loop does. */
 void eio__pool_sleeps(eio_ctx *ctx);
 /* Moves what was submitted to ctx->ready. Lock held. */
 void eio__take_incoming(eio_ctx *ctx);
@@ -217,10 +220,20 @@ bool eio__pool_may_look(const eio_ctx *ctx);
 uint64_t eio__pool_yield(eio_ctx *ctx, uint64_t now);
 /* Whether a worker is at the queue, or about to be. */
 bool eio__pool_is_awake(const eio_ctx *ctx);
-/* Wakes or starts a worker when requests wait and none is on its way. */
-void eio__pool_kick(eio_ctx *ctx);
-/* Tries to start what eio__pace_must_send() asks for; true when it still does. */
+/* Tells workers, if that concerns any, what the owner has done. */
+void eio__pool_tell(eio_ctx *ctx, enum eio_event event);
+/* Whether a thread was refused since the next one was called last. */
+bool eio__pool_was_refused(const eio_ctx *ctx);
+/* Starts a thread if one is missing; true when it still is. */
 bool eio__pool_wants_thread(eio_ctx *ctx);
+/* A place among the requests that execute, max_parallel at a time: whoever executes one,
+ * a worker, the ring, or the owner, has one for it. The owner, when he gives it back,
+ * calls eio__pool_tell(EIO_EV_FREED). Any thread, with or without the lock. */
+bool eio__slot_take(eio_ctx *ctx);
+void eio__slot_give(eio_ctx *ctx);
+/* Puts back a request that was begun in vain, before all others of its priority, and gives
+ * back its place. */
+void eio__pool_return(eio_ctx *ctx, eio_req *req);
 /* Forgets the threads: they exit when they have executed what they are at,
  * which becomes an orphan. Lock held. */
 void eio__pool_abandon_locked(eio_ctx *ctx);
@@ -232,6 +245,12 @@ void eio__pool_after_fork(eio_ctx *ctx);
 bool eio__pool_destroy_locked(eio_ctx *ctx);
 /* Frees a context that nobody uses any more. */
 void eio__free(eio_ctx *ctx);
+
+/* Whether requests are executed, and handed out, in the order of their submission. */
+static inline bool eio__keeps_order(const eio_ctx *ctx)
+{
+  return ctx->max_parallel == 1;
+}
 
 /* One outstanding request more or less. */
 static inline void eio__count(eio_ctx *ctx, const eio_req *req, int n)

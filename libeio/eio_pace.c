@@ -77,20 +77,10 @@ void eio__pace_watch(eio_ctx *ctx, uint64_t now, unsigned *idle)
   struct eio_pool *pool = ctx->pool;
 
   find_stuck(pool, now);
-  if (atomic_load(&ctx->nready))
+  if (eio_nready(ctx))
     *idle = 0;
   else if (++*idle >= WATCH_IDLE)
     pool->watcher = NULL; /* who submits now sees that, or is seen in a moment */
-}
-
-bool eio__pace_must_send(const eio_ctx *ctx)
-{
-  struct eio_pool *pool = ctx->pool;
-
-  return atomic_load(&ctx->nready) && !pool->coming && !pool->lingering
-         && (pool->nparked || pool->nthreads < pool->limit) && pool->limit
-         && atomic_load(&ctx->nrunning) < pool->max_running
-         && !(pool->watcher && eio__pace_is_crowded(pool));
 }
 
 /* When enough are awake already: the worker that shall watch whether they get
@@ -115,8 +105,6 @@ struct worker *eio__pace_send_for(eio_ctx *ctx, uint64_t now, bool *start)
   struct eio_pool *pool = ctx->pool;
   struct worker *w;
 
-  if (!eio__pace_must_send(ctx))
-    return NULL;
   w = new_watcher(pool, now);
   if (w)
     return w;
@@ -151,13 +139,11 @@ void eio__pace_yielded(struct eio_pool *pool, uint64_t before, uint64_t now)
     atomic_store_explicit(&pool->taken_until, now + TAKEN_TIMES * (now - before), memory_order_relaxed);
 }
 
-enum eio_step eio__pace_next(const eio_ctx *ctx, bool busy)
+enum eio_step eio__pace_next(const struct eio_pool *pool, bool busy, bool may_take)
 {
-  const struct eio_pool *pool = ctx->pool;
-
   if (eio__pace_is_too_many(pool))
     return EIO_PARK;
-  if (ctx->ready.length && atomic_load(&ctx->nrunning) < pool->max_running)
+  if (may_take)
     return EIO_TAKE;
   return busy && eio__pace_may_look(pool) && !atomic_load(&pool->lingering) ? EIO_LINGER : EIO_PARK;
 }

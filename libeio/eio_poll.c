@@ -19,7 +19,7 @@
  * written again, which is an event for those who watch edges, too. Whether it has to
  * be cleared is another question (`raised`). */
 
-static void signal_locked(eio_ctx *ctx)
+void eio__signal_locked(eio_ctx *ctx)
 {
   if (atomic_load(&ctx->polling) || atomic_load(&ctx->signaled))
     return;
@@ -57,7 +57,7 @@ void eio__signal(eio_ctx *ctx)
   if (atomic_load_explicit(&ctx->signaled, memory_order_relaxed))
     return;
   pthread_mutex_lock(&ctx->lock);
-  signal_locked(ctx);
+  eio__signal_locked(ctx);
   pthread_mutex_unlock(&ctx->lock);
 }
 
@@ -66,15 +66,7 @@ void eio__finished(eio_ctx *ctx, eio_req *req)
   eio__state(ctx, req, EIO_DONE);
   atomic_fetch_add(&ctx->nfinished, 1);
   eio__push(&ctx->finished, req);
-  signal_locked(ctx);
-}
-
-/* Whether requests are handed out in the order in which they were executed,
- * whether here or by a worker: with one at a time that is the order of their
- * submission. */
-static bool keeps_order(const eio_ctx *ctx)
-{
-  return ctx->max_parallel == 1;
+  eio__signal_locked(ctx);
 }
 
 void eio__take_finished(eio_ctx *ctx, struct eio_queue *q)
@@ -98,7 +90,7 @@ void eio__done_quietly(eio_ctx *ctx, eio_req *req)
 {
   struct eio_queue *q = ctx->depth ? &ctx->fresh : &ctx->done;
 
-  if (keeps_order(ctx))
+  if (eio__keeps_order(ctx))
     eio__take_finished(ctx, q);
   eio_queue_push(q, req);
 }
@@ -126,7 +118,7 @@ static void mend_wake_fd(eio_ctx *ctx)
   if (mended) {
     forget_signal(ctx);
     if (atomic_load(&ctx->finished))
-      signal_locked(ctx);
+      eio__signal_locked(ctx);
   }
   pthread_mutex_unlock(&ctx->lock);
   if (mended)
@@ -153,7 +145,7 @@ eio_req *eio_next(eio_ctx *ctx)
     eio_req *req = eio_queue_pop(&ctx->done);
 
     if (!req) {
-      if (keeps_order(ctx) && ctx->fresh.length)
+      if (eio__keeps_order(ctx) && ctx->fresh.length)
         return NULL; /* these were before what workers have finished since */
       eio__take_finished(ctx, &ctx->done);
       if (ctx->ring)
@@ -206,24 +198,31 @@ static bool settle_signal(eio_ctx *ctx, bool pending)
   pthread_mutex_lock(&ctx->lock);
   pending = pending || atomic_load(&ctx->finished);
   if (pending)
-    signal_locked(ctx);
+    eio__signal_locked(ctx);
   else if ((ctx->ring && eio__ring_signaled(ctx)) || ctx->raised) {
     ctx->raised = true;
     eio__silence(ctx);
     if (ctx->ring && eio__ring_ready(ctx)) { /* its signal may be lost now */
       pending = true;
-      signal_locked(ctx);
+      eio__signal_locked(ctx);
     }
   }
   pthread_mutex_unlock(&ctx->lock);
   return pending;
 }
 
-/* Leaves the poll; returns whether the owner's own queues have something. */
+/* Leaves the poll; returns whether the owner's own queues have something. A thread that
+ * workers were refused is asked for again: whoever waits for that waits here or in an event
+ * loop, which is the only one to call then. */
 static bool leave_poll(eio_ctx *ctx)
 {
   if (!--ctx->depth)
     eio_queue_append(&ctx->done, &ctx->fresh);
+  if (eio__pool_was_refused(ctx))
+    eio__pool_wants_thread(ctx);
+  if (!ctx->waited)
+    eio__pool_sleeps(ctx);
+  ctx->waited = false;
   return ctx->done.length || ctx->fresh.length;
 }
 
@@ -310,29 +309,57 @@ static bool look_for_some(eio_ctx *ctx)
  * before it looks again, without a descriptor to wait for, or at a mute ring. */
 #define REFUSED_MS 100
 
-int eio_poll_wait(eio_ctx *ctx, int timeout)
+/* Milliseconds until `end`, rounded up; -1 for UINT64_MAX, which is never. */
+static int milliseconds_until(uint64_t end)
+{
+  uint64_t now;
+
+  if (end == UINT64_MAX)
+    return -1;
+  now = eio_p_now();
+  return now < end ? (int)((end - now + 999999) / 1000000) : 0;
+}
+
+/* Sleeps once, until the descriptor is readable or it is time to look. What poll() says. */
+static int sleep_once(eio_ctx *ctx, int ms)
 {
   struct pollfd pfd = { .events = POLLIN };
-  bool wants, blind, found;
+  bool blind;
+
+  if (!eio__wake_is_intact(&ctx->wake))
+    mend_wake_fd(ctx);
+  pfd.fd = ctx->wake.fd[0];
+  blind = eio__ring_is_mute(ctx) || pfd.fd < 0;
+  if ((eio__pool_wants_thread(ctx) || blind) && (ms < 0 || ms > REFUSED_MS))
+    ms = REFUSED_MS;
+  return poll(&pfd, pfd.fd >= 0, ms);
+}
+
+int eio_poll_wait(eio_ctx *ctx, int timeout)
+{
+  uint64_t end;
   int n;
 
+  ctx->waited = true;
   if (!ctx->nreqs || something_done(ctx) || eio__pool_help(ctx) || look_for_some(ctx))
     return 0;
   eio__pool_sleeps(ctx);
   if (!ctx->watched && settle_signal(ctx, false))
     return 0;
-  do {
-    if (!eio__wake_is_intact(&ctx->wake))
-      mend_wake_fd(ctx);
-    pfd.fd = ctx->wake.fd[0];
-    blind = eio__ring_is_mute(ctx) || pfd.fd < 0;
-    wants = eio__pool_wants_thread(ctx) || blind;
-    n = poll(&pfd, pfd.fd >= 0, wants && timeout < 0 ? REFUSED_MS : timeout);
-    found = n > 0 || (n == 0 && blind && something_done(ctx));
-  } while (n == 0 && !found && wants && timeout < 0);
-  if (n == 0 && !found)
-    errno = EAGAIN;
-  return found ? 0 : -1;
+  end = timeout < 0 ? UINT64_MAX : eio_p_now() + (uint64_t)timeout * 1000000;
+  for (;;) {
+    n = sleep_once(ctx, milliseconds_until(end));
+    if (n < 0)
+      return -1;
+    if (something_done(ctx) || (n && !eio__pool_was_refused(ctx)))
+      return 0;
+    if (n) /* that was all it had to say */
+      settle_signal(ctx, false);
+    else if (milliseconds_until(end) == 0) {
+      errno = EAGAIN;
+      return -1;
+    }
+  }
 }
 
 unsigned eio_nreqs(const eio_ctx *ctx)
@@ -342,7 +369,9 @@ unsigned eio_nreqs(const eio_ctx *ctx)
 
 unsigned eio_nready(const eio_ctx *ctx)
 {
-  return atomic_load_explicit(&ctx->nready, memory_order_relaxed);
+  unsigned taken = atomic_load(&ctx->ntaken); /* first, or it could be more */
+
+  return atomic_load(&ctx->nsubmitted) - taken;
 }
 
 unsigned eio_npending(const eio_ctx *ctx)

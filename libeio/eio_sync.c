@@ -4,10 +4,8 @@
 
 static void sync_submit(eio_ctx *ctx, eio_req *req)
 {
-  unsigned limit = eio_parallel(ctx);
-
   /* queued until the limit is raised, or behind what another engine has left */
-  if (limit == 0 || (limit == 1 && (atomic_load(&ctx->nready) || atomic_load(&ctx->nrunning)))) {
+  if ((eio__keeps_order(ctx) && eio_nready(ctx)) || !eio__slot_take(ctx)) {
     eio__pool_submit(ctx, req);
     return;
   }
@@ -17,6 +15,8 @@ static void sync_submit(eio_ctx *ctx, eio_req *req)
   ctx->executed++;
   pthread_mutex_unlock(&ctx->lock);
   eio__finish_here(ctx, req);
+  eio__slot_give(ctx);
+  eio__pool_tell(ctx, EIO_EV_FREED);
 }
 
 const struct eio_engine eio__engine_sync = { "sync", sync_submit };

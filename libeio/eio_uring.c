@@ -252,22 +252,20 @@ void eio__ring_cancel(eio_ctx *ctx, eio_req *req)
 
 /* Submit --------------------------------------------------------------- */
 
-/* The ring takes a request that could be executed at once and does not
+/* The ring takes a request, and a place for it, that could be executed at once and does not
  * overtake one of higher priority, or any at all when a limit has been set. */
 static bool may_fly(eio_ctx *ctx, const eio_req *req)
 {
   unsigned ahead;
-  bool room;
 
   if (!eio__ops[req->op].prepare || req->flags & EIO_FAILED)
     return false;
   pthread_mutex_lock(&ctx->lock);
   eio__take_incoming(ctx);
-  room = atomic_load(&ctx->nrunning) < ctx->max_parallel;
   ahead = ctx->max_parallel == UINT_MAX ? ctx->ready.used >> (req->pri - EIO_PRI_MIN) >> 1
     : ctx->ready.used;
   pthread_mutex_unlock(&ctx->lock);
-  return room && !ahead;
+  return !ahead && eio__slot_take(ctx);
 }
 
 /* No more than the ring has room for when they complete. (To cancel one, the kernel looks
@@ -289,7 +287,6 @@ static bool fly(eio_ctx *ctx, eio_req *req)
   }
   eio__state(ctx, req, EIO_FLYING);
   eio_queue_push(&ring->flying, req);
-  atomic_fetch_add_explicit(&ctx->nrunning, 1, memory_order_relaxed);
   return true;
 }
 
@@ -304,6 +301,7 @@ static void uring_submit(eio_ctx *ctx, eio_req *req)
       eio__ring_reap(ctx);
       return;
     }
+    eio__slot_give(ctx);
     ctx->stats.ring_declined++;
   }
   eio__pool_submit(ctx, req);
@@ -353,9 +351,8 @@ static void land(eio_ctx *ctx, eio_req *req, int res)
   req->errorno = res < 0 ? -res : 0;
   ctx->stats.ring++;
   eio__finish_here(ctx, req);
-  atomic_fetch_sub(&ctx->nrunning, 1); /* only now: no worker is to be done before */
-  if (ctx->max_parallel != UINT_MAX)
-    eio__pool_kick(ctx); /* workers may have waited for this one */
+  eio__slot_give(ctx); /* only now: no worker is to be done before */
+  eio__pool_tell(ctx, EIO_EV_FREED);
 }
 
 static bool needs_entering(struct io_uring *uring)

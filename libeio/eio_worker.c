@@ -51,7 +51,7 @@ static void linger(eio_ctx *ctx)
   do {
     now = eio__pool_yield(ctx, now);
     for (int i = 0; i < 32; i++) {
-      if (atomic_load_explicit(&ctx->nready, memory_order_relaxed))
+      if (eio_nready(ctx))
         goto out;
       eio_p_relax();
     }
@@ -59,11 +59,6 @@ static void linger(eio_ctx *ctx)
 out:
   pthread_mutex_lock(&ctx->lock);
   atomic_store(&pool->lingering, false);
-}
-
-static bool has_work(eio_ctx *ctx)
-{
-  return atomic_load(&ctx->nready) && atomic_load(&ctx->nrunning) < ctx->pool->max_running;
 }
 
 static struct timespec timespec_of(uint64_t ns)
@@ -84,7 +79,7 @@ static bool sleep_parked(eio_ctx *ctx, struct worker *w)
   for (;;) {
     if (w->abandoned || !w->parked || pool->nthreads > pool->limit)
       return !w->abandoned && !w->parked;
-    if (has_work(ctx)) {
+    if (eio__may_take(ctx)) {
       if (!eio__pace_is_crowded(pool))
         return true;
       if (!pool->watcher)
@@ -199,6 +194,9 @@ int eio__start_thread(eio_ctx *ctx, struct worker *starter)
     else {
       pool->nthreads--;
       pool->coming--;
+      eio__tell(ctx, EIO_EV_REFUSED, 0); /* which starts none */
+      if (starter && pool->refused)
+        eio__signal_locked(ctx);
     }
     if (w)
       take_out(w);
@@ -216,25 +214,18 @@ static bool is_trivial(const eio_req *req)
 /* Returns the time when it is done, `now` for the next one; 0: not known. */
 static uint64_t execute(eio_ctx *ctx, struct worker *w, eio_req *req, uint64_t now)
 {
-  bool start = false;
-  struct worker *other;
+  bool start;
 
   if (is_trivial(req)) {
-    eio__state(ctx, req, EIO_RUNNING);
     eio_execute(req);
     ctx->executed++;
     eio__finished(ctx, req);
-    atomic_fetch_sub(&ctx->nready, 1); /* may_inline() wants this order */
+    eio__slot_give(ctx);
     return 0;
   }
-  atomic_fetch_add(&ctx->nrunning, 1);
-  atomic_fetch_sub(&ctx->nready, 1);
-  eio__state(ctx, req, EIO_RUNNING);
   w->current = req;
   w->began = now ? now : eio_p_now();
-  other = eio__pace_send_for(ctx, w->began, &start);
-  if (other)
-    pthread_cond_signal(&other->cond); /* unlocked, it may be gone already */
+  start = eio__tell(ctx, EIO_EV_TAKEN, w->began);
   pthread_mutex_unlock(&ctx->lock);
   if (start)
     eio__start_thread(ctx, w);
@@ -254,7 +245,7 @@ static uint64_t execute(eio_ctx *ctx, struct worker *w, eio_req *req, uint64_t n
   }
   ctx->executed++;
   eio__finished(ctx, req);
-  atomic_fetch_sub(&ctx->nrunning, 1);
+  eio__slot_give(ctx);
   return now;
 }
 
@@ -267,10 +258,10 @@ static void leave(eio_ctx *ctx, struct worker *w)
     last = --pool->abandoned == 0 && ctx->dead;
   else {
     arrive(pool, w);
-    pool->nthreads--; /* before nparked: eio__pace_must_send() looks at that first */
+    pool->nthreads--; /* before nparked, see struct eio_counts */
     if (w->parked)
       unpark(pool, w);
-    pthread_cond_broadcast(&pool->left);
+    eio__tell(ctx, EIO_EV_LEFT, 0);
   }
   take_out(w);
   pthread_mutex_unlock(&ctx->lock);
@@ -291,15 +282,17 @@ static void *work(void *arg)
 
   pthread_mutex_lock(&ctx->lock);
   for (;;) {
+    eio_req *req = NULL;
     enum eio_step step;
 
     if (w->abandoned || pool->nthreads > pool->limit)
       break;
     arrive(pool, w);
-    eio__take_incoming(ctx);
-    step = eio__pace_next(ctx, busy);
-    busy = step == EIO_TAKE;
-    now = busy ? execute(ctx, w, eio_queue_pop(&ctx->ready), now) : 0;
+    step = eio__pace_next(pool, busy, eio__may_take(ctx));
+    if (step == EIO_TAKE && !(req = eio__take(ctx)))
+      continue; /* the owner has had the last place */
+    busy = req != NULL;
+    now = busy ? execute(ctx, w, req, now) : 0;
     if (step == EIO_LINGER)
       linger(ctx);
     else if (step == EIO_PARK && !park(ctx, w))

@@ -272,6 +272,70 @@ static void test_next_in_turn(void)
   eio_destroy(ctx);
 }
 
+/* What the ring has begun, and then leaves to a worker, goes on first: here by an engine
+ * that leaves everything. */
+static void begin(eio_ctx *c, eio_req *req)
+{
+  if (eio__slot_take(c))
+    eio__state(c, req, EIO_RUNNING);
+}
+
+static void test_left_by_ring(void)
+{
+  static const struct eio_engine leaves = { "leaves", begin };
+  const struct eio_engine *real;
+
+  ctx = context();
+  eio_set_max_parallel(ctx, 1);
+  real = ctx->engine;
+  ctx->engine = &leaves;
+  submit_for_worker(ctx, &jobs[0], 0);
+  ctx->engine = real;
+  submit_for_worker(ctx, &jobs[1], 1);
+  submit_nop(ctx, &jobs[2], 2);
+  check(eio_nready(ctx) == 2 && !eio_npending(ctx), "the others wait for it");
+  eio__pool_return(ctx, &jobs[0].req);
+  finish_all(ctx);
+  check(called_in_order(0, 3), "what the ring leaves to a worker is not overtaken");
+  eio_destroy(ctx);
+}
+
+/* The owner has the only place while a worker comes, who goes to sleep then: told of the
+ * free place, for an owner that goes back to its event loop. */
+static void test_turn_of_owner(void)
+{
+  FILE *file = tmpfile();
+  char *buf = calloc(1, 1 << 20);
+
+  if (!file || !buf || write(fileno(file), buf, 1 << 20) != 1 << 20)
+    bail_out("no file");
+  ctx = context();
+  eio_set_max_parallel(ctx, 1);
+  for (int i = 0; i < 200; i++) {
+    ncalled = 0;
+    job_init(&jobs[0], EIO_READ, 0);
+    jobs[0].req.fd = fileno(file);
+    jobs[0].req.buf = buf;
+    jobs[0].req.size = 1 << 20;
+    eio_submit(ctx, &jobs[0].req);
+    job_init(&jobs[1], EIO_READLINK, 1);
+    jobs[1].req.path = (char *)"/proc/self/exe";
+    eio_submit(ctx, &jobs[1].req);
+    eio_poll_wait(ctx, -1);
+    eio_poll(ctx, 0, 0);
+    while (eio_nreqs(ctx)) {
+      wait_readable(ctx);
+      eio_poll(ctx, 0, 0);
+    }
+    if (!called_in_order(0, 2))
+      check(false, "round %d", i);
+  }
+  check(true, "the worker takes its turn after the owner, 200 times");
+  free(buf);
+  fclose(file);
+  eio_destroy(ctx);
+}
+
 static atomic_bool go, opened;
 
 static void *open_later(void *gate)
@@ -456,7 +520,7 @@ int main(void)
 {
   static test *const tests[] = {
     test_numbers, test_none, test_one, test_one_done, test_on_demand, test_held_up, test_together,
-    test_ring_above, test_next_in_turn, test_lower, test_idle, test_leaving, test_refused, NULL,
+    test_ring_above, test_next_in_turn, test_left_by_ring, test_turn_of_owner, test_lower, test_idle, test_leaving, test_refused, NULL,
   };
 
   tap_begin();

@@ -23,8 +23,8 @@ static void set_up(unsigned ncpus, unsigned awake, unsigned cost)
   pool.ncpus = ncpus;
   pool.nthreads = awake;
   pool.cost = cost;
-  pool.limit = pool.max_running = 100;
-  ctx.nready = ctx.nrunning = 0;
+  pool.limit = 100;
+  ctx.nsubmitted = ctx.ntaken = 0;
 }
 
 /* Parks workers[0] to [n - 1], the first on top. */
@@ -138,27 +138,22 @@ static void test_look(void)
 static void test_next(void)
 {
   set_up(2, 1, 0);
-  ctx.ready.length = 1;
-  pool.max_running = 3;
-  ctx.nrunning = 2;
-  is_int(eio__pace_next(&ctx, false), EIO_TAKE, "a worker takes what is ready");
-  ctx.nrunning = 3;
-  is_int(eio__pace_next(&ctx, false), EIO_PARK, "not when as many run as may");
+  is_int(eio__pace_next(&pool, false, true), EIO_TAKE, "a worker takes what is ready");
+  is_int(eio__pace_next(&pool, false, false), EIO_PARK, "not when it may not");
   set_up(2, 2, 0);
-  is_int(eio__pace_next(&ctx, false), EIO_PARK, "nor when it is one too many");
+  is_int(eio__pace_next(&pool, false, true), EIO_PARK, "nor when it is one too many");
   pool.cost = 3000;
-  is_int(eio__pace_next(&ctx, false), EIO_TAKE, "but when it is not");
+  is_int(eio__pace_next(&pool, false, true), EIO_TAKE, "but when it is not");
 
-  ctx.ready.length = 0;
   set_up(2, 1, 19999);
-  is_int(eio__pace_next(&ctx, true), EIO_LINGER, "out of work, it lingers");
-  is_int(eio__pace_next(&ctx, false), EIO_PARK, "not again");
+  is_int(eio__pace_next(&pool, true, false), EIO_LINGER, "out of work, it lingers");
+  is_int(eio__pace_next(&pool, false, false), EIO_PARK, "not again");
   pool.lingering = true;
-  is_int(eio__pace_next(&ctx, true), EIO_PARK, "nor when another does");
+  is_int(eio__pace_next(&pool, true, false), EIO_PARK, "nor when another does");
   set_up(2, 2, 19999);
-  is_int(eio__pace_next(&ctx, true), EIO_PARK, "nor when no processor is left");
+  is_int(eio__pace_next(&pool, true, false), EIO_PARK, "nor when no processor is left");
   set_up(2, 1, 20000);
-  is_int(eio__pace_next(&ctx, true), EIO_PARK, "nor when requests take long");
+  is_int(eio__pace_next(&pool, true, false), EIO_PARK, "nor when requests take long");
 }
 
 /* The cost after an execution of so many ns, the last probe having begun now. */
@@ -222,7 +217,7 @@ static void test_watch(void)
   workers[2].abandoned = true;
   workers[3].current = NULL;
   pool.watcher = &workers[3];
-  ctx.nready = 1;
+  ctx.nsubmitted = 1;
   eio__pace_watch(&ctx, 200999, &idle);
   ok(!workers[0].stuck && pool.nstuck == 0, "at it for less than 200 us: not held up");
   eio__pace_watch(&ctx, 201000, &idle);
@@ -233,13 +228,13 @@ static void test_watch(void)
   ok(workers[1].stuck && pool.nstuck == 2, "each counts once");
   ok(pool.watcher == &workers[3] && idle == 0, "watching goes on while requests wait");
 
-  ctx.nready = 0;
+  ctx.nsubmitted = 0;
   for (int i = 0; i < 4; i++)
     eio__pace_watch(&ctx, 300000, &idle);
   ok(pool.watcher == &workers[3], "and four times without any");
-  ctx.nready = 1;
+  ctx.nsubmitted = 1;
   eio__pace_watch(&ctx, 300000, &idle);
-  ctx.nready = 0;
+  ctx.nsubmitted = 0;
   for (int i = 0; i < 4; i++)
     eio__pace_watch(&ctx, 300000, &idle);
   ok(pool.watcher == &workers[3], "in a row");
@@ -252,46 +247,6 @@ static void set_up_waiting(void)
 {
   set_up(2, 1, 0);
   park(2);
-  ctx.nready = 1;
-}
-
-static void test_must_send(void)
-{
-  set_up_waiting();
-  ok(eio__pace_must_send(&ctx), "a request waits, workers are parked: one is sent for");
-  ctx.nready = 0;
-  ok(!eio__pace_must_send(&ctx), "not when none waits");
-  set_up_waiting();
-  pool.coming = 1;
-  ok(!eio__pace_must_send(&ctx), "nor when one is on its way");
-  set_up_waiting();
-  pool.lingering = true;
-  ok(!eio__pace_must_send(&ctx), "or looks");
-
-  set_up_waiting();
-  pool.limit = 3;
-  ok(eio__pace_must_send(&ctx), "parked ones may come when there can be no more threads");
-  pool.nparked = 0;
-  ok(!eio__pace_must_send(&ctx), "when all are awake, none can");
-  pool.limit = 4;
-  ok(eio__pace_must_send(&ctx), "but another thread, if there may be one more");
-  pool.limit = 0;
-  pool.nparked = 1;
-  ok(!eio__pace_must_send(&ctx), "with a limit of 0 nobody");
-
-  set_up_waiting();
-  pool.max_running = 3;
-  ctx.nrunning = 2;
-  ok(eio__pace_must_send(&ctx), "fewer run than may");
-  ctx.nrunning = 3;
-  ok(!eio__pace_must_send(&ctx), "not when as many run as may");
-
-  set_up_waiting();
-  ok(eio__pace_is_crowded(&pool) && eio__pace_must_send(&ctx), "enough are awake: one has to watch");
-  pool.watcher = &workers[1];
-  ok(!eio__pace_must_send(&ctx), "one does already");
-  pool.cost = 3000;
-  ok(eio__pace_must_send(&ctx), "and when there is room, one goes in spite of that");
 }
 
 static bool nobody_went(unsigned nparked)
@@ -305,17 +260,12 @@ static void test_send_for(void)
   bool start = false;
 
   set_up_waiting();
-  ctx.nready = 0;
-  ok(!eio__pace_send_for(&ctx, 0, &start) && !start && nobody_went(2), "nobody is sent for in vain");
-
-  set_up_waiting();
   pool.cost = 3000;
   ok(eio__pace_send_for(&ctx, 0, &start) == &workers[0] && !start, "last parked, first woken");
   ok(workers[0].coming && !workers[0].parked && pool.coming == 1, "it is on its way");
   ok(pool.parked == &workers[1] && pool.nparked == 1 && pool.nthreads == 3, "the other stays");
 
   set_up(2, 1, 3000);
-  ctx.nready = 1;
   ok(!eio__pace_send_for(&ctx, 0, &start) && start, "when none is parked a thread is started");
   ok(pool.coming == 1 && pool.nthreads == 2 && pool.nparked == 0, "it counts from then on");
 }
@@ -337,7 +287,6 @@ static void test_send_watcher(void)
   ok(pool.nstuck == 1 && pool.coming == 1 && pool.nparked == 1, "it goes");
 
   set_up(2, 1, 0);
-  ctx.nready = 1;
   ok(!eio__pace_send_for(&ctx, 0, &start) && start && !pool.watcher && pool.coming == 1,
      "when there is nobody to watch, a thread is started");
 }
@@ -395,6 +344,11 @@ static void test_helping(void)
   eio_poll(real, 0, 0);
   real->look_skips = 1;
   ok(eio_poll_wait(real, 0) < 0 && !real->pool->helping, "and does not when it sleeps");
+  real->pool->helping = real->waited = true;
+  eio_poll(real, 0, 0);
+  ok(real->pool->helping, "one that polls after that will be back");
+  eio_poll(real, 0, 0);
+  ok(!real->pool->helping, "one that polls again, from an event loop, will not");
   gate_open(&gate);
   finish_all(real);
   gate_remove(&gate);
@@ -411,7 +365,6 @@ int main(void)
   test_cost();
   test_probe();
   test_watch();
-  test_must_send();
   test_send_for();
   test_send_watcher();
   test_skips();
