@@ -132,7 +132,8 @@ PERL
     is(mode_of("$dir/new"), 0640, 'O_CREAT with mode and umask');
     umask 0;
     open_file("$dir/new2", O_CREAT | O_WRONLY, 04751);
-    is(mode_of("$dir/new2"), 04751, 'O_CREAT with all mode bits');
+    sysopen my $own, "$dir/own", O_CREAT | O_WRONLY, 04751 or die "own: $!";
+    is(mode_of("$dir/new2"), mode_of("$dir/own"), 'O_CREAT with all mode bits, as sysopen does it');
     umask $umask;
     open_file("$dir/new", O_CREAT | O_WRONLY, 0111);
     is(mode_of("$dir/new"), 0640, 'the mode of an existing file stays');

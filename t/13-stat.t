@@ -1,5 +1,6 @@
 use strict;
 use warnings;
+no warnings 'uninitialized';    # undef is among the paths
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use AIOTest;
@@ -65,7 +66,7 @@ each_engine {
         like($died, qr/lstat/, "$ask after lstat of a handle, as in perl");
     }
     is(in_callback(by_stat($file), sub { my @st = stat _; $st[9] }), 1_111_111_111, 'mtime');
-    is(in_callback(by_stat($file), sub { my @st = stat _; $st[3] }), 2, 'number of links');
+    is(in_callback(by_stat($file), sub { my @st = stat _; $st[3] }), (stat $file)[3], 'number of links');
     is(in_callback(by_stat($file), sub { my @st = stat _; S_IMODE($st[2]) }), 0640, 'mode');
     is(in_callback(by_stat($file), sub { -M _ }), -M $file, '-M _');
 

@@ -1,5 +1,6 @@
 use strict;
 use warnings;
+no warnings 'uninitialized';    # undef is among the paths
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use AIOTest;
@@ -112,8 +113,9 @@ each_engine {
 
     # chown
   SKIP: {
-        skip 'only root may give files away', 17 if $>;
+        skip 'only root may give files away', 1 if $>;
         chown 0, 0, $file;
+        my $probe = write_file "$dir/probe";
         for (
             ['both',               [1,         2],         '1:2'],
             ['undefined uid',      [undef,     3],         '1:3'],
@@ -127,6 +129,7 @@ each_engine {
         {
             my ($name, $ids, $want) = @$_;
             my ($uid, $gid) = @$ids;
+            next if $name =~ /beyond/ && !chown $uid, $gid, $probe;
             succeeds { aio_chown $file, $uid, $gid, $_[0] } "chown: $name";
             is(owner_of($file), $want, 'the owner afterwards');
         }
@@ -153,7 +156,7 @@ each_engine {
     }
     fails_with { aio_truncate $read_only, 1, $_[0] } 'EINVAL EBADF', 'truncate by a read-only handle: EINVAL';
     fails_with { aio_truncate $dir, 0, $_[0] } 'EISDIR', 'truncate of a directory: EISDIR';
-    fails_with { aio_truncate $file, 2**62, $_[0] } 'EFBIG EINVAL', 'truncate to an impossible size: EFBIG';
+    as_blocking { truncate $file, 2**62 } sub { aio_truncate $file, 2**62, $_[0] }, 'truncate to a size that may be impossible';
 
     is("@{[(lstat $link)[2, 4, 5, 9]]}", "@links_own[2, 4, 5, 9]", 'the link itself never changed');
 

@@ -40,7 +40,7 @@ each_engine {
 
     # an independent witness
   SKIP: {
-        my @stat = split ' ', `LC_ALL=C stat -f -c '%s %S %b %c %l' "$dir" 2>/dev/null`;
+        my @stat = split ' ', output_of qw(env LC_ALL=C stat -f -c), '%s %S %b %c %l', $dir;
         skip 'no stat -f here', 1 unless @stat == 5;
         is_deeply([@$st{qw(bsize frsize blocks files namemax)}], \@stat, 'stat -f says the same');
     }
@@ -70,7 +70,7 @@ each_engine {
         close $mounts;
         my %flag = (nosuid => IO::AIO::ST_NOSUID, nodev => IO::AIO::ST_NODEV, noexec => IO::AIO::ST_NOEXEC, ro => IO::AIO::ST_RDONLY);
         my @wrong;
-        for my $mount (grep { -d && !/^\/(?:tmp|run\/user)\// } sort keys %option) {
+        for my $mount (grep $option{$_}, qw(/ /proc /sys /dev /dev/shm /dev/pts /run)) { # not those that may hang
             my (undef, $fs) = run_req { aio_statvfs $mount, $_[0] };
             next unless $fs;
             for my $name (grep $_ ne 'ro', sort keys %flag) {
@@ -106,16 +106,26 @@ each_engine {
 
 # ---- aio_fiemap ----------------------------------------------------------------------------------
 
-# Two extents with a hole between them, on disk.
+# A file with holes: size, then offsets and data. It has its size first, as file systems allocate more at the end.
 sub holes {
+    my ($size, @part) = @_;
     my $path = fresh_dir . '/holes';
     open my $fh, '+>', $path or die "$path: $!";
-    syswrite $fh, 'x' x 65536;
-    sysseek $fh, 1 << 19, 0;
-    syswrite $fh, 'y' x 4096;
-    truncate $fh, 1 << 20 or die "truncate: $!";
+    truncate $fh, $size or die "truncate: $!";
+    while (my ($offset, $data) = splice @part, 0, 2) { sysseek $fh, $offset, 0; syswrite $fh, $data }
     $fh;
 }
+
+# What a file system makes of that is asked for by perl's ioctl: up to 2000 extents.
+sub fiemap {
+    my ($fh, $start, $length, $flags) = @_;
+    my $map = pack_u64($start) . pack_u64($length) . pack('L4', $flags, 0, 2000, 0) . "\0" x (2000 * 56);
+    ioctl $fh, IO::AIO::FS_IOC_FIEMAP, $map or die "ioctl: $!";
+    my $n = (unpack 'L6', $map)[5];
+    my @extent = map substr($map, 32 + 56 * $_, 56), 0 .. $n - 1;
+    return [map { my $e = $_; [map(unpack_u64(substr $e, 8 * $_, 8), 0 .. 2), unpack 'L', substr $e, 40] } @extent];
+}
+sub brief { join ' ', map "$_->[0]+$_->[2]", @{ $_[0] } }
 
 # Does the file system that holds the temporary files know extents?
 sub has_fiemap {
@@ -133,7 +143,7 @@ sub fiemap_fails {
 }
 
 each_engine {
-    my $fh = holes;
+    my $fh = holes(1 << 20, 0, 'x' x 65536, 1 << 19, 'y' x 4096);
     my ($last, $sync) = (IO::AIO::FIEMAP_EXTENT_LAST, IO::AIO::FIEMAP_FLAG_SYNC);
     return fiemap_fails('built without', 'ENOSYS', $fh, 0, undef, $sync, undef) if without 'FIEMAP';
   SKIP: {
@@ -143,18 +153,15 @@ each_engine {
             my ($errno, @res) = run_req { aio_fiemap $fh, $start, $length, $flags, $count, $_[0] };
             @res == 1 ? $res[0] : errno_name($errno);
         };
-        my $brief = sub { my $all = $map->(@_); ref $all ? join ' ', map "$_->[0]+$_->[2]", @$all : $all };
+        my $brief = sub { my $all = $map->(@_); ref $all ? brief($all) : $all };
+        my $whole = unpack_u64("\xff" x 8);
 
         my $all = $map->(0, undef, $sync, undef);
         is(scalar(grep @$_ == 4, @$all), @$all, 'extents are arrays of four');
         is(scalar(grep !/^\d+$/, map @$_, @$all), 0, 'integers');
-        is($all->[-1][0] + $all->[-1][2], (1 << 19) + 4096, 'the last one ends where the data end');
+        is_deeply($all, fiemap($fh, 0, $whole, $sync), 'those that the file system has');
         ok($all->[-1][3] & $last, 'and says that it is the last');
         is(scalar(grep $_->[3] & $last, @$all), 1, 'no other one does');
-        my $octets = 0;
-        $octets += $_->[2] for @$all;
-        is($octets, 65536 + 4096, 'all data are covered, the holes are not');
-        ok(!(grep $_->[1] == 0, @$all), 'all have a place on disk');
 
         my $data = $brief->(0, undef, $sync, undef);
         is($brief->(undef, undef, 0, undef), $data, 'undef is the start');
@@ -164,23 +171,21 @@ each_engine {
         ours { is($brief->(0, undef, 0, 2**31), $data, 'many more than there are') } 'wraps around';
         is($brief->(0, undef, 0, 1), (split ' ', $data)[0], 'one of them');
         is($brief->(0, undef, 0, 0), scalar @$all, 'count 0 is their number');
-        is($brief->(1 << 19, undef, 0, undef), (1 << 19) . '+4096', 'from an offset on');
-        is($brief->(70000, 1000, 0, undef), '', 'none in a hole');
+        is($brief->(1 << 19, undef, 0, undef), brief(fiemap($fh, 1 << 19, $whole, 0)), 'from an offset on');
+        is($brief->(70000, 1000, 0, undef), brief(fiemap($fh, 70000, 1000, 0)), 'of a part, in a hole');
         is($brief->(1 << 21, undef, 0, undef), '', 'none behind the end');
         is($brief->(0, undef, IO::AIO::FIEMAP_FLAG_XATTR, undef), '', 'none for attributes') if ref $map->(0, undef, IO::AIO::FIEMAP_FLAG_XATTR, undef);
-        like($brief->(0, 4096, 0, undef), qr/^0\+\d+$/, 'those of a part');
+        is($brief->(0, 4096, 0, undef), brief(fiemap($fh, 0, 4096, 0)), 'and at the start');
 
         open my $empty, '+>', tmpdir . '/empty' or die "empty: $!";
         is_deeply([(run_req { aio_fiemap $empty, 0, undef, 0, undef, $_[0] })[1]], [[]], 'an empty file has none');
         is((run_req { aio_fiemap $empty, 0, undef, 0, 0, $_[0] })[1], 0, 'their number is 0');
 
         # more extents than one call to the kernel returns
-        my $path = fresh_dir . '/many';
-        open my $many, '+>', $path or die "$path: $!";
-        for (1 .. 700) { sysseek $many, $_ * 8192, 0; syswrite $many, 'x' }
+        my $many = holes(701 * 8192, map { $_ * 8192, 'x' } 1 .. 700);
         my (undef, $extents) = run_req { aio_fiemap $many, 0, undef, $sync, undef, $_[0] };
-        is(scalar @$extents, 700, 'many extents');
-        is(scalar(grep $extents->[$_][0] != ($_ + 1) * 8192, 0 .. 699), 0, 'in order');
+        cmp_ok(scalar @$extents, '>', 300, 'many extents');
+        is_deeply($extents, fiemap($many, 0, $whole, $sync), 'all of them');
         (undef, my $some) = run_req { aio_fiemap $many, 0, undef, 0, 300, $_[0] };
         is_deeply($some, [@$extents[0 .. 299]], 'the first of them');
 

@@ -40,6 +40,11 @@ sub populate {
         $made or die "$name: $!";
         $want{$name} = [$name, $typeless ? IO::AIO::DT_UNKNOWN : $type{$type}, (lstat $path)[1]];
     }
+    # Where several file systems make up one (overlayfs), an inode number in the directory is not what stat tells.
+    my $dev = (stat $dir)[0];
+    if (grep { (lstat "$dir/$_")[0] != $dev } keys %want) {
+        $want{ $_->[0] }[2] = $_->[2] for @{ (readdirx($dir, $dents))[0] };
+    }
     \%want;
 }
 
@@ -192,11 +197,12 @@ sub without_types {
     truncate $image, 1 << 20 or return;
     mkdir "$dir/mnt" or return;
     local $ENV{PATH} = "$ENV{PATH}:/usr/sbin:/sbin";
-    my $quiet = '>/dev/null 2>&1';
-    system("mke2fs -q -F -O ^filetype,^has_journal $image $quiet") == 0 or return;
+    output_of qw(mke2fs -q -F -O), '^filetype,^has_journal', $image;
+    return if $?;
     local $ENV{IO_AIO_ENGINE} = engine unless is_peer;
     my $script = write_file "$dir/script", $program;
-    my $out = `unshare -m sh -c 'mount -o loop $image $dir/mnt && exec "\$@"' sh @{[shell_perl]} $script $dir/mnt 2>/dev/null`;
+    my $out = output_of qw(unshare -m sh -c), 'mount -o loop "$1" "$2" && shift 2 && exec "$@"', 'sh',
+        $image, "$dir/mnt", perl_command, $script, "$dir/mnt";
     $? ? () : $out;
 }
 

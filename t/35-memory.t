@@ -33,7 +33,7 @@ sub locked { number_in('/proc/self/status', qr/^VmLck:\s*(\d+)/m) }
 
 # Who has CAP_IPC_LOCK may lock all memory of a process; others, if there is less than the limit.
 sub may_lock_all() {
-    my $privileged = hex(number_in('/proc/self/status', qr/^CapEff:\s*(\w+)/m) || 0) & 1 << 14;
+    my $privileged = hex(number_in('/proc/self/status', qr/^CapEff:\s*\w*(\w{8})$/m) || 0) & 1 << 14;
     my $limit = number_in('/proc/self/limits', qr/^Max locked memory\s+(\d+)/m);
     $privileged || !defined $limit || number_in('/proc/self/status', qr/^VmSize:\s*(\d+)/m) * 1024 <= $limit;
 }

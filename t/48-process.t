@@ -226,7 +226,7 @@ result IO::AIO::umount "$point/etc";
 result IO::AIO::umount $point, IO::AIO::MNT_DETACH;
 PERL
   SKIP: {
-        my $out = $> ? '' : `LC_ALL=C unshare -m @{[shell_perl]} $program $point 2>/dev/null`;
+        my $out = $> ? '' : output_of qw(env LC_ALL=C unshare -m), perl_command, $program, $point;
         skip 'no namespaces here', 1 unless $out;
         is($out, "0\n0\n711\nnoexec 65536\n0\nbound\n-1 Device or resource busy\n0\n0\n", 'mount and umount');
     }

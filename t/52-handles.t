@@ -95,7 +95,7 @@ each_engine {
     open my $writer, '>>', $file or die "$file: $!";
     pipe my $r, my $w or die "pipe: $!";
     socketpair my $s1, my $s2, AF_UNIX, SOCK_STREAM, 0 or die "socketpair: $!";
-    open my $to, '|-', "cat >$dir/piped" or die "cat: $!";
+    open my $to, '|-', qw(sh -c), 'cat >"$1"', 'sh', "$dir/piped" or die "cat: $!";
     open my $from, '-|', 'echo', 'from' or die "echo: $!";
     for (
         ['a pipe',            $w,  $r],

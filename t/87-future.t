@@ -31,6 +31,13 @@ use IO::AIO;
 
 my $new_future = sub { AIOFuture->new };
 
+# What a loop opens, as that of IO::Async::Loop::Epoll does, belongs to the state at the start.
+my $loop = eval { require IO::Async::Loop; 1 } && IO::Async::Loop->new;
+if ($loop) {
+    $loop->later(sub { });
+    $loop->loop_once;
+}
+
 # Makes a request and returns a future of its results. A failure has the category "aio" and the errno;
 # when the future is cancelled, so is the request. Arguments are passed on as they are, for some get filled.
 sub request {
@@ -142,10 +149,7 @@ each_engine {
 };
 
 SKIP: {
-    eval { require IO::Async::Loop; 1 } or skip 'IO::Async is not installed', 1;
-    my $loop = IO::Async::Loop->new;
-    $loop->later(sub { });
-    $loop->loop_once;
+    skip 'IO::Async is not installed', 1 unless $loop;
     $new_future = sub { $loop->new_future };
     each_engine {
         open my $fh, '<&', IO::AIO::poll_fileno or die "dup: $!";

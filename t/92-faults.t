@@ -16,7 +16,7 @@ plan skip_all => 'needs strace that can trace here'
     if system("strace -f -o /dev/null -e inject=fsync:error=EIO true >/dev/null 2>&1");
 
 # A build that has no fdatasync takes fsync instead.
-my $fdatasync = `@{[shell_perl]} -MIO::AIO -e 'print IO::AIO::_features()'` =~ /\bFDATASYNC\b/ ? 'fdatasync' : 'fsync';
+my $fdatasync = output_of(perl_command, '-MIO::AIO', '-e', 'print IO::AIO::_features()') =~ /\bFDATASYNC\b/ ? 'fdatasync' : 'fsync';
 
 # Runs a program under strace with the faults given; returns what it printed.
 sub with_faults {
@@ -75,7 +75,7 @@ my @case = (
         'aio_readdir $D, sub { print $_[0] ? "read" : errno(), "\n" };', "EIO\n0\n"],
     ['scandir', ['-P', $dir, '-e', 'trace=getdents64', '-e', 'inject=getdents64:error=EIO'],
         'aio_scandir $D, 0, sub { print @_ ? "read" : errno(), "\n" };', "EIO\n0\n"],
-    ['a copy whose target fills up', ['-P', "$dir/copy", '-e', 'trace=ioctl,copy_file_range,sendfile,pwrite64,write', '-e', 'inject=copy_file_range,sendfile,pwrite64,write:error=ENOSPC'],
+    ['a copy whose target fills up', ['-P', "$dir/copy", '-e', 'trace=ioctl,copy_file_range,sendfile,pwrite64,write', '-e', 'inject=ioctl:error=EOPNOTSUPP', '-e', 'inject=copy_file_range,sendfile,pwrite64,write:error=ENOSPC'],
         'aio_copy $F, "$D/copy", sub { status(@_); print -e "$D/copy" ? "there" : "gone", "\n" };', "-1 ENOSPC\ngone\n0\n"],
     ['a copy whose target cannot be closed', ['-P', "$dir/copy", '-e', 'trace=close', '-e', 'inject=close:error=EIO'],
         'aio_copy $F, "$D/copy", sub { status(@_); print -e "$D/copy" ? "there" : "gone", "\n" };', "-1 EIO\ngone\n0\n"],
@@ -85,7 +85,7 @@ my @case = (
         'my $n = 0; aio_readdir $D, sub { $n++ } for 1 .. 100; IO::AIO::flush; print "$n\n";', "100\n0\n", { pool => 1 }],
     ['a thread cannot be had for a moment', ['-e', 'trace=clone,clone3', '-e', 'inject=clone,clone3:error=EAGAIN:when=' . ($first + 1)],
         'system "mkfifo", "$D/fifo"; my $n = 0; aio_open "$D/fifo", O_RDONLY, 0, sub { $n++ if $_[0] }; 1 while IO::AIO::nready; aio_open "$D/fifo", O_WRONLY, 0, sub { $n++ if $_[0] }; IO::AIO::flush; print "$n\n"; unlink "$D/fifo";', "2\n0\n", { pool => 1 }],
-    ['a target that takes nothing', ['-P', "$dir/copy", '-e', 'trace=copy_file_range,sendfile,pwrite64,write', '-e', 'inject=copy_file_range,sendfile:error=EINVAL', '-e', 'inject=pwrite64,write:retval=0'],
+    ['a target that takes nothing', ['-P', "$dir/copy", '-e', 'trace=ioctl,copy_file_range,sendfile,pwrite64,write', '-e', 'inject=ioctl:error=EOPNOTSUPP', '-e', 'inject=copy_file_range,sendfile:error=EINVAL', '-e', 'inject=pwrite64,write:retval=0'],
         'aio_copy $F, "$D/copy", sub { status(@_); print -e "$D/copy" ? "there" : "gone", "\n" };', "-1 ENOSPC\ngone\n0\n"],
     ['a stream into a target that takes nothing', ['-P', "$dir/copy", '-e', 'trace=write', '-e', 'inject=write:retval=0'],
         'aio_copy "/proc/self/limits", "$D/copy", sub { status(@_); print -e "$D/copy" ? "there" : "gone", "\n" };', "-1 ENOSPC\ngone\n0\n"],
@@ -111,7 +111,7 @@ my @case = (
 
 my %only = map { $_ => 1 } split /,/, $ENV{AIOTEST_ENGINE} || 'sync,pool,uring';
 my @engines = grep $only{$_}, qw(sync pool uring);
-my $ring = `@{[shell_perl]} -MIO::AIO -e 'print scalar IO::AIO::engine "uring"'` eq 'uring';
+my $ring = output_of(perl_command, '-MIO::AIO', '-e', 'print scalar IO::AIO::engine "uring"') eq 'uring';
 for my $engine (@engines) {
     for (@case) {
         my ($what, $faults, $program, $want, $which) = @$_;

@@ -52,7 +52,7 @@ void *malloc(size_t n) { return fails(__builtin_return_address(0)) ? NULL : __li
 void *calloc(size_t n, size_t m) { return fails(__builtin_return_address(0)) ? NULL : __libc_calloc(n, m); }
 void *realloc(void *p, size_t n) { return fails(__builtin_return_address(0)) ? NULL : __libc_realloc(p, n); }
 C
-plan skip_all => 'needs a C compiler' if system "$Config{cc} -O1 -shared -fPIC -o $dir/nomem.so $source -ldl 2>/dev/null";
+plan skip_all => 'needs a C compiler' if system qw(sh -c), "$Config{cc} -O1 -shared -fPIC -o \"\$1\" \"\$2\" -ldl 2>/dev/null", 'sh', "$dir/nomem.so", $source;
 
 my $program = write_file "$dir/program", <<'PERL';
 use strict;
@@ -130,7 +130,7 @@ my %never = map { $_ => 1 } qw(read write group);
 for my $engine (qw(sync pool uring)) {
     my $work = fresh_dir;
     my @absent = without qw(FIEMAP STATVFS);
-    my @lines = `env LD_PRELOAD=$dir/nomem.so @{[shell_perl]} $program $work $engine @absent 2>&1`;
+    my @lines = output_of qw(sh -c), 'exec "$@" 2>&1', qw(sh env LD_PRELOAD=nomem.so), "LD_LIBRARY_PATH=$dir", perl_command, $program, $work, $engine, @absent;
     is($?, 0, "$engine: the program ends well") or diag(@lines);
     is(pop @lines, "end\n", "$engine: at its end");
     for (@lines) {

@@ -34,10 +34,10 @@ use IO::AIO;
 
 our @EXPORT = qw(
     each_engine engine is_peer ours
-    tmpdir fresh_dir write_file read_file mode_of errno_name
-    run_req succeeds fails_with croaks
+    tmpdir fresh_dir write_file read_file names_in mode_of renames_with errno_name
+    run_req succeeds fails_with as_blocking croaks
     saturate hold release one_by_one reset_limits wait_for poll_ready
-    in_child as_nobody perl_command shell_perl run_perl
+    in_child as_nobody output_of perl_command run_perl
     without needs sanitizer valgrind late_times large_files pack_u64 unpack_u64
     done
 );
@@ -227,6 +227,22 @@ sub read_file {
     defined $data ? $data : '';
 }
 
+# The names in a directory, in order. (glob takes a space in TMPDIR for two patterns.)
+sub names_in {
+    my ($dir) = @_;
+    opendir my $dh, $dir or die "$dir: $!";
+    sort grep !/^\.\.?$/, readdir $dh;
+}
+
+# Does the file system of the temporary files know a flag of renameat2? There is no call of perl's to ask by.
+sub renames_with {
+    my ($flag) = @_;
+    my $dir = fresh_dir();
+    write_file("$dir/a");
+    my ($errno, $status) = run_req(sub { aio_rename2("$dir/a", "$dir/b", $flag, $_[0]) });
+    $status == 0;
+}
+
 sub mode_of { my @st = lstat $_[0]; @st ? $st[2] & 07777 : undef }
 
 # "ENOENT" for 2, so that failures tell what happened.
@@ -266,6 +282,17 @@ sub fails_with(&$;$) {
     my $ok  = @args == 1 && defined $args[0] && $args[0] eq '-1' && grep { $_ eq $got } split ' ', $want;
     ok($ok, defined $name ? $name : $want) or diag('got (' . show(@args) . "), $got, expected -1 and $want");
     $ok;
+}
+
+# One test: the request does what a blocking call of perl's does, of which the first block returns the result: the
+# status is 0 where that is true, and -1 with the same errno where it is not. For what depends on the file system.
+#     as_blocking { truncate $file, 2**62 } sub { aio_truncate $file, 2**62, $_[0] }, "an impossible size";
+sub as_blocking(&$$) {
+    my ($blocking, $submit, $name) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $want = $blocking->() ? '0, no error' : '-1, ' . errno_name($!);
+    my ($errno, @args) = &run_req($submit);
+    is(join(', ', @args, errno_name($errno)), $want, $name);
 }
 
 sub show { join ', ', map { defined $_ ? qq("$_") : 'undef' } @_ }
@@ -432,8 +459,18 @@ sub as_nobody(&) {
 # runtime as well, unless the program takes LD_PRELOAD out of %ENV.)
 sub perl_command { ($sanitizer ? ('env', "LD_PRELOAD=$runtime") : (), $^X, map "-I$_", grep !ref, @INC) }
 
-# The same as a shell wants them.
-sub shell_perl { join ' ', map "'" . s/'/'\\''/gr . "'", perl_command() }
+# What a command prints; its status is in $?. It is given in words: a line for a shell would have to quote TMPDIR.
+sub output_of {
+    defined(my $pid = open my $out, '-|') or die "fork: $!";
+    unless ($pid) {
+        open STDERR, '>', '/dev/null';
+        { no warnings 'exec'; exec @_ }
+        POSIX::_exit(127);
+    }
+    my @line = <$out>;
+    close $out;
+    return wantarray ? @line : join '', @line;
+}
 
 # Runs a program in such a perl, on the engine under test.
 #     my ($status, $stdout, $stderr) = run_perl($program, @arguments);
