@@ -288,7 +288,7 @@ static bool inline_load(eio_ctx *ctx, eio_req *req)
 
   if (req->offs || req->size || ctx->latched & LATCH_READ)
     return false;
-  fd = open_regular(ctx, req, O_RDONLY, &stx);
+  fd = open_regular(ctx, req, O_RDONLY | O_NOCTTY, &stx);
   if (fd < 0)
     return false;
   if (stx.stx_size && stx.stx_size <= READ_MAX && (buf = malloc(stx.stx_size + 1))) {

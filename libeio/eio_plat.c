@@ -139,6 +139,11 @@ static int at_end(struct at *at, int result)
 
 int eio_p_open(const eio_wd *wd, const char *path, int flags, mode_t mode)
 {
+  return eio_p_open_as(wd, path, flags | O_NOCTTY | O_CLOEXEC, mode);
+}
+
+int eio_p_open_as(const eio_wd *wd, const char *path, int flags, mode_t mode)
+{
   struct at at;
   int fd;
 
@@ -222,7 +227,7 @@ int eio_p_truncate(const eio_wd *wd, const char *path, off_t length)
     EIO_RETRY(result, truncate(path, length));
     return result;
   }
-  fd = eio_p_open(wd, path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
+  fd = eio_p_open(wd, path, O_WRONLY | O_NONBLOCK, 0);
   if (fd < 0) {
     if (errno == ENXIO) /* a FIFO or socket */
       errno = EINVAL;
@@ -426,7 +431,7 @@ char *eio_p_realpath(const eio_wd *wd, const char *path)
 
   if (!EIO_O_PATH)
     return walk_path(wd, path);
-  fd = eio_p_open(wd, path, EIO_O_PATH | O_CLOEXEC, 0);
+  fd = eio_p_open(wd, path, EIO_O_PATH, 0);
   if (fd < 0)
     return NULL;
   result = eio_p_fd_path(fd, wd, path);

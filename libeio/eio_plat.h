@@ -74,7 +74,11 @@ static inline bool eio_p_is_offset(int64_t n)
 
 /* Paths (eio_plat.c) */
 
+/* For the library's own use: adds O_NOCTTY, as a file that turns out to be a
+ * terminal must not become the program's, and O_CLOEXEC. */
 int eio_p_open(const eio_wd *wd, const char *path, int flags, mode_t mode);
+/* With the flags of somebody who knows what he opens. */
+int eio_p_open_as(const eio_wd *wd, const char *path, int flags, mode_t mode);
 int eio_p_stat(const eio_wd *wd, const char *path, struct stat *st, bool follow);
 int eio_p_chmod(const eio_wd *wd, const char *path, mode_t mode);
 int eio_p_chown(const eio_wd *wd, const char *path, uid_t uid, gid_t gid);

@@ -10,7 +10,7 @@
 # include <sys/syscall.h>
 #endif
 
-enum { DIR_FLAGS = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK };
+enum { DIR_FLAGS = O_RDONLY | O_DIRECTORY | O_NONBLOCK };
 
 /* Below malloc's threshold for mmap: freed and taken again without a call. */
 enum { DIR_BLOCK = 64 * 1024 };

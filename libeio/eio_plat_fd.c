@@ -71,7 +71,7 @@ int eio_p_statvfs(const eio_wd *wd, const char *path, struct statvfs *st)
     EIO_RETRY(result, statvfs(path, st));
     return result;
   }
-  fd = eio_p_open(wd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | EIO_O_PATH | O_CLOEXEC, 0);
+  fd = eio_p_open(wd, path, O_RDONLY | O_NONBLOCK | EIO_O_PATH, 0);
   if (fd < 0)
     return -1;
   EIO_RETRY(result, fstatvfs(fd, st));

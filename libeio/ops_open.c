@@ -11,7 +11,7 @@
  * for a terminal here, the owner need not. */
 int64_t eio_x_open(eio_req *req)
 {
-  int fd = eio_p_open(req->wd, req->path, req->arg1 | O_CLOEXEC, (mode_t)req->arg2);
+  int fd = eio_p_open_as(req->wd, req->path, req->arg1 | O_CLOEXEC, (mode_t)req->arg2);
 
   req->arg2 = 0;
   if (fd >= 0) {
@@ -56,7 +56,7 @@ static int without_access(int fd, const struct stat *same)
   if (!EIO_O_PATH)
     return -1;
   snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
-  bare = open(name, EIO_O_PATH | O_CLOEXEC);
+  bare = eio_p_open(NULL, name, EIO_O_PATH, 0);
   if (bare >= 0 && (fstat(bare, &st) < 0 || st.st_dev != same->st_dev || st.st_ino != same->st_ino)) {
     close(bare);
     bare = -1;
@@ -137,7 +137,7 @@ static int wd_descriptor(const eio_wd *base, const char *path)
 
   if (!EIO_HAVE_AT)
     return -1;
-  fd = eio_p_open(base, path, O_RDONLY | O_DIRECTORY | EIO_O_PATH | O_CLOEXEC, 0);
+  fd = eio_p_open(base, path, O_RDONLY | O_DIRECTORY | EIO_O_PATH, 0);
   if (fd < 0 && errno == EACCES && !EIO_O_PATH)
     errno = 0;
   return fd;

@@ -176,7 +176,7 @@ static bool level_resume(struct level *level, const struct level *below)
 
   if (!EIO_HAVE_AT || level->wd->fd >= 0)
     return true;
-  level->wd->fd = eio_p_open(below->wd, "..", O_RDONLY | O_DIRECTORY | EIO_O_PATH | O_CLOEXEC, 0);
+  level->wd->fd = eio_p_open(below->wd, "..", O_RDONLY | O_DIRECTORY | EIO_O_PATH, 0);
   if (level->wd->fd < 0)
     return false;
   if (fstat(level->wd->fd, &st) == 0 && st.st_dev == level->dev && st.st_ino == level->ino)
@@ -227,7 +227,7 @@ static void pop(struct tree *tree)
 
 static int open_directory(struct tree *tree, const eio_wd *wd, const char *name)
 {
-  int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+  int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK;
   int fd = eio_p_open(wd, name, flags, 0);
 
   if (fd >= 0 || (errno != EMFILE && errno != ENFILE))
