@@ -59,7 +59,7 @@ static ssize_t write_some(int fd, const char *buf, size_t size, int64_t offs)
         return done ? done : -1;                                                             \
       done += n;                                                                             \
       left -= (uint64_t)n;                                                                   \
-    } while (n == (ssize_t)EIO_RW_MAX && left);                                              \
+    } while (n == (ssize_t)EIO_RW_MAX && left && !eio__cancelled(req));                      \
     return done;                                                                             \
   } while (0)
 
@@ -117,8 +117,12 @@ int64_t eio_x_readahead(eio_req *req)
 
 /* Whole files ------------------------------------------------------------ */
 
+/* The most that is read between two looks at the cancelled flag. */
+enum { STEP = 8 << 20 };
+
 /* A buffer that grows; one octet more than `size` is there for a NUL. */
 struct data {
+  const eio_req *req;
   char *buf;
   uint64_t size, used;
 };
@@ -136,16 +140,24 @@ static bool data_resize(struct data *data, uint64_t size)
   return true;
 }
 
+static bool cancelled(const eio_req *req)
+{
+  errno = ECANCELED;
+  return eio__cancelled(req);
+}
+
 /* Fills the buffer from the file, until it is full or the file ends; offs 0
  * reads from the current position, so that pipes can be read, too. */
 static int data_fill(struct data *data, int fd, int64_t offs)
 {
   while (data->used < data->size) {
     uint64_t left = data->size - data->used;
-    ssize_t n = read_some(fd, data->buf + data->used,
-                          left < EIO_RW_MAX ? (size_t)left : EIO_RW_MAX,
-                          offs ? offs + (int64_t)data->used : -1);
+    ssize_t n;
 
+    if (cancelled(data->req))
+      return -1;
+    n = read_some(fd, data->buf + data->used, left < STEP ? (size_t)left : STEP,
+                  offs ? offs + (int64_t)data->used : -1);
     if (n <= 0)
       return (int)n;
     data->used += (uint64_t)n;
@@ -170,6 +182,7 @@ static int data_read(struct data *data, int fd, int64_t offs, uint64_t limit)
 /* The last `want` octets of a file that does not tell its size. */
 static int data_tail(struct data *data, int fd, uint64_t want, uint64_t limit)
 {
+  data->used = 0;
   if (data_read(data, fd, 0, UINT64_MAX - 1) < 0)
     return -1;
   if (want > data->used) {
@@ -182,31 +195,33 @@ static int data_tail(struct data *data, int fd, uint64_t want, uint64_t limit)
 }
 
 /* `limit` octets from `offs` on, which counts from the end if negative. Files
- * like those of /proc have size 0 whatever is in them. */
+ * like those of /proc have size 0 whatever is in them, those of /sys a page: the
+ * end is where reading finds it. */
 static int slurp(struct data *data, int fd, int64_t offs, uint64_t limit)
 {
+  uint64_t tail = offs < 0 ? -(uint64_t)offs : 0, rest;
   struct stat st;
-  uint64_t rest;
 
   if (fstat(fd, &st) < 0)
     return -1;
-  if (S_ISREG(st.st_mode) && st.st_size > 0) {
-    if (offs < 0)
-      offs += st.st_size;
-    if (offs < 0) {
-      errno = EINVAL;
-      return -1;
-    }
-    rest = offs < st.st_size ? (uint64_t)(st.st_size - offs) : 0;
-    return data_resize(data, rest < limit ? rest : limit) ? data_fill(data, fd, offs) : -1;
+  if (!S_ISREG(st.st_mode) || st.st_size <= 0)
+    return tail ? data_tail(data, fd, tail, limit) : data_read(data, fd, offs, limit);
+  if (tail)
+    offs += st.st_size;
+  if (offs < 0) {
+    errno = EINVAL;
+    return -1;
   }
-  return offs < 0 ? data_tail(data, fd, -(uint64_t)offs, limit) : data_read(data, fd, offs, limit);
+  rest = offs < st.st_size ? (uint64_t)(st.st_size - offs) : 0;
+  if (!data_resize(data, rest < limit ? rest : limit) || data_fill(data, fd, offs) < 0)
+    return -1;
+  return tail && data->used < data->size ? data_tail(data, fd, tail, limit) : 0;
 }
 
 static int64_t slurp_path(eio_req *req, int64_t offs, uint64_t limit)
 {
-  struct data data = { NULL, 0, 0 };
-  int fd = eio_p_open(req->wd, req->path, O_RDONLY | O_CLOEXEC, 0);
+  struct data data = { .req = req };
+  int fd = eio_p_open(req->wd, req->path, O_RDONLY, 0);
   int result, error;
 
   if (fd < 0)

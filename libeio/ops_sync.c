@@ -47,12 +47,15 @@ int64_t eio_x_sync_file_range(eio_req *req)
 
 int64_t eio_x_pathsync(eio_req *req)
 {
-  int fd = eio_p_open(req->wd, req->path, O_RDONLY | O_CLOEXEC, 0);
+  int fd = eio_p_open(req->wd, req->path, O_RDONLY, 0);
   int result, error;
 
   if (fd < 0)
     return -1;
-  EIO_RETRY(result, fsync(fd));
+  result = -1;
+  errno = ECANCELED;
+  if (!eio__cancelled(req))
+    EIO_RETRY(result, fsync(fd));
   error = errno;
   if (close(fd) < 0 && result == 0)
     return -1;

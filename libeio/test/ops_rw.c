@@ -208,6 +208,7 @@ static void test_slurp(void)
 static void test_slurp_sizeless(void)
 {
   char *text = malloc(300001);
+  struct stat st;
   eio_req req;
   pid_t pid;
 
@@ -218,6 +219,12 @@ static void test_slurp_sizeless(void)
   is_slurp("/proc/sys/kernel/ostype", -3, 1, "u");
   fails(slurping("/proc/sys/kernel/ostype", -100, 0), EINVAL, "slurp from before its start");
   is_large(slurping("/proc/sys/kernel/ostype", INT64_C(1) << 32, 0), INT64_C(1) << 32, 0, "slurp beyond 4 GiB");
+  if (stat("/sys/kernel/fscaps", &st) == 0 && st.st_size > 100) {
+    is_slurp("/sys/kernel/fscaps", -2, 0, "1\n");
+    is_slurp("/sys/kernel/fscaps", -1, 5, "\n");
+    fails(slurping("/sys/kernel/fscaps", -100, 0), EINVAL, "slurp from before the start of a short file");
+  } else
+    skip(5, "no such file here");
   req = on_path(EIO_LOAD, NULL, "/proc/self/maps");
   ok(run(&req) > 100, "load from /proc");
   is_int(req.result, (intmax_t)strlen(req.buf), "ends with a NUL");
