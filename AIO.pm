@@ -889,14 +889,18 @@ are groups. Cancel one in the middle, and it stops there.
     aio_load $pathname, $data, $callback->($bytes)
 
 Reads a whole file into C<$data>, which changes when the callback begins. The
-callback gets the length, or -1.
+callback gets the length, or -1. Of a file that has a size (not one of
+F</proc>) as much is read as it had at the start; other things, such as FIFOs
+and devices, are read until they end. When the request is cancelled it reads
+no more.
 
 =head3 aio_slurp
 
     aio_slurp $pathname, $offset, $length, $data, $callback->($bytes)
 
 Opens a file, reads a part of it into C<$data> and closes it. A negative
-C<$offset> counts from the end of the file, and a C<$length> of 0 stands for
+C<$offset> counts from the end of the file (in F</proc> and F</sys> from where
+reading ends, whatever the size says), and a C<$length> of 0 stands for
 the rest. The callback gets the number of octets, or -1. C<$data> changes when
 the callback begins.
 
@@ -922,26 +926,55 @@ prints
 
 Copies a file (not a directory: C<EISDIR>). The kernel copies where it can,
 sharing the blocks if the file system is able to, and holes stay holes. An
-existing target is overwritten.
+existing target is overwritten, under all the names that it has.
 
 Nobody else can read the target while it is being filled: its mode is 0200
-until all data is there. Then it gets the source's times, permissions, owner
-and group. Errors of this last step do not count, since few may give files
-away.
+until all data is there. Then it gets the source's times, permissions, with
+the access control list if there is one (Linux), owner and group. Errors of
+this last step do not count, since few may give files away. But whatever could
+not be kept, nobody may do more with the target than with the source: the bits
+for set-user-id and set-group-id are dropped without their owner or group, a
+group of its own gets no more than others had, and without its list the target
+is open only for what all of the list may do. Extended attributes are not
+copied.
 
-The bits for set-user-id and set-group-id are dropped if the owner or group
-could not be kept.
+If copying fails, the target is removed, other names that it has lead to an
+empty file, and the callback gets -1 with the error that caused it. A target
+that could not be opened is left as it was, and so is a file that you try to
+copy onto itself (C<EINVAL>).
 
-If copying fails, the target is removed, and the callback gets -1 with the
-error that caused it. A target that could not be opened is left as it was, and
-so is a file that you try to copy onto itself (C<EINVAL>).
+Symbolic links are followed, as by C<cp>: what the source leads to is copied,
+and a target that is a link stays one. A FIFO or device as source is read
+until it ends; what was read is gone from a FIFO, also if the copy fails. One
+as target is written to and never removed.
+
+Files that change meanwhile: what is appended to the source is copied as long
+as something comes, what is cut off is missing in the target, and of what is
+overwritten either may be there. Nothing of what was in the target before is.
 
 =head3 aio_move
 
     aio_move $source, $target, $callback->($status)
 
-Renames; if the target is on another file system, copies as C<aio_copy> does
-and then removes the source. Directories can only be renamed.
+Renames. If the target is on another file system, copies the file there, with
+times, permissions, owner, group, and attributes that begin with C<user.>, as
+far as C<aio_copy> could, and then removes the source.
+
+As when renaming, the target's name leads to what it led to before, or to the
+whole new file, at any time: links and files with several names are replaced,
+not written to. To this end the copy is made in the target's directory under a
+name that begins with C<.aio->, so one has to be allowed to make files there;
+such a name remains if the process is killed or the machine crashes meanwhile.
+
+The source is removed when the copy has the target's name, so that one of both
+is whole whatever happens; but nothing is synced, see L</aio_pathsync> for how.
+What is appended to the source until then is moved, too. If it
+cannot be removed there are two files, and the callback gets -1 with the error,
+which is C<EBUSY> if the source's name leads to another file by then.
+
+A symbolic link is moved, not followed. Directories (C<EISDIR>), and FIFOs,
+sockets and devices (C<EXDEV>), can only be renamed. A target that is a
+directory gives C<EISDIR>, and a name of the source itself C<EINVAL>.
 
 =head3 aio_scandir
 
@@ -990,7 +1023,13 @@ Removes a directory with all that is in it. Symbolic links inside are removed,
 not followed, also if somebody swaps a directory for a link meanwhile. It goes
 on after an error and removes what it can. The callback gets the result of the
 last step, removing the directory itself: C<ENOTEMPTY> if something is left. A
-file or a link instead of a directory gives C<ENOTDIR>.
+file or a link instead of a directory gives C<ENOTDIR>. What comes into the
+tree meanwhile may remain, and the directory with it.
+
+File systems that are mounted inside are emptied like anything else, and their
+mount points remain (C<EBUSY>, and so C<ENOTEMPTY> in the end). C<.> cannot be
+removed by that name: it is emptied and gives C<EINVAL>. C<[$wd, "."]>
+(L</aio_wd>) is removed.
 
 =head2 Writing to disk
 
@@ -2831,8 +2870,12 @@ Before, to -1.
 C<aio_copy> never leaves a partial target, does not truncate a file that is
 copied onto itself, keeps holes, shares blocks where the file system can, and
 copies files of F</proc>. C<aio_load> reads such files, too. Set-user-id and
-set-group-id are kept where the copy has the same owner or group. C<aio_move>
-to another file system fails when the copy is there but the source cannot be
+set-group-id are kept where the copy has the same owner or group, and access
+control lists are copied; before, a file's group was given what its list allowed
+to others. C<aio_move>
+to another file system replaces the target, as it does on the same one, and
+moves symbolic links. Before, it wrote to what a link led to, copied what a link
+led to, and lost what was appended meanwhile. It fails when the copy is there but the source cannot be
 deleted. Before, that was a success.
 
 =item *

@@ -191,7 +191,25 @@ int eio_p_utime(const eio_wd *wd, const char *path, const struct timespec times[
     return -1;
   return at_end(&at, utimensat(at.fd, at.path, times, 0));
 }
+
+void eio_p_keep_link(const eio_wd *wd, const char *path, const struct stat *st)
+{
+  struct timespec times[2];
+  struct at at;
+
+  if (!at_begin(&at, wd, path, false))
+    return;
+  eio_p_times(st, times);
+  (void)!utimensat(at.fd, at.path, times, AT_SYMLINK_NOFOLLOW);
+  (void)!fchownat(at.fd, at.path, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW);
+  at_end(&at, 0);
+}
 #else
+void eio_p_keep_link(const eio_wd *wd, const char *path, const struct stat *st)
+{
+  (void)wd, (void)path, (void)st;
+}
+
 /* To the nearest microsecond: cutting would make the one before of many that
  * come from a floating point number. */
 static struct timeval timeval_of(struct timespec t)

@@ -96,6 +96,9 @@ int eio_p_link(const eio_wd *wd, const char *path, const eio_wd *wd2, const char
 int eio_p_rename(const eio_wd *wd, const char *path, const eio_wd *wd2, const char *path2,
                  unsigned flags);
 
+/* Gives a symbolic link owner and times of another one, as far as can be. */
+void eio_p_keep_link(const eio_wd *wd, const char *path, const struct stat *st);
+
 /* The absolute path of what a path names, all links resolved; malloc'ed. */
 char *eio_p_realpath(const eio_wd *wd, const char *path);
 /* The same for a descriptor (of any kind, O_PATH too) that was opened by this
@@ -144,6 +147,13 @@ bool eio_p_is_local(int fd);
 bool eio_p_peek(int fd, mode_t *mode, uint64_t *size);
 /* Makes `out` share all data of `in` (copy on write). */
 int eio_p_clone(int out, int in);
+/* Extended attributes. The value, malloc'ed, and its size; 0 and NULL when there is
+ * none, or the file system or the system has no such attributes. */
+ssize_t eio_p_xattr_get(int fd, const char *name, char **value);
+/* All names likewise, each with a NUL behind it. */
+ssize_t eio_p_xattr_list(int fd, char **names);
+int eio_p_xattr_set(int fd, const char *name, const char *value, size_t size);
+int eio_p_xattr_remove(int fd, const char *name);
 int eio_p_fdatasync(int fd);
 int eio_p_syncfs(int fd);
 int eio_p_sync_file_range(int fd, off_t offs, off_t length, unsigned flags);

@@ -1,12 +1,17 @@
-/* ops_copy.c - copies or moves a file in one request.
+/* ops_copy.c - copies a file in one request.
  *
  * The data go the cheapest way that there is: shared blocks; a copy inside the
  * kernel, which may be one on the server of a network file system; sendfile;
  * read and write. Holes stay holes. A target that exists is written over and cut
- * to length at the end, as its memory and blocks can be used again. While data arrive the target has mode 0200;
- * it gets its final mode last, so that nobody else reads a part of a copy, or
- * one that its final mode keeps from him. A target whose data did not all arrive is removed. */
-#include "ops_xfer.h"
+ * to length at the end, as its memory and blocks can be used again. While data
+ * arrive the target has mode 0200; it gets its final mode last, so that nobody else
+ * reads a part of a copy, or one that its final mode keeps from him. A target whose
+ * data did not all arrive is removed.
+ *
+ * A source that changes meanwhile: what is appended is copied, what is cut off is
+ * cut off, and of what is overwritten either may come. Nothing else is in the
+ * target, least of all what was in it before. */
+#include "ops_copy.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,31 +21,26 @@ enum {
   CHUNK = 8 << 20, /* between two looks at the cancelled flag */
 };
 
-struct copy {
-  eio_req *req;
-  int in, out;
-  struct stat from, to;
-  enum { BY_RANGE, BY_SENDFILE, BY_READ } way; /* the first that may work */
-};
-
-static bool cancelled(const struct copy *copy)
+bool eio__copy_cancelled(const struct eio__copy *copy)
 {
   errno = ECANCELED;
-  return eio__cancelled(copy->req);
+  return copy->req && eio__cancelled(copy->req);
 }
 
-static int cut(const struct copy *copy, off_t size)
+static int cut(struct eio__copy *copy, off_t size)
 {
   int result;
 
   EIO_RETRY(result, ftruncate(copy->out, size));
+  if (result == 0)
+    copy->length = size;
   return result;
 }
 
 /* Data ------------------------------------------------------------------- */
 
 /* Sequential, until the source ends: for all that is not a file with a size. */
-static int copy_stream(struct copy *copy)
+static int copy_stream(struct eio__copy *copy)
 {
   char *buf = malloc(EIO__XFER_BLOCK);
   size_t written;
@@ -50,39 +50,46 @@ static int copy_stream(struct copy *copy)
   if (!buf)
     return -1;
   while (n > 0) {
-    EIO_RETRY(n, read(copy->in, buf, EIO__XFER_BLOCK));
-    if (n > 0 && (cancelled(copy) || eio__write_all(copy->out, buf, (size_t)n, &written) < 0))
+    if (eio__copy_cancelled(copy)) {
       n = -1;
+      break;
+    }
+    EIO_RETRY(n, read(copy->in, buf, EIO__XFER_BLOCK));
+    if (n > 0 && eio__write_all(copy->out, buf, (size_t)n, &written) < 0)
+      n = -1;
+    if (n > 0)
+      copy->offs += n;
   }
   error = errno;
   free(buf);
+  copy->length = copy->offs;
   errno = error;
   return (int)n;
 }
 
 /* One step of at most `size` octets, by read and write. */
-static ssize_t step_read(struct copy *copy, char *buf, off_t *offs, uint64_t size)
+static ssize_t step_read(struct eio__copy *copy, char *buf, uint64_t size)
 {
   size_t want = size < EIO__XFER_BLOCK ? (size_t)size : EIO__XFER_BLOCK;
   ssize_t n, done = 0;
 
-  EIO_RETRY(n, pread(copy->in, buf, want, *offs));
+  EIO_RETRY(n, pread(copy->in, buf, want, copy->offs));
   while (done < n) {
     ssize_t m;
 
-    EIO_RETRY(m, pwrite(copy->out, buf + done, (size_t)(n - done), *offs));
+    EIO_RETRY(m, pwrite(copy->out, buf + done, (size_t)(n - done), copy->offs));
     if (m == 0)
       errno = ENOSPC; /* as eio__write_all() */
     if (m <= 0)
       return -1;
     done += m;
-    *offs += m;
+    copy->offs += m;
   }
   return n;
 }
 
 /* Copies up to `end`; 1 when done, 0 when the source ended before. */
-static int copy_read(struct copy *copy, off_t *offs, off_t end)
+static int copy_read(struct eio__copy *copy, off_t end)
 {
   char *buf = malloc(EIO__XFER_BLOCK);
   ssize_t n = 1;
@@ -90,9 +97,8 @@ static int copy_read(struct copy *copy, off_t *offs, off_t end)
 
   if (!buf)
     return -1;
-  while (n > 0 && *offs < end) {
-    n = cancelled(copy) ? -1 : step_read(copy, buf, offs, (uint64_t)(end - *offs));
-  }
+  while (n > 0 && copy->offs < end)
+    n = eio__copy_cancelled(copy) ? -1 : step_read(copy, buf, (uint64_t)(end - copy->offs));
   error = errno;
   free(buf);
   errno = error;
@@ -108,28 +114,28 @@ static bool refused(int error)
 }
 
 /* One step inside the kernel; sendfile writes at the position of the target. */
-static ssize_t step_kernel(struct copy *copy, off_t *offs, size_t size)
+static ssize_t step_kernel(struct eio__copy *copy, size_t size)
 {
   if (copy->way == BY_RANGE)
-    return eio_p_copy_range(copy->in, copy->out, offs, size);
-  if (lseek(copy->out, *offs, SEEK_SET) < 0)
+    return eio_p_copy_range(copy->in, copy->out, &copy->offs, size);
+  if (lseek(copy->out, copy->offs, SEEK_SET) < 0)
     return -1;
-  return eio_p_sendfile(copy->out, copy->in, offs, size);
+  return eio_p_sendfile(copy->out, copy->in, &copy->offs, size);
 }
 
 /* As copy_read(). Some kernels report the end of files that go on (5.3 to 5.18
  * for some file systems), so that only read() is believed there. */
-static int copy_segment(struct copy *copy, off_t *offs, off_t end)
+static int copy_segment(struct eio__copy *copy, off_t end)
 {
-  while (*offs < end) {
-    off_t left = end - *offs;
+  while (copy->offs < end) {
+    off_t left = end - copy->offs;
     ssize_t n;
 
-    if (cancelled(copy))
+    if (eio__copy_cancelled(copy))
       return -1;
     if (copy->way == BY_READ)
-      return copy_read(copy, offs, end);
-    n = step_kernel(copy, offs, left < CHUNK ? (size_t)left : CHUNK);
+      return copy_read(copy, end);
+    n = step_kernel(copy, left < CHUNK ? (size_t)left : CHUNK);
     if (n < 0 && !refused(errno))
       return -1;
     if (n <= 0)
@@ -138,157 +144,192 @@ static int copy_segment(struct copy *copy, off_t *offs, off_t end)
   return 1;
 }
 
-static bool is_sparse(const struct stat *st)
+/* The next data at or after copy->offs: [*data, *end); both are `size` when there
+ * is nothing but a hole. */
+static void find_data(const struct eio__copy *copy, off_t size, off_t *data, off_t *end)
 {
-  return st->st_blocks < st->st_size / 512;
-}
+  off_t found, hole = size;
 
-/* The next data at or after offs: [*data, *end). False when there are none. */
-static bool find_data(const struct copy *copy, off_t offs, off_t *data, off_t *end)
-{
-  off_t size = copy->from.st_size, found, hole = size;
-
-  *data = offs;
+  *data = copy->offs;
   *end = size;
-  if (!is_sparse(&copy->from))
-    return true;
-  found = eio_p_find_data(copy->in, offs, &hole);
-  if (found < 0)
-    return errno != ENXIO; /* unknown: all may be data */
-  *data = found;
-  if (hole < size)
+  if (!copy->sparse)
+    return;
+  found = eio_p_find_data(copy->in, copy->offs, &hole);
+  if (found < 0 && errno != ENXIO)
+    return; /* unknown: all may be data */
+  *data = found < 0 || found > size ? size : found;
+  if (found >= 0 && hole < size)
     *end = hole;
-  return found < size;
 }
 
-/* A file of a known size, without its holes. What was appended meanwhile is
- * not copied; if it shrank, what is there is. */
-static int copy_file(struct copy *copy)
+/* Up to `size`, or to where the source ends. */
+static int copy_until(struct eio__copy *copy, off_t size)
 {
-  off_t size = copy->from.st_size, offs = 0, data, end;
+  int more = 1;
 
-  if (eio_p_clone(copy->out, copy->in) == 0)
-    return copy->to.st_size > size ? cut(copy, size) : 0;
-  while (offs < size && find_data(copy, offs, &data, &end)) {
-    int more;
+  while (more > 0 && copy->offs < size) {
+    off_t data, end;
 
-    offs = data;
-    more = copy_segment(copy, &offs, end);
-    if (more <= 0)
-      return more < 0 ? -1 : cut(copy, offs);
+    find_data(copy, size, &data, &end);
+    copy->offs = data;
+    if (data == end)
+      continue;
+    more = copy_segment(copy, end);
+    if (copy->offs > copy->length)
+      copy->length = copy->offs;
   }
-  return offs < size || copy->to.st_size > size ? cut(copy, size) : 0;
+  return more;
+}
+
+/* Shares all blocks of the source, if that can be. Those of an old target behind the
+ * end of the source stay, wherever that was at this moment: it is done again over
+ * nothing. */
+static void copy_clone(struct eio__copy *copy)
+{
+  struct stat st;
+
+  if (eio__copy_cancelled(copy) || eio_p_clone(copy->out, copy->in) < 0
+      || (copy->length && (cut(copy, 0) < 0 || eio_p_clone(copy->out, copy->in) < 0))
+      || fstat(copy->out, &st) < 0)
+    return;
+  copy->offs = copy->length = st.st_size;
+}
+
+/* A file that has a size, without its holes. As long as something comes it goes
+ * on. Files like those of /sys end before their size. */
+static int copy_file(struct eio__copy *copy)
+{
+  struct stat st;
+  off_t begin;
+
+  if (!copy->offs)
+    copy_clone(copy);
+  do {
+    begin = copy->offs;
+    if (copy_until(copy, copy->from.st_size) < 0 || fstat(copy->in, &st) < 0)
+      return -1;
+    copy->from.st_size = st.st_size;
+  } while (st.st_size > copy->offs && copy->offs > begin);
+  if (st.st_size < copy->offs) /* it was cut meanwhile */
+    copy->offs = st.st_size;
+  return copy->length == copy->offs ? 0 : cut(copy, copy->offs);
+}
+
+int eio__copy_data(struct eio__copy *copy)
+{
+  bool file = S_ISREG(copy->from.st_mode) && S_ISREG(copy->to.st_mode);
+
+  return file && copy->from.st_size > 0 ? copy_file(copy) : copy_stream(copy);
+}
+
+int eio__copy_rest(struct eio__copy *copy)
+{
+  copy->req = NULL;
+  if (fstat(copy->in, &copy->from) < 0)
+    return -1;
+  if (copy->from.st_size <= copy->offs)
+    return 0;
+  if (copy_until(copy, copy->from.st_size) < 0)
+    return -1;
+  return copy->length == copy->offs || cut(copy, copy->offs) == 0 ? 1 : -1;
 }
 
 /* Target ----------------------------------------------------------------- */
 
+/* One that is there may be the source. Overlay file systems give a file with
+ * several names another inode when it is opened for writing, so the name is asked
+ * before, too. */
+static int open_target(struct eio__copy *copy)
+{
+  struct stat st;
+
+  copy->out = eio_p_open(copy->wd, copy->name, O_WRONLY | O_CREAT | O_EXCL, WRITE_ONLY);
+  if (copy->out < 0 && errno == EEXIST) {
+    if (eio_p_stat(copy->wd, copy->name, &st, true) == 0) {
+      errno = EINVAL;
+      if (eio__same_file(&st, &copy->from))
+        return -1;
+    } else if (errno != ENOENT) /* that: a link to nothing */
+      return -1;
+    copy->out = eio_p_open(copy->wd, copy->name, O_WRONLY | O_CREAT, WRITE_ONLY);
+  }
+  return copy->out < 0 ? -1 : 0;
+}
+
 /* The source and target are open; the target is untouched. */
-static int check(struct copy *copy)
+static int check(struct eio__copy *copy)
 {
   if (fstat(copy->out, &copy->to) < 0)
     return -1;
-  if (copy->from.st_dev == copy->to.st_dev && copy->from.st_ino == copy->to.st_ino) {
+  if (eio__same_file(&copy->from, &copy->to)) {
     errno = EINVAL;
     return -1;
   }
+  copy->length = copy->to.st_size;
   return 0;
 }
 
 /* Shuts the target to readers, and empties it unless all of it will be written. */
-static int prepare(struct copy *copy, bool all)
+static int prepare(struct eio__copy *copy)
 {
   mode_t mode = copy->to.st_mode & 07777;
+  const struct stat *from = &copy->from;
   int error;
 
   if (mode & ~(mode_t)WRITE_ONLY && fchmod(copy->out, WRITE_ONLY) < 0)
     errno = 0; /* not ours: it keeps its mode in the end as well */
-  if (all || copy->to.st_size == 0)
+  copy->sparse = from->st_blocks < from->st_size / 512;
+  if (copy->length == 0 || (S_ISREG(from->st_mode) && from->st_size > 0 && !copy->sparse)
+      || cut(copy, 0) == 0)
     return 0;
-  if (cut(copy, 0) == 0) {
-    copy->to.st_size = 0;
-    return 0;
-  }
   error = errno;
   fchmod(copy->out, mode);
   errno = error;
   return -1;
 }
 
-/* Times, owner, mode. Who could not be given the file must not get the
- * privileges that came with it. */
-static void finish(struct copy *copy)
+/* Leaves nothing of a copy that failed: the target is emptied, as it may have other
+ * names, and removed if its name still leads straight to it. Keeps errno. */
+static void discard(struct eio__copy *copy)
 {
-  const struct stat *from = &copy->from;
-  mode_t mode = from->st_mode & 07777;
-  uid_t uid = copy->to.st_uid;
-  gid_t gid = copy->to.st_gid;
-  struct timespec times[2];
-
-  eio_p_times(from, times);
-  if (eio_p_futime(copy->out, times) < 0 && errno == ENOSYS)
-    eio_p_utime(copy->req->wd2, copy->req->path2, times);
-  if (uid != from->st_uid || gid != from->st_gid) {
-    if (fchown(copy->out, from->st_uid, from->st_gid) == 0) {
-      uid = from->st_uid;
-      gid = from->st_gid;
-    } else if (fchown(copy->out, (uid_t)-1, from->st_gid) == 0)
-      gid = from->st_gid;
-  }
-  if (uid != from->st_uid)
-    mode &= ~(mode_t)S_ISUID;
-  if (gid != from->st_gid)
-    mode &= ~(mode_t)S_ISGID;
-  fchmod(copy->out, mode);
-}
-
-/* The name is removed if it still leads straight to the target; else (it is a
- * link, or somebody was faster) the target is emptied. */
-static void discard(const struct copy *copy)
-{
-  const eio_req *req = copy->req;
   struct stat st;
+  int error = errno;
 
-  if (eio_p_stat(req->wd2, req->path2, &st, false) == 0 && st.st_dev == copy->to.st_dev
-      && st.st_ino == copy->to.st_ino && eio_p_unlink(req->wd2, req->path2) == 0)
-    return;
-  if (cut(copy, 0) == 0)
+  if (copy->out >= 0 && cut(copy, 0) == 0)
     fchmod(copy->out, copy->to.st_mode & 07777);
+  if (eio_p_stat(copy->wd, copy->name, &st, false) == 0 && eio__same_file(&st, &copy->to))
+    eio_p_unlink(copy->wd, copy->name);
+  errno = error;
 }
 
-/* Closes the target; disks tell here that they are full, at the latest. */
-static int shut(struct copy *copy)
+/* Each close of a descriptor tells of what could not be written. */
+int eio__copy_shut(struct eio__copy *copy)
 {
   int out = copy->out;
 
-  copy->out = -1;
+  copy->out = fcntl(out, F_DUPFD_CLOEXEC, 0);
   return close(out) < 0 && (errno == EIO || errno == ENOSPC || errno == EDQUOT) ? -1 : 0;
 }
 
 /* Into an open target. */
-static int copy_into(struct copy *copy)
+static int copy_into(struct eio__copy *copy)
 {
-  bool file = S_ISREG(copy->to.st_mode);
-  bool whole = file && S_ISREG(copy->from.st_mode) && copy->from.st_size > 0;
-
-  if (file && prepare(copy, whole && !is_sparse(&copy->from)) < 0)
+  if (!S_ISREG(copy->to.st_mode))
+    return eio__copy_data(copy);
+  if (prepare(copy) < 0)
     return -1;
-  if ((whole ? copy_file(copy) : copy_stream(copy)) < 0) {
-    int error = errno;
-
-    if (file)
-      discard(copy);
-    errno = error;
-    return -1;
+  if (eio__copy_data(copy) == 0) {
+    eio__keep(copy, false);
+    if (eio__copy_shut(copy) == 0)
+      return 0;
   }
-  if (file)
-    finish(copy);
-  return 0;
+  discard(copy);
+  return -1;
 }
 
 /* From an open source. */
-static int copy_from(struct copy *copy)
+static int copy_from(struct eio__copy *copy)
 {
-  const eio_req *req = copy->req;
   int result, error;
 
   if (fstat(copy->in, &copy->from) < 0)
@@ -297,32 +338,22 @@ static int copy_from(struct copy *copy)
     errno = EISDIR;
     return -1;
   }
-  copy->out = eio_p_open(req->wd2, req->path2, O_WRONLY | O_CREAT | O_NOCTTY | O_CLOEXEC,
-                         WRITE_ONLY);
-  if (copy->out < 0)
+  if (open_target(copy) < 0)
     return -1;
   result = check(copy) < 0 ? -1 : copy_into(copy);
-  if (result == 0) {
-    if (shut(copy) == 0)
-      return 0;
-    error = errno;
-    if (S_ISREG(copy->to.st_mode))
-      discard(copy);
-    errno = error;
-    return -1;
-  }
   error = errno;
-  close(copy->out);
+  if (copy->out >= 0)
+    close(copy->out);
   errno = error;
-  return -1;
+  return result;
 }
 
 int64_t eio_x_copy(eio_req *req)
 {
-  struct copy copy = { .req = req, .out = -1, .way = BY_RANGE };
+  struct eio__copy copy = { .req = req, .wd = req->wd2, .name = req->path2, .out = -1 };
   int result, error;
 
-  copy.in = eio_p_open(req->wd, req->path, O_RDONLY | O_NOCTTY | O_CLOEXEC, 0);
+  copy.in = eio_p_open(req->wd, req->path, O_RDONLY, 0);
   if (copy.in < 0)
     return -1;
   result = copy_from(&copy);
@@ -330,15 +361,4 @@ int64_t eio_x_copy(eio_req *req)
   close(copy.in);
   errno = error;
   return result;
-}
-
-/* What cannot be renamed as it goes to another file system is copied, and removed
- * when all of it is there, unless nobody wants that any more. */
-int64_t eio_x_move(eio_req *req)
-{
-  if (eio_x_rename(req) == 0)
-    return 0;
-  if (errno != EXDEV || eio_x_copy(req) < 0 || eio__cancelled(req))
-    return -1;
-  return eio_p_unlink(req->wd, req->path);
 }

@@ -5,6 +5,7 @@ use lib "$FindBin::Bin/lib";
 use AIOTest;
 use Test::More;
 use File::Temp ();
+use POSIX ();
 use IO::AIO;
 
 # aio_move: a rename, or a copy where that cannot be.
@@ -65,7 +66,7 @@ each_engine {
 
     # to another file system
   SKIP: {
-        skip 'no second file system', 20 unless $other;
+        skip 'no second file system', 31 unless $other;
         my $far = "$other/dst";
         my $content = join '', map chr, 0 .. 255;
         write_file $src, $content x 1000;
@@ -91,6 +92,29 @@ each_engine {
             ok(-e "$dir/sub2/file", 'it stays');
             ok(!-e "$other/sub", 'nothing is made');
         } 'leaves a file';
+        # a name is replaced, and what it led to is left alone
+        ours {
+            write_file $src, 'new';
+            write_file $far, 'old';
+            link $far, "$other/too" or die "link: $!";
+            succeeds { aio_move $src, $far, $_[0] } 'over a file with two names';
+            is(read_file($far) . read_file("$other/too"), 'newold', 'replaces the one');
+            write_file $src, 'newer';
+            symlink 'too', "$other/link" or die "symlink: $!";
+            succeeds { aio_move $src, "$other/link", $_[0] } 'over a link';
+            ok(!-l "$other/link", 'replaces it');
+            is(read_file("$other/link") . read_file("$other/too"), 'newerold', 'and not what it led to');
+            symlink 'nowhere', "$dir/ln" or die "symlink: $!";
+            succeeds { aio_move "$dir/ln", "$other/link", $_[0] } 'a link';
+            is(readlink "$other/link", 'nowhere', 'is moved');
+            ok(!-l "$dir/ln", 'from where it was');
+            POSIX::mkfifo("$dir/fifo", 0600) or die "mkfifo: $!";
+            fails_with { aio_move "$dir/fifo", "$other/x", $_[0] } 'EXDEV', 'a FIFO: EXDEV';
+            unlink $src, "$dir/fifo", "$other/too", "$other/link";
+            opendir my $dh, $other or die "$other: $!";
+            is(join(' ', grep !/^\.\.?$/, readdir $dh), 'dst', 'no other name is left');
+        } 'writes through';
+
         write_file $src, 'data';
         fails_with { aio_move $src, "$other/none/x", $_[0] } 'ENOENT', 'to a missing directory there: ENOENT';
         is(read_file($src), 'data', 'the source stays');

@@ -3,6 +3,9 @@
 
 #include <sys/mount.h>
 #include <sys/mman.h>
+#if EIO_HAVE_XATTR
+# include <sys/xattr.h>
+#endif
 
 static eio_req copying(const char *from, const char *to)
 {
@@ -102,6 +105,103 @@ static void test_attributes(void)
   is_int(wrong_time, 0, "and the times");
   unlink("dst");
 }
+
+/* ACLs and attributes ------------------------------------------------------ */
+
+#if EIO_HAVE_XATTR
+
+#define ACL "system.posix_acl_access"
+
+/* As the kernel has them; for 1234 and the group 5678, with a mask of rw-. */
+static void make_acl(unsigned char acl[60], int named, int group, int named_group, int others)
+{
+  const int entries[7][3] = {
+    { 0x01, 6, -1 }, { 0x02, named, 1234 }, { 0x04, group, -1 }, { 0x08, named_group, 5678 },
+    { 0x10, 6, -1 }, { 0x20, others, -1 },
+  };
+
+  memset(acl, 0, 60);
+  acl[0] = 2;
+  for (int i = 0; i < 6; i++) {
+    unsigned char *at = acl + 4 + 8 * i;
+
+    at[0] = (unsigned char)entries[i][0];
+    at[2] = (unsigned char)entries[i][1];
+    for (int j = 0; j < 4; j++)
+      at[4 + j] = (unsigned char)((unsigned)entries[i][2] >> 8 * j);
+  }
+}
+
+enum { ACL_SIZE = 52 };
+
+static ssize_t acl_of(const char *path, unsigned char acl[60])
+{
+  return getxattr(path, ACL, acl, 60);
+}
+
+static void test_acl(void)
+{
+  unsigned char acl[60], got[60];
+
+  put("src", "for some");
+  chmod("src", 04640);
+  make_acl(acl, 4, 0, 2, 0);
+  if (setxattr("src", ACL, acl, ACL_SIZE, 0) < 0) {
+    skip(14, "no ACLs here");
+    return;
+  }
+  unlink("dst");
+  is_int(just(copying("src", "dst")), 0, "copy of a file with an ACL");
+  ok(acl_of("dst", got) == ACL_SIZE && !memcmp(acl, got, ACL_SIZE), "takes that along");
+  is_int(stat_of("dst").st_mode & 07777, stat_of("src").st_mode & 07777, "and the mode");
+  removexattr("src", ACL);
+  chmod("src", 0640);
+  is_int(just(copying("src", "dst")), 0, "copy over a file with an ACL");
+  is_int(acl_of("dst", got), -1, "removes that");
+  is_int(stat_of("dst").st_mode & 07777, 0640, "and has the mode");
+
+  mkdir("defaults", 0755);
+  is_int(setxattr("defaults", "system.posix_acl_default", acl, ACL_SIZE, 0), 0, "where files are given an ACL");
+  is_int(just(copying("src", "defaults/dst")), 0, "a copy");
+  is_int(acl_of("defaults/dst", got), -1, "has none");
+  is_int(stat_of("defaults/dst").st_mode & 07777, 0640, "and has the mode");
+}
+
+/* Who cannot give the file to a group: its own must not have more than others had. */
+static void copy_foreign(void)
+{
+  drop_root();
+  is_int(just(copying("theirs", "shared/dst")), 0, "copy of a file of another group");
+}
+
+static void test_foreign_group(void)
+{
+  unsigned char acl[60];
+
+  if (geteuid() != 0) {
+    skip(4, "not root");
+    return;
+  }
+  put("theirs", "for some");
+  if (chown("theirs", 12, 34) < 0 || chmod("theirs", 0674) < 0)
+    bail_out("chown");
+  in_child(copy_foreign);
+  is_int(stat_of("shared/dst").st_mode & 07777, 0644, "has what others may");
+  unlink("shared/dst");
+  make_acl(acl, 0, 6, 6, 4);
+  if (setxattr("theirs", ACL, acl, ACL_SIZE, 0) < 0) {
+    skip(2, "no ACLs here");
+    return;
+  }
+  in_child(copy_foreign);
+  is_int(stat_of("shared/dst").st_mode & 07777, 0600, "with an ACL has what everybody may who is in it");
+  ok(acl_of("shared/dst", acl) < 0, "which it has not");
+  unlink("shared/dst");
+}
+#else
+static void test_acl(void) { }
+static void test_foreign_group(void) { }
+#endif
 
 /* Others' programs must not become ours with their privileges. */
 static void test_foreign(void)
@@ -247,9 +347,16 @@ static void test_refused(void)
   symlink("target-dir/f", "to-f");
   req = copying("src", "to-f");
   req.flags |= EIO_CANCELLED;
+  link("target-dir/f", "target-dir/too");
   fails(req, ECANCELED, "copy that is cancelled, to a link");
   is_int(stat_of("target-dir/f").st_size, 0, "empties what it leads to");
   is_int(stat_of("target-dir/f").st_mode & 07777, 0644, "which has its mode again");
+  put("target-dir/f", "target");
+  req = copying("src", "target-dir/f");
+  req.flags |= EIO_CANCELLED;
+  fails(req, ECANCELED, "copy that is cancelled, to a file with another name");
+  ok(!exists("target-dir/f"), "removes the one");
+  is_str(get("target-dir/too"), "", "and empties the other");
 }
 
 /* Files cannot grow beyond a limit: the data do not all arrive. */
@@ -287,6 +394,71 @@ static void test_move(void)
   is_str(get("dst"), "moved", "changes nothing");
 }
 
+/* Names are replaced, as rename() does, and never written through. */
+static void test_move_far(void)
+{
+  struct timespec times[2] = { { 1000000000, 0 }, { 1000000000, 0 } };
+  struct stat st;
+
+  put("src", "new");
+  put("tiny/dst", "old");
+  link("tiny/dst", "tiny/too");
+  is_int(just(moving("src", "tiny/dst")), 0, "move over a file with two names");
+  is_str(get("tiny/dst"), "new", "replaces the one");
+  is_str(get("tiny/too"), "old", "and not the other");
+
+  put("src", "newer");
+  symlink("too", "tiny/link");
+  is_int(just(moving("src", "tiny/link")), 0, "move over a link");
+  ok(S_ISREG(stat_of("tiny/link").st_mode), "replaces it");
+  is_str(get("tiny/too"), "old", "and not where it leads to");
+
+  symlink("to nowhere", "ln");
+  if (lchown("ln", 12, 34) < 0 || utimensat(AT_FDCWD, "ln", times, AT_SYMLINK_NOFOLLOW) < 0)
+    bail_out("lchown");
+  is_int(just(moving("ln", "tiny/link")), 0, "move of a link");
+  st = stat_of("tiny/link");
+  ok(S_ISLNK(st.st_mode) && st.st_uid == 12 && st.st_gid == 34 && st.st_mtime == 1000000000,
+     "moves the link, with owner and time");
+  ok(!exists("ln"), "from where it was");
+
+  put("src", "stays");
+  mkdir("tiny/sub", 0755);
+  fails(moving("src", "tiny/sub"), EISDIR, "move over a directory");
+  fails(moving("src", "tiny/new/"), ENOTDIR, "move to a name that wants to be one");
+  fails(moving("src", "tiny/none/new"), ENOENT, "move into nothing");
+  fails(moving("src", "tiny/dst/new"), ENOTDIR, "move into a file");
+  mkdir("bound", 0755);
+  if (mount("dir", "bound", NULL, MS_BIND, NULL) == 0) {
+    put("dir/same", "the only one");
+    fails(moving("dir/same", "bound/same"), EINVAL, "move to the same file by another way");
+    is_str(get("dir/same"), "the only one", "leaves it there");
+    umount("bound");
+  } else
+    skip(2, "nothing can be bound");
+  mkfifo("named", 0600);
+  fails(moving("named", "tiny/dst"), EXDEV, "move of a FIFO");
+  ok(S_ISFIFO(stat_of("named").st_mode), "leaves it where it is");
+  unlink("named");
+  is_str(get("tiny/dst"), "new", "and what was there");
+  is_str(get("src"), "stays", "all of them");
+#if EIO_HAVE_XATTR
+  if (setxattr("src", "user.note", "from me", 7, 0) < 0 || setxattr("src", "user.empty", "", 0, 0) < 0)
+    skip(3, "no attributes here");
+  else {
+    char note[10] = { 0 };
+
+    is_int(just(moving("src", "tiny/dst")), 0, "move of a file with attributes");
+    if (getxattr("tiny/dst", "user.note", note, 9) < 0 && errno == EOPNOTSUPP)
+      skip(2, "no attributes there");
+    else {
+      is_str(note, "from me", "takes them along");
+      is_int(getxattr("tiny/dst", "user.empty", note, 9), 0, "empty ones, too");
+    }
+  }
+#endif
+}
+
 static void test_tiny(void)
 {
   mkdir("tiny", 0755);
@@ -304,6 +476,7 @@ static void test_tiny(void)
   fails(moving("big", "tiny/big"), ENOSPC, "move to a full file system");
   ok(exists("big") && !exists("tiny/big"), "leaves the file where it is");
   fails(moving("dir", "tiny/dir"), EISDIR, "move of a directory across file systems");
+  test_move_far();
   if (umount("tiny") < 0)
     bail_out("umount");
 }
@@ -327,6 +500,8 @@ int main(void)
     in_child(test_foreign);
   else
     skip(7, "not root");
+  test_acl();
+  test_foreign_group();
   test_secret();
   test_holes();
   test_sizeless();

@@ -26,6 +26,9 @@ int main(void)
 # include <sys/mount.h>
 # include <sys/prctl.h>
 # include <sys/syscall.h>
+# if EIO_HAVE_XATTR
+#  include <sys/xattr.h>
+# endif
 
 /* The low half of an argument. */
 # if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -214,6 +217,59 @@ static void with_attributes_failing(void)
   is_int(just(copying("suid", "dst")), 0, "copy whose owner cannot be set succeeds");
   is_int(stat_of("dst").st_mode & 07777, geteuid() ? 06755 : 0755, "without privileges");
 }
+
+# if EIO_HAVE_XATTR
+/* rw- for the owner, r-- for the user 1234, -wx for the group, rwx for the group
+ * 5678, a mask of rwx, and rwx for others. */
+static const unsigned char some_acl[52] = {
+  2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 2, 0, 4, 0, 0xd2, 4, 0, 0, 4, 0, 3, 0, 255, 255, 255, 255,
+  8, 0, 7, 0, 0x2e, 0x16, 0, 0, 0x10, 0, 7, 0, 255, 255, 255, 255, 0x20, 0, 7, 0, 255, 255, 255, 255,
+};
+
+/* Whoever could do something with the source can do no more with the copy. */
+static void copy_is_closed(const char *why, int mode)
+{
+  put("acl", "for some");
+  if (setxattr("acl", "system.posix_acl_access", some_acl, sizeof some_acl, 0) < 0) {
+    skip(2, "no ACLs here");
+    return;
+  }
+  is_int(just(copying("acl", "dst")), 0, "copy of a file whose ACL %s", why);
+  is_int(stat_of("dst").st_mode & 07777, mode, "is readable by nobody else");
+}
+
+static void with_acl_failing(void)
+{
+  refuse(SYS_fsetxattr, EOPNOTSUPP);
+  copy_is_closed("cannot be set", 0604);
+}
+
+static void with_acl_unknown(void)
+{
+  refuse(SYS_fgetxattr, EPERM);
+  copy_is_closed("cannot be read", 0600);
+}
+
+/* The mask closes an ACL. */
+static void with_acl_remaining(void)
+{
+  refuse(SYS_fremovexattr, EIO);
+  unlink("acl");
+  put("acl", "for some");
+  put("dst", "old");
+  chmod("acl", 0664);
+  if (setxattr("dst", "system.posix_acl_access", some_acl, sizeof some_acl, 0) < 0) {
+    skip(2, "no ACLs here");
+    return;
+  }
+  is_int(just(copying("acl", "dst")), 0, "copy over a file that keeps its ACL");
+  is_int(stat_of("dst").st_mode & 07777, 0604, "closes it");
+}
+# else
+static void with_acl_failing(void) { }
+static void with_acl_unknown(void) { }
+static void with_acl_remaining(void) { }
+# endif
 
 static void with_mode_failing(void)
 {
@@ -430,7 +486,7 @@ int main(void)
   static void (*const all[])(void) = {
     inside_the_kernel, without_copy_range, without_sendfile, without_seek,
     with_write_failing, with_read_failing, with_truncate_failing,
-    with_attributes_failing, with_mode_failing, without_readahead, without_sync_file_range,
+    with_attributes_failing, with_acl_failing, with_acl_unknown, with_acl_remaining, with_mode_failing, without_readahead, without_sync_file_range,
     without_populate, plain_memory, without_futexes, without_reading, without_pipe,
     without_renameat2, without_proc,
   };
@@ -477,7 +533,7 @@ int main(void)
     error_now = failures[i];
     in_thread(sendfile_failing);
   }
-  return scratch_end(2); /* which with_close_failing() could not close */
+  return scratch_end(3); /* which with_close_failing() could not close */
 }
 
 #endif

@@ -1,0 +1,121 @@
+/* ops_keep.c - what a copy keeps of its source besides its data.
+ *
+ * Few may give files away, and not every file system has all of this, so that no
+ * failure counts. But what could not be kept must not let anybody do what the source
+ * kept from him: where a file has an ACL, the permissions of its group are those
+ * that anybody in the list has at most. */
+#include "ops_copy.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ACLs ------------------------------------------------------------------- */
+/* As the kernel passes them: 4 octets of version, then a tag and permissions of 16
+ * bits and an id of 32, all little-endian. */
+
+#define ACL "system.posix_acl_access"
+
+enum { HEAD = 4, ENTRY = 8 };
+enum { USER = 0x02, GROUP_OBJ = 0x04, GROUP = 0x08, MASK = 0x10 };
+
+/* What is left of a mode when the ACL that belongs to it is not there: members of
+ * the file's group, and others, get what all of them had. */
+static mode_t without_acl(mode_t mode, const unsigned char *acl, size_t size)
+{
+  mode_t group = mode >> 3 & 7, other = mode & 7, mask = group;
+
+  for (size_t at = HEAD; at + ENTRY <= size; at += ENTRY) {
+    unsigned tag = acl[at] | (unsigned)acl[at + 1] << 8;
+    mode_t may = acl[at + 2] & mask;
+
+    if (tag == GROUP_OBJ || tag == USER)
+      group &= may;
+    if (tag == USER || tag == GROUP)
+      other &= may;
+  }
+  return (mode & ~(mode_t)077) | group << 3 | other;
+}
+
+/* A target has one if its directory says so, or from before. */
+static bool has_no_acl(int fd)
+{
+  char *acl = NULL;
+  ssize_t size = eio_p_xattr_get(fd, ACL, &acl);
+
+  free(acl);
+  return size == 0 || eio_p_xattr_remove(fd, ACL) == 0;
+}
+
+/* Gives the target the ACL of the source, or none; returns the mode that goes with
+ * that. An entry for the group means nothing for another one. */
+static mode_t keep_acl(const struct eio__copy *copy, mode_t mode, bool same_group)
+{
+  char *acl = NULL;
+  ssize_t size = eio_p_xattr_get(copy->in, ACL, &acl);
+  bool kept = size > 0 && same_group && eio_p_xattr_set(copy->out, ACL, acl, (size_t)size) == 0;
+
+  if (!kept) {
+    if (size > 0)
+      mode = without_acl(mode, (unsigned char *)acl, (size_t)size);
+    else if (size < 0) /* nobody knows */
+      mode &= ~(mode_t)077;
+    if (!has_no_acl(copy->out))
+      mode &= ~(mode_t)070;
+  }
+  free(acl);
+  return mode;
+}
+
+/* Attributes of the user -------------------------------------------------- */
+
+static void keep_attribute(const struct eio__copy *copy, const char *name)
+{
+  char *value = NULL;
+  ssize_t size = eio_p_xattr_get(copy->in, name, &value);
+
+  if (size >= 0)
+    eio_p_xattr_set(copy->out, name, value ? value : "", (size_t)size);
+  free(value);
+}
+
+static void keep_attributes(const struct eio__copy *copy)
+{
+  char *names = NULL;
+  ssize_t size = eio_p_xattr_list(copy->in, &names);
+
+  for (const char *name = names; size > 0 && name < names + size; name += strlen(name) + 1)
+    if (!strncmp(name, "user.", 5))
+      keep_attribute(copy, name);
+  free(names);
+}
+
+/* All -------------------------------------------------------------------- */
+
+void eio__keep(const struct eio__copy *copy, bool all)
+{
+  const struct stat *from = &copy->from;
+  mode_t mode = from->st_mode & 07777;
+  uid_t uid = copy->to.st_uid;
+  gid_t gid = copy->to.st_gid;
+  struct timespec times[2];
+
+  if (all)
+    keep_attributes(copy);
+  eio_p_times(from, times);
+  if (eio_p_futime(copy->out, times) < 0 && errno == ENOSYS)
+    eio_p_utime(copy->wd, copy->name, times);
+  if (uid != from->st_uid || gid != from->st_gid) {
+    if (fchown(copy->out, from->st_uid, from->st_gid) == 0) {
+      uid = from->st_uid;
+      gid = from->st_gid;
+    } else if (fchown(copy->out, (uid_t)-1, from->st_gid) == 0)
+      gid = from->st_gid;
+  }
+  mode = keep_acl(copy, mode, gid == from->st_gid);
+  if (uid != from->st_uid)
+    mode &= ~(mode_t)S_ISUID;
+  if (gid != from->st_gid) /* its members were others */
+    mode &= ~(mode_t)(S_ISGID | (~mode & 7) << 3);
+  fchmod(copy->out, mode);
+}

@@ -1,0 +1,446 @@
+/* ops_whole.c - whatever happens at whatever system call of a copy or a move, the
+ * source or the target is whole, and nothing else is touched: the call fails, the
+ * request is cancelled, the process is killed, or somebody appends to the source,
+ * cuts it, or puts another file in its place. And everything that takes many calls
+ * stops soon when it is cancelled. */
+#include "core.h"
+
+#if defined __SANITIZE_THREAD__
+# define THREAD_SANITIZER 1
+#elif defined __has_feature
+# if __has_feature(thread_sanitizer)
+#  define THREAD_SANITIZER 1
+# endif
+#endif
+
+#if defined THREAD_SANITIZER
+
+int main(void)
+{
+  return tap_skip_all("ThreadSanitizer's own calls are supervised as well");
+}
+
+#elif !HAVE_SECCOMP || !EIO_HAVE_AT || !defined SYS_newfstatat
+
+int main(void)
+{
+  return tap_skip_all("knows the calls of complete builds for 64 bits only");
+}
+
+#elif !defined SECCOMP_USER_NOTIF_FLAG_CONTINUE || !defined SECCOMP_FILTER_FLAG_NEW_LISTENER
+
+int main(void)
+{
+  return tap_skip_all("needs seccomp with a supervisor");
+}
+
+#else
+
+# include "supervise.h"
+
+# include <sys/mman.h>
+# include <sys/mount.h>
+
+/* What happens at which call: shared with children. */
+enum event { NOTHING, FAIL, CANCEL, KILL, APPEND, CUT, EXCHANGE };
+static const char *const event_names[] = { "nothing", "failure", "cancel", "kill", "append", "cut", "exchange" };
+
+static struct shared {
+  atomic_int countdown; /* calls until then; -1: not now */
+  atomic_int calls;     /* since then */
+  atomic_bool happened; /* successfully */
+  long nr;              /* at this call */
+} *shared;
+static enum event event;
+static int error_now;
+static pid_t parent; /* the thread that is supervised */
+static eio_req *req_now;
+static char src[4200], other[4200], far[4096];
+
+static bool cannot_fail(long nr)
+{
+  return nr == SYS_munmap || nr == SYS_brk || nr == SYS_futex || nr == SYS_mmap || nr == SYS_madvise
+         || nr == SYS_getpid || nr == SYS_mprotect || nr == SYS_rt_sigprocmask || nr == SYS_mremap
+         || nr == SYS_exit_group || nr == SYS_sched_yield;
+}
+
+/* In the thread that supervises, which is a holder of all rights. */
+static bool let_happen(const struct seccomp_notif *call)
+{
+  int fd;
+
+  switch (event) {
+  case CANCEL: eio__flag_set(req_now, EIO_CANCELLED); return true;
+  case KILL: return kill((pid_t)call->pid, SIGKILL) == 0;
+  case APPEND:
+    fd = open(src, O_WRONLY | O_APPEND);
+    if (fd < 0)
+      return false;
+    if (write(fd, "CCCCCCCCCC", 10) != 10)
+      bail_out("append");
+    return close(fd) == 0;
+  case CUT: return truncate(src, 30000) == 0;
+  case EXCHANGE: return rename(other, src) == 0;
+  default: return true;
+  }
+}
+
+static int on_call(const struct seccomp_notif *call)
+{
+  if (atomic_load(&shared->countdown) < 0) {
+    atomic_fetch_add(&shared->calls, 1);
+    return 0;
+  }
+  if (event == KILL && (pid_t)call->pid == parent)
+    return 0;
+  if (event == FAIL && cannot_fail(call->data.nr))
+    return 0;
+  /* nobody can look and remove at once */
+  if (event == EXCHANGE && call->data.nr == SYS_unlinkat)
+    return 0;
+  if (atomic_fetch_sub(&shared->countdown, 1) > 0)
+    return 0;
+  atomic_store(&shared->calls, 0);
+  shared->nr = call->data.nr;
+  if (event == FAIL && call->data.nr == SYS_close)
+    close((int)call->data.args[0]); /* as Linux does, whatever it says */
+  atomic_store(&shared->happened, let_happen(call));
+  return event == FAIL ? error_now : 0;
+}
+
+/* Files ------------------------------------------------------------------- */
+
+enum { SIZE = 100000 };
+enum source { DATA, SPARSE, LINK };
+enum target { NONE, LONGER, NAMES, TO_LINK };
+
+static const struct {
+  const char *name;
+  enum eio_op op;
+  enum source source;
+  enum target target;
+} cases[] = {
+  { "copy", EIO_COPY, DATA, NONE },
+  { "copy over a longer file", EIO_COPY, DATA, LONGER },
+  { "copy over a file with two names", EIO_COPY, DATA, NAMES },
+  { "copy to a link", EIO_COPY, DATA, TO_LINK },
+  { "copy of holes", EIO_COPY, SPARSE, NONE },
+  { "copy of holes over a longer file", EIO_COPY, SPARSE, LONGER },
+  { "move", EIO_MOVE, DATA, NONE },
+  { "move over a longer file", EIO_MOVE, DATA, LONGER },
+  { "move over a file with two names", EIO_MOVE, DATA, NAMES },
+  { "move over a link", EIO_MOVE, DATA, TO_LINK },
+  { "move of holes", EIO_MOVE, SPARSE, LONGER },
+  { "move of a link", EIO_MOVE, LINK, LONGER },
+};
+enum { CASES = sizeof cases / sizeof *cases };
+
+static char whole[SIZE + 10], old[SIZE * 2];
+static char dst[4200], second[4200];
+
+/* What a file holds: 'o' what was in the target, 'w' all of the source, '+' that and
+ * what was appended, 'c' a source that was cut, 'z' the other source, 'e' nothing,
+ * '-' no such file, 'l' a symbolic link, '?' anything else. */
+static char holds(const char *path)
+{
+  static char buf[SIZE * 3];
+  int fd = open(path, O_RDONLY | O_NOFOLLOW);
+  ssize_t n;
+
+  if (fd < 0)
+    return errno == ELOOP ? 'l' : '-';
+  n = read(fd, buf, sizeof buf);
+  close(fd);
+  if (n == 0)
+    return 'e';
+  if (n == sizeof old && !memcmp(buf, old, sizeof old))
+    return 'o';
+  if (n == 1 && *buf == 'Z')
+    return 'z';
+  if (n == SIZE + 10 && !memcmp(buf, whole, SIZE) && !memcmp(buf + SIZE, "CCCCCCCCCC", 10))
+    return '+';
+  if (n == SIZE && !memcmp(buf, whole, SIZE))
+    return 'w';
+  if (n >= 30000 && n < SIZE && !memcmp(buf, whole, (size_t)n))
+    return 'c';
+  return '?';
+}
+
+static void clear_far(void)
+{
+  char path[4500];
+  struct dirent *entry;
+  DIR *dir = opendir(far);
+
+  if (!dir)
+    bail_out("opendir");
+  while ((entry = readdir(dir))) {
+    snprintf(path, sizeof path, "%s/%s", far, entry->d_name);
+    unlink(path);
+  }
+  closedir(dir);
+}
+
+static int count_far(void)
+{
+  DIR *dir = opendir(far);
+  int n = -2;
+
+  while (readdir(dir))
+    n++;
+  closedir(dir);
+  return n;
+}
+
+static void prepare(unsigned n)
+{
+  int fd;
+
+  unlink(src);
+  clear_far();
+  put(other, "Z");
+  memset(whole, 'A', SIZE);
+  if (cases[n].source == LINK) {
+    if (symlink("to somewhere", src) < 0)
+      bail_out("symlink");
+  } else if (cases[n].source == SPARSE) {
+    memset(whole + 5000, 0, 75000);
+    fd = open_for_test(src, O_WRONLY | O_CREAT);
+    if (pwrite(fd, whole, 5000, 0) != 5000 || pwrite(fd, whole + 80000, 20000, 80000) != 20000)
+      bail_out("sparse");
+    close(fd);
+  } else
+    put_data(src, whole, SIZE);
+  if (cases[n].target != NONE)
+    put_data(cases[n].target == TO_LINK ? second : dst, old, sizeof old);
+  if (cases[n].target == NAMES ? link(dst, second) < 0
+      : cases[n].target == TO_LINK && symlink(second, dst) < 0)
+    bail_out("link");
+}
+
+/* Judgement --------------------------------------------------------------- */
+
+static bool among(char c, const char *set)
+{
+  return strchr(set, c) != NULL;
+}
+
+/* Whether a source that is there is what it was, or became. */
+static bool source_is_whole(unsigned n, char s)
+{
+  return cases[n].source == LINK ? s == 'l' : among(s, event == CUT ? "wc" : "w+");
+}
+
+/* What a copy that has ended may leave: all of a source, or nothing of it. */
+static bool copy_is_fine(unsigned n, int64_t result)
+{
+  char s = holds(src), t = holds(cases[n].target == TO_LINK ? second : dst);
+  char o = cases[n].target == NAMES ? holds(second) : 'e';
+
+  if (s != 'z' && !source_is_whole(n, s))
+    return false;
+  if (cases[n].target == TO_LINK && holds(dst) != 'l')
+    return false;
+  if (event == KILL) /* what is not whole is closed to others */
+    return among(t, "ow-e") || (stat_of(cases[n].target == TO_LINK ? second : dst).st_mode & 07777) == 0200;
+  if (result == 0)
+    return among(t, event == APPEND ? "w+" : event == CUT ? "wc" : event == EXCHANGE ? "wz" : "w");
+  return among(t, "o-e") && among(o, "oe");
+}
+
+static bool move_is_fine(unsigned n, int64_t result)
+{
+  bool is_link = cases[n].source == LINK;
+  const char *target = is_link ? (event == EXCHANGE ? "lz" : "l") : event == APPEND ? "w+" : event == CUT ? "wc" : event == EXCHANGE ? "wz" : "w";
+  char s = holds(src), t = holds(dst), before = cases[n].target == NONE ? '-' : cases[n].target == TO_LINK ? 'l' : 'o';
+  bool arrived = among(t, target) && (t != before || s == '-');
+
+  if (cases[n].target >= NAMES && holds(second) != 'o')
+    return false;
+  if (t != before && !arrived)
+    return false;
+  if (event == EXCHANGE && atomic_load(&shared->happened) && s != 'z' && t != 'z')
+    return false;
+  if (s == '-' ? !arrived : s != 'z' && !source_is_whole(n, s))
+    return false;
+  if (event == KILL)
+    return true;
+  if (count_far() > (t != '-') + (cases[n].target >= NAMES) + (event == FAIL && shared->nr == SYS_unlinkat))
+    return false;
+  if (event == APPEND && result == 0 && atomic_load(&shared->happened) && !is_link)
+    return s == '-' && t == '+';
+  return result < 0 || (arrived && s == '-') || event == EXCHANGE;
+}
+
+/* One event at the nth call; false when there are fewer. */
+static bool happens(unsigned n, int nth)
+{
+  eio_req req = on_paths(cases[n].op, NULL, src, NULL, dst);
+  int before, status;
+  bool fine;
+  pid_t pid;
+
+  prepare(n);
+  before = open_fds();
+  req_now = &req;
+  atomic_store(&shared->happened, false);
+  if (event == KILL) {
+    pid = fork();
+    if (pid == 0) {
+      atomic_store(&shared->countdown, nth);
+      eio_execute(&req);
+      atomic_store(&shared->countdown, -1);
+      _exit(0);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) < 0)
+      bail_out("no child");
+    if (WIFEXITED(status))
+      return false;
+    atomic_store(&shared->countdown, -1);
+  } else {
+    atomic_store(&shared->countdown, nth);
+    eio_execute(&req);
+    if (atomic_exchange(&shared->countdown, -1) >= 0)
+      return false;
+  }
+  fine = cases[n].op == EIO_COPY ? copy_is_fine(n, req.result) : move_is_fine(n, req.result);
+  fine = fine && open_fds() == before && (event != CANCEL || req.result == 0 || req.errorno == ECANCELED);
+  if (!fine) {
+    printf("# %s, %s at call %d (number %ld, error %s): result %jd, %s; source %c, target %c, other %c, %d there\n",
+           cases[n].name, event_names[event], nth, shared->nr, strerror(error_now), (intmax_t)req.result,
+           strerror(req.errorno), holds(src), holds(dst), holds(second), count_far());
+    tap_failed++;
+  }
+  eio_req_finish(&req);
+  return true;
+}
+
+static void all_events(unsigned n)
+{
+  static const int errors[] = { EIO, EINVAL, EPERM, EXDEV, ENOENT, EMFILE };
+  int failed = tap_failed, total = 0;
+
+  for (event = FAIL; event <= EXCHANGE; event++)
+    for (unsigned e = 0; e < (event == FAIL ? sizeof errors / sizeof *errors : 1); e++) {
+      int nth = 0;
+
+      error_now = event == FAIL ? errors[e] : 0;
+      if (cases[n].source == LINK && (event == APPEND || event == CUT))
+        continue;
+      while (happens(n, nth))
+        nth++;
+      total += nth;
+    }
+  failed = tap_failed - failed;
+  tap_failed -= failed;
+  is_int(failed, 0, "%s: source or target is whole after each of %d events", cases[n].name, total);
+}
+
+/* Cancelling --------------------------------------------------------------- */
+
+enum { SOON = 40 }; /* calls: to close and to remove what there is */
+
+static void make_many(void)
+{
+  char path[40];
+
+  mkdir("tree", 0755);
+  for (int i = 0; i < 60; i++) {
+    snprintf(path, sizeof path, "tree/%d", i);
+    mkdir(path, 0755);
+    strcat(path, "/f");
+    put(path, "");
+  }
+}
+
+/* All that can go on for ever, or for long; after any of their first calls. */
+static void test_cancelled(void)
+{
+  int zero = open_for_test("/dev/zero", O_RDONLY), null = open_for_test("/dev/null", O_WRONLY);
+  eio_req endless[] = {
+    on_path(EIO_LOAD, NULL, "/dev/zero"),
+    on_path(EIO_SLURP, NULL, "/dev/zero"),
+    on_path(EIO_SLURP, NULL, "/dev/zero"),
+    on_paths(EIO_COPY, NULL, "/dev/zero", NULL, "/dev/null"),
+    on_paths(EIO_COPY, NULL, "/dev/zero", NULL, dst),
+    on_data(EIO_SENDFILE, null, 0, NULL, INT64_MAX),
+    on_path(EIO_RMTREE, NULL, "tree"),
+  };
+
+  endless[1].offs = -1;
+  endless[2].size = UINT64_C(1) << 40;
+  endless[5].arg1 = zero;
+  event = CANCEL;
+  for (unsigned i = 0; i < sizeof endless / sizeof *endless; i++) {
+    const char *name = eio_op_info(endless[i].op)->name;
+    int late = 0, wrong = 0;
+
+    for (int nth = 0; nth < 8; nth++) {
+      eio_req req = endless[i];
+
+      make_many();
+      req_now = &req;
+      atomic_store(&shared->countdown, nth);
+      eio_execute(&req);
+      late += atomic_load(&shared->calls) > SOON;
+      atomic_store(&shared->countdown, -1);
+      wrong += req.op == EIO_SENDFILE ? req.result == INT64_MAX : req.result >= 0 || req.errorno != ECANCELED;
+      eio_req_finish(&req);
+    }
+    is_int(late, 0, "%s stops soon when it is cancelled", name);
+    is_int(wrong, 0, "and says so");
+  }
+  unlink(dst);
+  close(zero);
+  close(null);
+}
+
+/* -------------------------------------------------------------------------- */
+
+static void *subject(void *arg)
+{
+  if (!begin_supervision()) {
+    skip(1, "seccomp has no supervisor here");
+    return arg;
+  }
+  parent = (pid_t)syscall(SYS_gettid);
+  for (unsigned n = 0; n < CASES; n++)
+    if (cases[n].op == EIO_MOVE && stat_of(far).st_dev == stat_of(scratch_path).st_dev)
+      skip(1, "no other file system");
+    else
+      all_events(n);
+  test_cancelled();
+  return arg;
+}
+
+int main(void)
+{
+  pthread_t thread;
+  bool mounted;
+
+  if (under_valgrind())
+    return tap_skip_all("valgrind does not know seccomp, and its own calls would be supervised as well");
+  scratch_begin();
+  first_thread();
+  shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (shared == MAP_FAILED)
+    bail_out("mmap");
+  atomic_store(&shared->countdown, -1);
+  memset(old, 'B', sizeof old);
+  snprintf(far, sizeof far, "/dev/shm/eio-far-XXXXXX");
+  mounted = mkdtemp(far) && stat_of(far).st_dev == stat_of(scratch_path).st_dev && mount("tmpfs", far, "tmpfs", 0, "") == 0;
+  snprintf(src, sizeof src, "%s/src", scratch_path);
+  snprintf(other, sizeof other, "%s/other", scratch_path);
+  snprintf(dst, sizeof dst, "%s/dst", far);
+  snprintf(second, sizeof second, "%s/second", far);
+  if (pthread_create(&thread, NULL, subject, NULL))
+    bail_out("no thread");
+  pthread_join(thread, NULL);
+  clear_far();
+  if (mounted)
+    umount(far);
+  rmdir(far);
+  return scratch_end(atomic_load(&listener) < 0 ? 0 : 1); /* the supervisor's */
+}
+
+#endif
