@@ -50,7 +50,7 @@ sub aio_copy($$;$) {
 sub aio_scandir($$;$) {
     my $cb = _callback ($_[2], @_ - 2);
     my $pri = aioreq_pri ();
-    _whole (_scandir ($_[0]), $pri, $cb);
+    _whole (_scandir ($_[0], $_[1]), $pri, $cb);
 }
 
 sub aio_rmtree($;$) {

@@ -21,6 +21,8 @@ typedef struct aio_req {
   SV *sv2;       /* the buffer, or the second handle; a group's result (an AV) */
 } aio_req;
 
+#define AIO_COMPLETE EIO_USER /* its arguments are all there */
+
 #define AIO_REQ(req) ((aio_req *)(req))
 #define AIO_CALLBACK(aio) ((SV *)(aio)->r.data)
 
@@ -44,7 +46,6 @@ typedef struct aio_cxt {
   unsigned nlocks, locks_size;
   unsigned max_poll_reqs, max_outstanding;
   uint64_t max_poll_time;  /* nanoseconds */
-  aio_req *complete;       /* the one whose arguments are all there */
   SV *on_next_submit;
   unsigned depth;          /* nested polls */
   bool orphans;            /* a fork or reinit left requests to be freed */
@@ -63,6 +64,14 @@ aio_req *aio_req_new(pTHX_ aio_cxt *cxt, enum eio_op op);
 void aio_req_free(pTHX_ aio_cxt *cxt, aio_req *aio);
 /* Queues a request with the pending priority; runs the next-submit hook. */
 void aio_submit(pTHX_ aio_cxt *cxt, aio_req *aio);
+/* It will fail without being executed, with the first error that there was. */
+static inline void aio_fail(aio_req *aio, int error)
+{
+  if (!(aio->r.flags & EIO_FAILED)) {
+    aio->r.flags |= EIO_FAILED;
+    aio->r.errorno = error;
+  }
+}
 /* Frees what a fork or reinit dropped. */
 void aio_free_orphans(pTHX_ aio_cxt *cxt);
 
@@ -78,8 +87,25 @@ struct aio_xsub {
 };
 void aio_install(pTHX_ const struct aio_xsub *table, size_t n);
 
-/* args.c: conversions of arguments. `func` and `arg` name function and
- * argument in the message of the croak. */
+/* args.c: arguments. One policy for all functions of the module:
+ *
+ * - An XSUB keeps its arguments first (aio_begin, aio_keep_args): Perl does not count
+ *   the references on its stack, and code that runs while one is read, of a tie, an
+ *   overloaded operator or a handler of warnings, may free the others. So may it change
+ *   them; hence nothing that belongs to Perl is held across the reading of another
+ *   argument unless it is kept by itself: octets are copied, handles are IO objects.
+ * - There is one converter for each kind, and each argument goes through one, once. It
+ *   gets magic and calls an overloaded operator once.
+ * - The order is: callback; numbers, from left to right; path names, strings and IO
+ *   objects, likewise; the scalar that is read, written or mapped; at last the
+ *   descriptors of the IO objects, for which no Perl code runs any more.
+ * - What does not fit is refused, and never becomes some other value. A number that is
+ *   too large, infinite or none at all (NaN) is an error of the call (EINVAL): what a
+ *   system call would say. What can be seen to be a mistake croaks: a reference where
+ *   a number belongs, say, as an argument is missing then. Fractions are cut off, text
+ *   is a number as everywhere in Perl, objects with an overloaded one are numbers.
+ *
+ * `func` and `arg` name function and argument in the message of the croak. */
 
 #ifdef MULTIPLICITY
 # define AIO_FORMAT_ARG 3
@@ -92,23 +118,35 @@ void aio_install(pTHX_ const struct aio_xsub *table, size_t n);
 void aio_croak(pTHX_ const char *func, const char *format, ...)
   __attribute__((noreturn, format(printf, AIO_FORMAT_ARG, AIO_FORMAT_ARG + 1)));
 
-enum { AIO_READ = 1, AIO_WRITE = 2 };
+/* The head of an XSUB: croaks with its usage unless the number of arguments is
+ * between min and max, and keeps them. */
+#define dXSARGS_AIO(min, max, params) \
+  dXSARGS; \
+  aio_begin(aTHX_ cv, ax, items, min, max, params)
+void aio_keep_args(pTHX_ I32 ax, I32 items);
 
-/* A file handle (glob, reference, IO object) or a number -> its descriptor.
- * Croaks for what cannot be one, and when `mode` has AIO_WRITE and the handle
- * is not open for writing ("mode mismatch"). */
-int aio_arg_fd(pTHX_ SV *sv, int mode, const char *func, const char *arg);
+/* Whether no Perl code can run, not even a warning's, whatever is made of a scalar. */
+static inline bool aio_is_calm(pTHX_ SV *sv)
+{
+  if (SvGMAGICAL(sv))
+    return FALSE;
+  if (SvROK(sv))
+    return SvOBJECT(SvRV(sv)) ? !SvAMAGIC(sv) : SvTYPE(SvRV(sv)) != SVt_PVAV && SvTYPE(SvRV(sv)) != SVt_PVHV;
+  PERL_UNUSED_CONTEXT;
+  return cBOOL(SvFLAGS(sv) & (SVf_IOK | SVf_NOK));
+}
 
-/* The IO object of a handle, or NULL when the scalar is no handle at all. */
-IO *aio_arg_io(pTHX_ SV *sv);
-/* Its descriptor for reading or writing, or -1. */
-int aio_io_fd(pTHX_ IO *io, int mode);
+static inline void aio_begin(pTHX_ CV *cv, I32 ax, I32 items, I32 min, I32 max, const char *params)
+{
+  I32 i = 0;
 
-/* A callback: NULL for undef, else a CV (not counted); croaks otherwise. */
-CV *aio_arg_callback(pTHX_ SV *sv, const char *func);
-
-/* 64-bit numbers, whatever the size of perl's integers. */
-int64_t aio_arg_int64(pTHX_ SV *sv);
+  if (items < min || items > max)
+    croak_xs_usage(cv, params);
+  while (i < items && aio_is_calm(aTHX_ ST(i)))
+    i++;
+  if (i < items)
+    aio_keep_args(aTHX_ ax, items);
+}
 
 /* Keeps a scalar until the end of the statement, by a temporary reference to it. It must
  * not become temporary itself, as by sv_2mortal(): a thread that is created meanwhile
@@ -117,35 +155,96 @@ int64_t aio_arg_int64(pTHX_ SV *sv);
  * whatever is among the temporaries.) Returns it. */
 SV *aio_keep(pTHX_ SV *sv);
 
-/* A number or undef that can be looked at as often as one likes. All arguments
- * are made so before a string or a mapping is: tied and overloaded ones run Perl
- * code, which may change, free or unmap it. */
-SV *aio_arg_number(pTHX_ SV *sv);
+/* What an argument has as value: a scalar that can be looked at as often as one likes.
+ * The other converters do this by themselves; it is for those who have to know whether
+ * the value is undef. */
+static inline SV *aio_arg_value(pTHX_ SV *sv)
+{
+  return SvGMAGICAL(sv) ? sv_mortalcopy(sv) : sv;
+}
 
-/* A number as an `int` or `unsigned` of a system call (flags, modes, users).
- * What neither can hold becomes -1: it must not pass for some other number. */
-int aio_as_int(int64_t n);
+/* The number that an argument is, as a scalar without magic or overloading. */
+SV *aio_arg_plain_number(pTHX_ SV *sv, const char *func, const char *arg);
 
-/* The octets of a string, whatever its UTF-8 flag; croaks for wide characters.
- * The result lives as long as the current statement's temporaries. */
+/* Whether a scalar has an IV and nothing else to say. */
+static inline bool aio_is_int(const SV *sv)
+{
+  return (SvFLAGS(sv) & (SVf_IOK | SVf_IVisUV | SVs_GMG)) == SVf_IOK;
+}
+
+/* Whole numbers of 64 bits, whatever the size of perl's integers. False when it does
+ * not fit; then *n is the nearest that does, and 0 for NaN. */
+bool aio_arg_int64_slowly(pTHX_ SV *sv, int64_t *n, const char *func, const char *arg);
+static inline bool aio_arg_int64(pTHX_ SV *sv, int64_t *n, const char *func, const char *arg)
+{
+  if (UNLIKELY(!aio_is_int(sv)))
+    return aio_arg_int64_slowly(aTHX_ sv, n, func, arg);
+  *n = SvIVX(sv);
+  return TRUE;
+}
+
+/* The same, signed or not: for devices and other patterns of 64 bits. */
+bool aio_arg_bits(pTHX_ SV *sv, uint64_t *bits, const char *func, const char *arg);
+
+/* An `int` or `unsigned` of a system call (flags, modes, users). False and -1 when
+ * it is neither. */
+bool aio_arg_int(pTHX_ SV *sv, int *i, const char *func, const char *arg);
+
+/* Seconds; may be anything that a double can be. */
+NV aio_arg_double(pTHX_ SV *sv, const char *func, const char *arg);
+
+/* Offset and length within a string of `size` octets, the way of substr: a negative
+ * offset counts from the end; a length that is negative or too long is the rest. False
+ * when the offset lies outside. */
+bool aio_arg_range(int64_t offset, int64_t length, STRLEN size, STRLEN *start, STRLEN *count);
+#define AIO_OUTSIDE "offset outside of scalar"
+
+enum { AIO_READ = 1, AIO_WRITE = 2 };
+
+/* A file handle (glob, reference, IO object), or a number: the descriptor. The IO object
+ * is not counted. Croaks for what cannot be one. */
+struct aio_handle {
+  IO *io; /* or NULL */
+  int fd;
+};
+struct aio_handle aio_arg_handle(pTHX_ SV *sv, const char *func, const char *arg);
+/* Its descriptor now. Croaks when there is none, and when `mode` has AIO_WRITE and the
+ * handle is not open for writing ("mode mismatch"). */
+int aio_handle_fd(pTHX_ struct aio_handle handle, int mode, const char *func, const char *arg);
+/* Both, for functions with one handle, after all else is read. */
+int aio_arg_fd(pTHX_ SV *sv, int mode, const char *func, const char *arg);
+
+/* The IO object of a value, or NULL when that is no handle at all. */
+IO *aio_arg_io(pTHX_ SV *sv);
+/* Its descriptor for reading or writing, or -1. */
+int aio_io_fd(pTHX_ IO *io, int mode);
+
+/* A callback: NULL for undef, else a CV (not counted); croaks otherwise. */
+CV *aio_arg_callback(pTHX_ SV *sv, const char *func);
+
+/* The octets of a value, whatever its UTF-8 flag; croaks for wide characters. They last
+ * as long as the current statement's temporaries, and as nobody changes the scalar. */
 const char *aio_arg_octets(pTHX_ SV *sv, STRLEN *len, const char *func, const char *arg);
 
-/* The same of a path name: NULL for a reference, but for an object that has a
- * string by overloading. */
-const char *aio_arg_name(pTHX_ SV *sv, STRLEN *len, const char *func, const char *arg);
-
-/* Offset and length within a string of `size` octets, the way of substr: a
- * negative offset counts from the end; an undef or negative length, or one that
- * is too long, is the rest. Croaks, with the text `outside`, when the offset lies
- * outside. Both have been through aio_arg_number(). */
-void aio_arg_range(pTHX_ SV *offset, SV *length, STRLEN size, STRLEN *start, STRLEN *count,
-                   const char *func, const char *outside);
-#define AIO_OUTSIDE "offset outside of scalar"
+/* A path name: a string, a working directory or [working directory, string]. Returns
+ * octets that last as those above; wd is not counted, and lasts as long as they do.
+ * error is ENOENT when there can be no such path. */
+struct aio_path {
+  eio_wd *wd;
+  STRLEN len;
+  int error;
+};
+const char *aio_arg_path(pTHX_ SV *sv, struct aio_path *path, const char *func, const char *arg);
 
 /* requests.c: one XSUB for all rows of eio_ops.def. */
 void aio_boot_requests(pTHX);
-/* Which letters of a row's arguments own something. */
-bool aio_has_letter(enum eio_op op, int letter);
+/* Which members of a request hold what it owns, by its row: some are unions. */
+struct aio_owns {
+  bool path;  /* path and wd */
+  bool path2; /* path2 and wd2 */
+  bool data;  /* sv2 is a scalar of data, and buf its string when it is locked */
+};
+extern struct aio_owns aio_owns[EIO_OP_COUNT];
 
 /* req.c, group.c: the objects. */
 void aio_boot_req(pTHX);
@@ -154,10 +253,10 @@ void aio_boot_group(pTHX);
 SV *aio_req_object(pTHX_ aio_cxt *cxt, aio_req *aio);
 /* Cuts the object off from its request, whose reference it returns. */
 HV *aio_req_sever(pTHX_ aio_req *aio);
-/* The request of an object, NULL when it is done; croaks for anything else. */
+/* The request of an object, NULL when it is done; croaks for anything else. Takes the
+ * value of an argument (aio_arg_value), as running Perl code could finish it: so all
+ * other arguments are read before. */
 aio_req *aio_req_of(pTHX_ SV *sv, bool group, const char *func);
-/* The same without magic, so that no Perl code runs. */
-aio_req *aio_req_of_nomg(pTHX_ SV *sv, bool group, const char *func);
 
 /* wd.c */
 void aio_boot_wd(pTHX);
@@ -168,12 +267,21 @@ bool aio_is_wd(pTHX_ SV *sv, eio_wd **wd, bool *valid);
 
 /* callback.c: the poll side. */
 void aio_boot_callback(pTHX);
+/* Calls one of our own functions with two arguments, in an eval: $@ tells whether it died. */
+void aio_call_private(pTHX_ const char *name, SV *first, SV *second, I32 flags);
+/* Warns of what $@ has. The exception may be an object that cannot be printed, and what
+ * handles warnings may die as well: nothing comes of that. */
+void aio_warn(pTHX_ const char *text);
+/* A number as one between two others; NaN is 0. */
+int aio_clamp(NV n, int min, int max);
 
 /* result.c: conversions of results. */
 
 /* What a finished request has to do for its arguments, callback or not:
  * unlocks buffers and gives them their length. */
 void aio_settle(pTHX_ aio_req *aio);
+/* A new mortal for what a system call returned. */
+SV *aio_new_int64(pTHX_ int64_t n);
 /* Pushes the callback's arguments. The stack pointer is PL_stack_sp. */
 void aio_push_results(pTHX_ aio_cxt *cxt, aio_req *aio);
 
@@ -193,10 +301,10 @@ void aio_boot_buffer(pTHX);
 
 /* Prepares the data of a read, write, slurp or region request: checks and
  * locks the scalar, fills buf and size (and flags), keeps it in sv2. */
-void aio_buffer_read(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const char *func);
-void aio_buffer_write(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const char *func);
+void aio_buffer_read(pTHX_ aio_req *aio, SV *data, int64_t offset, int64_t length, const char *func);
+void aio_buffer_write(pTHX_ aio_req *aio, SV *data, int64_t offset, int64_t length, const char *func);
 void aio_buffer_whole(pTHX_ aio_req *aio, SV *data, const char *func);
-void aio_buffer_region(pTHX_ aio_req *aio, SV *data, SV *offset, SV *length, const char *func);
+void aio_buffer_region(pTHX_ aio_req *aio, SV *data, int64_t offset, int64_t length, const char *func);
 void aio_buffer_ctl(pTHX_ aio_req *aio, SV *arg, const char *func);
 /* Whether so much memory can be had; perl itself would exit. */
 bool aio_enough_memory(uint64_t size);

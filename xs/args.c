@@ -1,4 +1,4 @@
-/* args.c - arguments of Perl functions as C values. */
+/* args.c - arguments of Perl functions as C values: the policy is in aio.h. */
 #include "aio.h"
 
 #include <dirent.h>
@@ -34,19 +34,139 @@ void aio_croak(pTHX_ const char *func, const char *format, ...)
   croak("%s: %" SVf, outer_function(aTHX_ func), SVfARG(message));
 }
 
+/* Keeping -------------------------------------------------------------- */
+
+SV *aio_keep(pTHX_ SV *sv)
+{
+  sv_2mortal(newRV_inc(sv));
+  return sv;
+}
+
+void aio_keep_args(pTHX_ I32 ax, I32 items)
+{
+  for (I32 i = 0; i < items; i++)
+    aio_keep(aTHX_ ST(i));
+}
+
+/* References ----------------------------------------------------------- */
+
+/* No chain of objects is longer, but for one that has no end. */
+#define MAX_CHAIN 100
+
+/* What overloading makes of a reference; NULL when that is no plain value. */
+static SV *plain_value(pTHX_ SV *sv, int method)
+{
+  for (int i = 0; i < MAX_CHAIN && SvAMAGIC(sv); i++) {
+    sv = amagic_call(sv, &PL_sv_undef, method, AMGf_noright | AMGf_unary);
+    if (!sv)
+      return NULL;
+    sv = aio_arg_value(aTHX_ sv);
+    if (!SvROK(sv))
+      return sv;
+  }
+  return NULL;
+}
+
+/* Numbers -------------------------------------------------------------- */
+
+SV *aio_arg_plain_number(pTHX_ SV *sv, const char *func, const char *arg)
+{
+  SV *value = aio_arg_value(aTHX_ sv), *number = SvROK(value) ? plain_value(aTHX_ value, numer_amg) : value;
+
+  if (!number)
+    aio_croak(aTHX_ func, "%s must be a number, not %s: is an argument missing?", arg,
+              SvTYPE(SvRV(value)) == SVt_PVCV ? "code" : "a reference");
+  return number;
+}
+
+/* The integer part of a number that has been through the above: magnitude and sign.
+ * False with the nearest, or 0 for what is no number, when it has more than 64 bits.
+ * Strings are read exactly; of what is no number perl's own conversion makes what
+ * it always does, with its warning. */
+static bool whole_part(pTHX_ SV *sv, uint64_t *magnitude, bool *negative)
+{
+  UV u = 0;
+  NV n;
+  int type = SvPOK(sv) && !SvNIOK(sv) ? grok_number(SvPVX_const(sv), SvCUR(sv), &u) : 0;
+
+  if (SvIOK(sv)) {
+    *negative = !SvIsUV(sv) && SvIVX(sv) < 0;
+    *magnitude = *negative ? -(uint64_t)SvIVX(sv) : (uint64_t)SvUVX(sv);
+    return TRUE;
+  }
+  *negative = cBOOL(type & IS_NUMBER_NEG);
+  *magnitude = u;
+  if ((type & (IS_NUMBER_IN_UV | IS_NUMBER_NOT_INT)) == IS_NUMBER_IN_UV)
+    return TRUE;
+  n = SvNV_nomg(sv);
+  *negative = n < 0;
+  if (*negative)
+    n = -n;
+  *magnitude = n < 0x1p64 ? (uint64_t)n : n >= 0x1p64 ? UINT64_MAX : 0;
+  return n < 0x1p64;
+}
+
+bool aio_arg_int64_slowly(pTHX_ SV *sv, int64_t *n, const char *func, const char *arg)
+{
+  uint64_t magnitude, most = INT64_MAX;
+  bool negative, fits = whole_part(aTHX_ aio_arg_plain_number(aTHX_ sv, func, arg), &magnitude, &negative);
+
+  most += negative;
+  if (magnitude > most) {
+    magnitude = most;
+    fits = FALSE;
+  }
+  *n = (int64_t)(negative ? -magnitude : magnitude);
+  return fits;
+}
+
+bool aio_arg_bits(pTHX_ SV *sv, uint64_t *bits, const char *func, const char *arg)
+{
+  bool negative, fits = whole_part(aTHX_ aio_arg_plain_number(aTHX_ sv, func, arg), bits, &negative);
+
+  if (!negative)
+    return fits;
+  fits = fits && *bits <= (uint64_t)INT64_MAX + 1;
+  *bits = -*bits;
+  return fits;
+}
+
+bool aio_arg_int(pTHX_ SV *sv, int *i, const char *func, const char *arg)
+{
+  int64_t n;
+
+  if (aio_arg_int64(aTHX_ sv, &n, func, arg) && n >= INT_MIN && n <= (int64_t)UINT_MAX) {
+    *i = (int)(unsigned)n;
+    return TRUE;
+  }
+  *i = -1;
+  return FALSE;
+}
+
+NV aio_arg_double(pTHX_ SV *sv, const char *func, const char *arg)
+{
+  return SvNV_nomg(aio_arg_plain_number(aTHX_ sv, func, arg));
+}
+
+bool aio_arg_range(int64_t offset, int64_t length, STRLEN size, STRLEN *start, STRLEN *count)
+{
+  if (offset < 0)
+    offset += (int64_t)size;
+  if (offset < 0 || offset > (int64_t)size)
+    return FALSE;
+  if (length < 0 || length > (int64_t)size - offset)
+    length = (int64_t)size - offset;
+  *start = (STRLEN)offset;
+  *count = (STRLEN)length;
+  return TRUE;
+}
+
 /* Handles -------------------------------------------------------------- */
 
 IO *aio_arg_io(pTHX_ SV *sv)
 {
-  if (SvROK(sv)) {
-    if (SvAMAGIC(sv)) {
-      SV *glob = amagic_deref_call(sv, to_gv_amg);
-
-      if (glob != sv)
-        return aio_arg_io(aTHX_ glob);
-    }
-    sv = SvRV(sv);
-  }
+  if (SvROK(sv))
+    sv = SvRV(SvAMAGIC(sv) ? amagic_deref_call(sv, to_gv_amg) : sv); /* resolves chains, and stops at itself */
   if (isGV_with_GP(sv))
     return GvIOn((GV *)sv);
   return SvTYPE(sv) == SVt_PVIO ? (IO *)sv : NULL;
@@ -63,24 +183,42 @@ int aio_io_fd(pTHX_ IO *io, int mode)
   return -1;
 }
 
-int aio_arg_fd(pTHX_ SV *sv, int mode, const char *func, const char *arg)
+static void no_handle(pTHX_ const char *func, const char *arg) __attribute__((noreturn));
+static void no_handle(pTHX_ const char *func, const char *arg)
 {
-  IO *io;
-  int fd = -1;
+  aio_croak(aTHX_ func, "illegal fh argument: %s must be a descriptor number or an open file"
+            " handle (no descriptor, closed, or mode mismatch)", arg);
+}
 
-  SvGETMAGIC(sv);
-  if ((io = aio_arg_io(aTHX_ sv)))
-    fd = aio_io_fd(aTHX_ io, mode);
-  else if (!SvROK(sv) && SvOK(sv) && looks_like_number(sv)) {
+struct aio_handle aio_arg_handle(pTHX_ SV *sv, const char *func, const char *arg)
+{
+  struct aio_handle handle = { NULL, -1 };
+
+  sv = aio_arg_value(aTHX_ sv);
+  handle.io = aio_arg_io(aTHX_ sv);
+  if (!handle.io && !SvROK(sv) && SvOK(sv) && looks_like_number(sv)) {
     NV n = SvNV_nomg(sv);
 
     if (n >= 0 && n <= INT_MAX)
-      fd = (int)n;
+      handle.fd = (int)n;
   }
+  if (!handle.io && handle.fd < 0)
+    no_handle(aTHX_ func, arg);
+  return handle;
+}
+
+int aio_handle_fd(pTHX_ struct aio_handle handle, int mode, const char *func, const char *arg)
+{
+  int fd = handle.io ? aio_io_fd(aTHX_ handle.io, mode) : handle.fd;
+
   if (fd < 0)
-    aio_croak(aTHX_ func, "illegal fh argument: %s must be a descriptor number or an open file"
-              " handle (no descriptor, closed, or mode mismatch)", arg);
+    no_handle(aTHX_ func, arg);
   return fd;
+}
+
+int aio_arg_fd(pTHX_ SV *sv, int mode, const char *func, const char *arg)
+{
+  return aio_handle_fd(aTHX_ aio_arg_handle(aTHX_ sv, func, arg), mode, func, arg);
 }
 
 /* Strings -------------------------------------------------------------- */
@@ -99,87 +237,95 @@ const char *aio_arg_octets(pTHX_ SV *sv, STRLEN *len, const char *func, const ch
   return p;
 }
 
-const char *aio_arg_name(pTHX_ SV *sv, STRLEN *len, const char *func, const char *arg)
+static void no_path(pTHX_ SV *sv, const char *func, const char *arg) __attribute__((noreturn));
+static void no_path(pTHX_ SV *sv, const char *func, const char *arg)
 {
-  if (SvROK(sv)) {
-    /* SvAMAGIC alone is true for some classes that overload nothing, or not this */
-    sv = SvAMAGIC(sv) ? amagic_call(sv, &PL_sv_undef, string_amg, AMGf_noright | AMGf_unary) : NULL;
-    if (!sv)
-      return NULL;
-    SvGETMAGIC(sv);
+  aio_croak(aTHX_ func, "%s: pathname arguments must be strings, IO::AIO::WD objects or pairs"
+            " [IO::AIO::WD, string]%s", arg, SvTYPE(sv) == SVt_PVCV ? ": is an argument missing?" : "");
+}
+
+/* A string without NUL. */
+static const char *name_of(pTHX_ SV *sv, struct aio_path *path, const char *func, const char *arg)
+{
+  SV *string = SvROK(sv) ? plain_value(aTHX_ sv, string_amg) : sv;
+  const char *p;
+
+  if (!string)
+    no_path(aTHX_ SvRV(sv), func, arg);
+  p = aio_arg_octets(aTHX_ string, &path->len, func, arg); /* undef: "", with perl's warning */
+  if (memchr(p, 0, path->len)) {
+    path->error = ENOENT; /* no such name can exist */
+    path->len = 0;
   }
-  return aio_arg_octets(aTHX_ sv, len, func, arg);
+  return p;
 }
 
-void aio_arg_range(pTHX_ SV *offset, SV *length, STRLEN size, STRLEN *start, STRLEN *count,
-                   const char *func, const char *outside)
+static bool is_wd(pTHX_ SV *sv, struct aio_path *path)
 {
-  int64_t offs = 0, n;
+  bool valid;
 
-  if (offset && SvOK(offset))
-    offs = aio_arg_int64(aTHX_ offset);
-  if (offs < 0)
-    offs += (int64_t)size;
-  if (offs < 0 || offs > (int64_t)size)
-    aio_croak(aTHX_ func, "%s", outside);
-  n = length && SvOK(length) ? aio_arg_int64(aTHX_ length) : (int64_t)size;
-  if (n < 0 || n > (int64_t)size - offs)
-    n = (int64_t)size - offs;
-  *start = (STRLEN)offs;
-  *count = (STRLEN)n;
+  if (!aio_is_wd(aTHX_ sv, &path->wd, &valid))
+    return FALSE;
+  if (!valid)
+    path->error = ENOENT;
+  return TRUE;
 }
 
-/* Others --------------------------------------------------------------- */
-
-/* Where an IV has 32 bits, larger numbers are an NV, or a UV. */
-int64_t aio_arg_int64(pTHX_ SV *sv)
+/* An element of a pair, or NULL. */
+static SV *element(pTHX_ AV *av, SSize_t n)
 {
-  NV n;
+  SV **sv = av_fetch(av, n, 0);
 
-  if (sizeof(IV) >= sizeof(int64_t) || (SvIOK_notUV(sv) && !SvGMAGICAL(sv)))
-    return SvIV(sv);
-  n = SvNV(sv);
-  if (n >= 0x1p63)
-    return INT64_MAX;
-  if (n < -0x1p63)
-    return INT64_MIN;
-  return n == n ? (int64_t)n : 0;
+  return sv ? aio_keep(aTHX_ *sv) : NULL;
 }
 
-SV *aio_keep(pTHX_ SV *sv)
+/* [working directory or undef, string] */
+static const char *pair(pTHX_ AV *av, struct aio_path *path, const char *func, const char *arg)
 {
-  sv_2mortal(newRV_inc(sv));
-  return sv;
+  SV *first, *second;
+
+  aio_keep(aTHX_ (SV *)av);
+  if (av_len(av) != 1)
+    no_path(aTHX_ (SV *)av, func, arg);
+  first = element(aTHX_ av, 0);
+  second = element(aTHX_ av, 1);
+  first = first ? aio_arg_value(aTHX_ first) : &PL_sv_undef;
+  if (!SvOK(first))
+    path->error = ENOENT;
+  else if (!is_wd(aTHX_ first, path))
+    aio_croak(aTHX_ func, "%s: expected a working directory object or undef in front of the path", arg);
+  else
+    aio_keep(aTHX_ SvRV(first));
+  return second ? name_of(aTHX_ aio_arg_value(aTHX_ second), path, func, arg) : "";
 }
 
-SV *aio_arg_number(pTHX_ SV *sv)
+const char *aio_arg_path(pTHX_ SV *sv, struct aio_path *path, const char *func, const char *arg)
 {
-  if (!SvGMAGICAL(sv) && (SvIOK(sv) || !SvOK(sv)))
-    return sv;
-  sv = sv_mortalcopy(sv);
-  if (SvOK(sv)) {
-    int64_t n = aio_arg_int64(aTHX_ sv);
-
-    if ((IV)n == n)
-      sv_setiv(sv, (IV)n);
-    else
-      sv_setnv(sv, (NV)n);
+  path->wd = NULL;
+  path->error = 0;
+  path->len = 0;
+  sv = aio_arg_value(aTHX_ sv);
+  if (LIKELY(!SvROK(sv)))
+    return name_of(aTHX_ sv, path, func, arg);
+  if (is_wd(aTHX_ sv, path)) {
+    path->len = 1;
+    return ".";
   }
-  return sv;
+  if (SvTYPE(SvRV(sv)) == SVt_PVAV && !SvOBJECT(SvRV(sv)))
+    return pair(aTHX_ (AV *)SvRV(sv), path, func, arg);
+  return name_of(aTHX_ sv, path, func, arg);
 }
 
-int aio_as_int(int64_t n)
-{
-  return n < INT_MIN || n > (int64_t)UINT_MAX ? -1 : (int)(unsigned)n;
-}
+/* Callbacks ------------------------------------------------------------ */
 
 static CV *cv_of(pTHX_ SV *sv)
 {
-  if (SvROK(sv) && SvAMAGIC(sv))
-    sv = amagic_deref_call(sv, to_cv_amg);
-  if (SvROK(sv))
-    return SvTYPE(SvRV(sv)) == SVt_PVCV ? (CV *)SvRV(sv)
-      : isGV_with_GP(SvRV(sv)) ? GvCVu((GV *)SvRV(sv)) : NULL;
+  if (SvROK(sv)) {
+    sv = SvRV(SvAMAGIC(sv) ? amagic_deref_call(sv, to_cv_amg) : sv);
+    if (SvTYPE(sv) == SVt_PVCV)
+      return (CV *)sv;
+    return isGV_with_GP(sv) ? GvCVu((GV *)sv) : NULL;
+  }
   if (isGV_with_GP(sv))
     return GvCVu((GV *)sv);
   return SvPOK(sv) ? get_cvn_flags(SvPVX_const(sv), SvCUR(sv), SvUTF8(sv)) : NULL;
@@ -189,9 +335,9 @@ CV *aio_arg_callback(pTHX_ SV *sv, const char *func)
 {
   CV *cv;
 
-  SvGETMAGIC(sv);
-  if (LIKELY(SvROK(sv) && SvTYPE(SvRV(sv)) == SVt_PVCV))
+  if (LIKELY(SvROK(sv) && !SvGMAGICAL(sv) && SvTYPE(SvRV(sv)) == SVt_PVCV && !SvOBJECT(SvRV(sv))))
     return (CV *)SvRV(sv);
+  sv = aio_arg_value(aTHX_ sv);
   if (!SvOK(sv) && !isGV_with_GP(sv))
     return NULL;
   cv = cv_of(aTHX_ sv);

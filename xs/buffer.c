@@ -100,12 +100,6 @@ static bool make_room(pTHX_ SV *sv, int64_t size)
   return TRUE;
 }
 
-static void fail(aio_req *aio, int error)
-{
-  aio->r.flags |= EIO_FAILED;
-  aio->r.errorno = error;
-}
-
 bool aio_enough_memory(uint64_t size)
 {
   void *volatile p; /* or clang leaves the two calls out */
@@ -121,9 +115,8 @@ bool aio_enough_memory(uint64_t size)
   return p != NULL;
 }
 
-void aio_buffer_read(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const char *func)
+void aio_buffer_read(pTHX_ aio_req *aio, SV *data, int64_t offs, int64_t len, const char *func)
 {
-  int64_t len = aio_arg_int64(aTHX_ length), offs = aio_arg_int64(aTHX_ offset);
   SV *sv = data;
   STRLEN cur;
 
@@ -133,13 +126,14 @@ void aio_buffer_read(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const
   if (offs && !SvOK(data) && !is_indirect(data)) /* before it is made a string */
     aio_croak(aTHX_ func, "dataoffset outside of data scalar");
   if (is_indirect(data) && !aio_is_mapped(aTHX_ data)) {
-    STRLEN n;
-    const char *p;
+    SV *value;
 
     sv = private_scalar(aTHX_ aio, data);
-    SvGETMAGIC(data);
-    if (SvOK(data)) {
-      p = aio_arg_octets(aTHX_ data, &n, func, "data");
+    value = aio_arg_value(aTHX_ data);
+    if (SvOK(value)) {
+      STRLEN n;
+      const char *p = aio_arg_octets(aTHX_ value, &n, func, "data");
+
       sv_setpvn(sv, p, n);
     }
   } else {
@@ -156,7 +150,7 @@ void aio_buffer_read(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const
     if (len > (int64_t)cur - offs)
       aio_croak(aTHX_ func, "data is memory-mapped: what is read must fit into it");
   } else if ((uint64_t)len > (uint64_t)1 << 62 || !aio_enough_memory((uint64_t)(offs + len))) {
-    fail(aio, ENOMEM);
+    aio_fail(aio, ENOMEM);
     len = 0;
   } else {
     (void)SvGROW(sv, (STRLEN)(offs + len) + 1);
@@ -185,42 +179,35 @@ static SV *lock_string(pTHX_ aio_req *aio, SV *data, const char *func)
     aio->sv2 = SvREFCNT_inc_simple_NN(sv);
   else {
     STRLEN len;
-    const char *p;
+    const char *p = aio_arg_octets(aTHX_ aio_arg_value(aTHX_ data), &len, func, "data");
 
-    SvGETMAGIC(data);
-    p = aio_arg_octets(aTHX_ data, &len, func, "data");
     aio->sv2 = sv = newSVpvn(p, len);
   }
   return sv;
 }
 
-void aio_buffer_write(pTHX_ aio_req *aio, SV *data, SV *length, SV *offset, const char *func)
+void aio_buffer_write(pTHX_ aio_req *aio, SV *data, int64_t offset, int64_t length, const char *func)
 {
-  SV *sv;
+  SV *sv = lock_string(aTHX_ aio, data, func);
   STRLEN start, count;
 
-  offset = aio_arg_number(aTHX_ offset);
-  length = aio_arg_number(aTHX_ length);
-  sv = lock_string(aTHX_ aio, data, func);
-  aio_arg_range(aTHX_ offset, length, SvCUR(sv), &start, &count, func, "dataoffset outside of data scalar");
+  if (!aio_arg_range(offset, length, SvCUR(sv), &start, &count))
+    aio_croak(aTHX_ func, "dataoffset outside of data scalar");
   aio_lock(aTHX_ sv);
   aio->r.buf = SvPVX(sv) + start;
   aio->r.size = count;
 }
 
-void aio_buffer_region(pTHX_ aio_req *aio, SV *data, SV *offset, SV *length, const char *func)
+void aio_buffer_region(pTHX_ aio_req *aio, SV *data, int64_t offset, int64_t length, const char *func)
 {
-  struct aio_map *map;
-  SV *sv;
+  struct aio_map *map = aio_map_of(aTHX_ data);
+  SV *sv = map ? data : lock_string(aTHX_ aio, data, func);
   STRLEN start, count;
 
-  offset = aio_arg_number(aTHX_ offset);
-  length = aio_arg_number(aTHX_ length);
-  map = aio_map_of(aTHX_ data);
-  sv = map ? data : lock_string(aTHX_ aio, data, func);
   if (map)
     aio->sv2 = SvREFCNT_inc_simple_NN(sv);
-  aio_arg_range(aTHX_ offset, length, map ? map->size : SvCUR(sv), &start, &count, func, AIO_OUTSIDE);
+  if (!aio_arg_range(offset, length, map ? map->size : SvCUR(sv), &start, &count))
+    aio_croak(aTHX_ func, AIO_OUTSIDE);
   aio_lock(aTHX_ sv);
   aio->r.buf = (map ? map->address : SvPVX(sv)) + start;
   aio->r.size = count;
@@ -242,11 +229,14 @@ void aio_buffer_whole(pTHX_ aio_req *aio, SV *data, const char *func)
 void aio_buffer_ctl(pTHX_ aio_req *aio, SV *arg, const char *func)
 {
   STRLEN need = 256, cur;
-  SV *sv = arg;
+  SV *sv = arg, *value = aio_arg_value(aTHX_ arg);
 
-  SvGETMAGIC(arg);
-  if (SvNIOK(arg) && !SvPOK(arg)) {
-    aio->r.offs = aio_arg_int64(aTHX_ arg);
+  if (SvNIOK(value) && !SvPOK(value)) {
+    uint64_t bits;
+
+    if (!aio_arg_bits(aTHX_ value, &bits, func, "argument"))
+      aio_fail(aio, EINVAL);
+    aio->r.offs = (int64_t)bits;
     return;
   }
 #ifdef _IOC_SIZE
@@ -254,7 +244,7 @@ void aio_buffer_ctl(pTHX_ aio_req *aio, SV *arg, const char *func)
     need = _IOC_SIZE((unsigned)aio->r.arg1);
 #endif
   if (SvREADONLY(arg) || aio_locked(aTHX_ arg)) {
-    if (SvOK(arg) || !SvREADONLY(arg))
+    if (SvOK(value) || !SvREADONLY(arg))
       check_modifiable(aTHX_ arg, func);
     return; /* a literal undef is 0 */
   }
@@ -262,7 +252,7 @@ void aio_buffer_ctl(pTHX_ aio_req *aio, SV *arg, const char *func)
     aio_croak(aTHX_ func, "argument is memory-mapped: it cannot become a longer string");
   if (is_indirect(arg)) {
     STRLEN n = 0;
-    const char *p = SvOK(arg) ? aio_arg_octets(aTHX_ arg, &n, func, "argument") : "";
+    const char *p = SvOK(value) ? aio_arg_octets(aTHX_ value, &n, func, "argument") : "";
 
     sv = private_scalar(aTHX_ aio, arg);
     sv_setpvn(sv, p, n);
@@ -319,38 +309,12 @@ static void ask_perl(pTHX)
 /* _store $target, $value */
 XS_INTERNAL(xs_store)
 {
-  dXSARGS;
+  dXSARGS_AIO(2, 2, "target, value");
 
-  if (items != 2)
-    croak_xs_usage(cv, "target, value");
   sv_setsv_mg(ST(0), ST(1));
   XSRETURN_EMPTY;
 }
 
-/* _not_stored $exception: warns of it. */
-XS_INTERNAL(xs_not_stored)
-{
-  dXSARGS;
-
-  if (items != 1)
-    croak_xs_usage(cv, "exception");
-  warn("IO::AIO: the data cannot be stored: %" SVf, SVfARG(ST(0)));
-  XSRETURN_EMPTY;
-}
-
-/* Calls one of these two, in an eval: $@ tells whether it died. */
-static void call(pTHX_ const char *name, SV *arg, SV *second)
-{
-  dSP;
-
-  PUSHMARK(SP);
-  EXTEND(SP, 2);
-  PUSHs(arg);
-  if (second)
-    PUSHs(second);
-  PUTBACK;
-  call_pv(name, G_VOID | G_DISCARD | G_EVAL | (second ? 0 : G_KEEPERR));
-}
 
 /* Stores octets in a scalar of any kind. That may die (STORE, an lvalue that
  * cannot have it), and so may the warning: the callback comes all the same. */
@@ -359,11 +323,11 @@ static void store(pTHX_ SV *target, const char *p, STRLEN len, eio_req *req)
   ENTER;
   SAVETMPS;
   save_scalar(PL_errgv);
-  call(aTHX_ "IO::AIO::_store", target, sv_2mortal(newSVpvn(p, len)));
+  aio_call_private(aTHX_ "IO::AIO::_store", target, sv_2mortal(newSVpvn(p, len)), 0);
   if (SvROK(ERRSV) || SvTRUE(ERRSV)) {
     req->result = -1;
     req->errorno = EFAULT;
-    call(aTHX_ "IO::AIO::_not_stored", sv_mortalcopy(ERRSV), NULL);
+    aio_warn(aTHX_ "the data cannot be stored");
   }
   FREETMPS;
   LEAVE;
@@ -402,7 +366,6 @@ void aio_boot_buffer(pTHX)
 {
   static const struct aio_xsub xsubs[] = {
     { "_store", xs_store, "$$", 0 },
-    { "_not_stored", xs_not_stored, "$", 0 },
   };
 
   aio_install(aTHX_ xsubs, C_ARRAY_LENGTH(xsubs));

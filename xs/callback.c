@@ -85,6 +85,32 @@ static void leave_poll(pTHX_ void *data)
   RESTORE_ERRNO;
 }
 
+/* _warn $text, $exception */
+XS_INTERNAL(xs_warn)
+{
+  dXSARGS_AIO(2, 2, "text, exception");
+
+  warn("IO::AIO: %" SVf ": %" SVf, SVfARG(ST(0)), SVfARG(ST(1)));
+  XSRETURN_EMPTY;
+}
+
+void aio_call_private(pTHX_ const char *name, SV *first, SV *second, I32 flags)
+{
+  dSP;
+
+  PUSHMARK(SP);
+  EXTEND(SP, 2);
+  PUSHs(first);
+  PUSHs(second);
+  PUTBACK;
+  call_pv(name, G_VOID | G_DISCARD | G_EVAL | flags);
+}
+
+void aio_warn(pTHX_ const char *text)
+{
+  aio_call_private(aTHX_ "IO::AIO::_warn", sv_2mortal(newSVpv(text, 0)), sv_mortalcopy(ERRSV), G_KEEPERR);
+}
+
 /* Gives the results to the request's group. */
 static void relay(pTHX_ aio_cxt *cxt, aio_req *aio)
 {
@@ -241,12 +267,10 @@ XS_INTERNAL(xs_poll_cb)
 
 XS_INTERNAL(xs_poll)
 {
-  dXSARGS;
+  dXSARGS_AIO(0, 0, "");
   dAIO;
   unsigned count = 0;
 
-  if (items)
-    croak_xs_usage(cv, "");
   wait_for_some(aTHX_ cxt);
   poll_some(aTHX_ cxt, &count);
   XSprePUSH;
@@ -257,11 +281,9 @@ XS_INTERNAL(xs_poll)
 
 XS_INTERNAL(xs_poll_wait)
 {
-  dXSARGS;
+  dXSARGS_AIO(0, 0, "");
   dAIO;
 
-  if (items)
-    croak_xs_usage(cv, "");
   wait_for_some(aTHX_ cxt);
   eio_poll_begin(cxt->eio); /* nothing but: the descriptor is readable now */
   eio_poll_end(cxt->eio);
@@ -270,12 +292,10 @@ XS_INTERNAL(xs_poll_wait)
 
 XS_INTERNAL(xs_flush)
 {
-  dXSARGS;
+  dXSARGS_AIO(0, 0, "");
   dAIO;
   unsigned count = 0;
 
-  if (items)
-    croak_xs_usage(cv, "");
   while (eio_nreqs(cxt->eio)) {
     wait_for_some(aTHX_ cxt);
     poll_once(aTHX_ cxt, &count);
@@ -300,11 +320,9 @@ XS_INTERNAL(xs_end)
 
 XS_INTERNAL(xs_poll_fileno)
 {
-  dXSARGS;
+  dXSARGS_AIO(0, 0, "");
   dAIO;
 
-  if (items)
-    croak_xs_usage(cv, "");
   XSprePUSH;
   EXTEND(SP, 1);
   mPUSHi(eio_poll_fd(cxt->eio));
@@ -313,11 +331,9 @@ XS_INTERNAL(xs_poll_fileno)
 
 XS_INTERNAL(xs_reinit)
 {
-  dXSARGS;
+  dXSARGS_AIO(0, 0, "");
   dAIO;
 
-  if (items)
-    croak_xs_usage(cv, "");
   eio_reset(cxt->eio);
   cxt->orphans = TRUE; /* for those that are executed just now */
   aio_free_orphans(aTHX_ cxt);
@@ -326,12 +342,10 @@ XS_INTERNAL(xs_reinit)
 
 XS_INTERNAL(xs_on_next_submit)
 {
-  dXSARGS;
+  dXSARGS_AIO(1, 1, "callback");
   dAIO;
   SV *old, *hook;
 
-  if (items != 1)
-    croak_xs_usage(cv, "callback");
   hook = (SV *)aio_arg_callback(aTHX_ ST(0), "_on_next_submit");
   old = cxt->on_next_submit;
   cxt->on_next_submit = SvREFCNT_inc(hook);
@@ -345,12 +359,10 @@ enum { NREQS, NREADY, NPENDING, NTHREADS };
 
 XS_INTERNAL(xs_count)
 {
-  dXSARGS;
+  dXSARGS_AIO(0, 0, "");
   dAIO;
   unsigned n = 0;
 
-  if (items)
-    croak_xs_usage(cv, "");
   switch (XSANY.any_i32) {
   case NREQS: n = eio_nreqs(cxt->eio); break;
   case NREADY: n = eio_nready(cxt->eio); break;
@@ -366,12 +378,11 @@ XS_INTERNAL(xs_count)
 /* _stats: the engine's counters, as a hash. */
 XS_INTERNAL(xs_stats)
 {
-  dXSARGS;
+  dXSARGS_AIO(0, 0, "");
   dAIO;
   struct eio_stats stats;
   HV *hv = newHV();
 
-  PERL_UNUSED_VAR(items);
   eio_get_stats(cxt->eio, &stats);
 #define MEMBER(name) (void)hv_stores(hv, #name, newSVnv((NV)stats.name))
   MEMBER(submitted);
@@ -393,45 +404,48 @@ XS_INTERNAL(xs_stats)
 
 enum { MIN_PARALLEL, MAX_PARALLEL, MAX_IDLE, IDLE_TIMEOUT, MAX_OUTSTANDING, MAX_POLL_REQS, MAX_POLL_TIME };
 
-static unsigned arg_unsigned(pTHX_ SV *sv)
+static const char *name_of(pTHX_ CV *cv)
 {
-  NV n = SvNV(sv);
+  return GvNAME(CvGV(cv));
+}
 
+static NV setting(pTHX_ SV *sv, CV *cv, const char *arg)
+{
+  NV n = aio_arg_double(aTHX_ sv, name_of(aTHX_ cv), arg);
+
+  if (n != n)
+    aio_croak(aTHX_ name_of(aTHX_ cv), "%s must be a number", arg);
+  return n;
+}
+
+static unsigned count_of(NV n)
+{
   return n >= UINT_MAX ? UINT_MAX : n >= 1 ? (unsigned)n : 0;
 }
 
 /* An upper bound; negative is none. */
-static unsigned arg_bound(pTHX_ SV *sv)
+static unsigned bound_of(NV n)
 {
-  NV n = SvNV(sv);
-
-  return n < 0 || n >= UINT_MAX ? UINT_MAX : n >= 1 ? (unsigned)n : 0;
+  return n < 0 ? UINT_MAX : count_of(n);
 }
 
 XS_INTERNAL(xs_set)
 {
-  dXSARGS;
-  dAIO;
-  SV *sv = items == 1 ? ST(0) : NULL;
-  NV seconds;
-
   static const char *const params[] = {
     "nthreads", "nthreads", "nthreads", "seconds", "maxreqs", "nreqs", "nseconds"
   };
+  dXSARGS_AIO(1, 1, params[XSANY.any_i32]);
+  dAIO;
+  NV n = setting(aTHX_ ST(0), cv, params[XSANY.any_i32]);
 
-  if (!sv)
-    croak_xs_usage(cv, params[XSANY.any_i32]);
   switch (XSANY.any_i32) {
-  case MIN_PARALLEL: eio_set_min_parallel(cxt->eio, arg_unsigned(aTHX_ sv)); break;
-  case MAX_PARALLEL: eio_set_max_parallel(cxt->eio, arg_bound(aTHX_ sv)); break;
-  case MAX_IDLE: eio_set_max_idle(cxt->eio, arg_bound(aTHX_ sv)); break;
-  case IDLE_TIMEOUT: eio_set_idle_timeout(cxt->eio, SvNV(sv)); break;
-  case MAX_OUTSTANDING: cxt->max_outstanding = arg_bound(aTHX_ sv); break;
-  case MAX_POLL_REQS: cxt->max_poll_reqs = arg_bound(aTHX_ sv); break;
-  default:
-    seconds = SvNV(sv);
-    cxt->max_poll_time = seconds <= 0 ? 0 : seconds > 1e9 ? (uint64_t)1e18 : (uint64_t)(seconds * 1e9);
-    break;
+  case MIN_PARALLEL: eio_set_min_parallel(cxt->eio, count_of(n)); break;
+  case MAX_PARALLEL: eio_set_max_parallel(cxt->eio, bound_of(n)); break;
+  case MAX_IDLE: eio_set_max_idle(cxt->eio, bound_of(n)); break;
+  case IDLE_TIMEOUT: eio_set_idle_timeout(cxt->eio, n); break;
+  case MAX_OUTSTANDING: cxt->max_outstanding = bound_of(n); break;
+  case MAX_POLL_REQS: cxt->max_poll_reqs = bound_of(n); break;
+  default: cxt->max_poll_time = n <= 0 ? 0 : n > 1e9 ? (uint64_t)1e18 : (uint64_t)(n * 1e9); break;
   }
   XSRETURN_EMPTY;
 }
@@ -439,14 +453,13 @@ XS_INTERNAL(xs_set)
 /* engine [$name] */
 XS_INTERNAL(xs_engine)
 {
-  dXSARGS;
+  dXSARGS_AIO(0, 1, "name = the one that is active");
   dAIO;
+  SV *value = items ? aio_arg_value(aTHX_ ST(0)) : &PL_sv_undef;
   const char *why, *name;
 
-  if (items > 1)
-    croak_xs_usage(cv, "name = the one that is active");
-  if (items && SvOK(ST(0))) {
-    const char *wanted = SvPV_nolen_const(ST(0));
+  if (SvOK(value)) {
+    const char *wanted = SvPV_nolen_const(value);
 
     if (!aio_is_engine(wanted))
       aio_croak(aTHX_ "engine", "name must be sync, pool or uring, not \"%s\"", wanted);
@@ -465,18 +478,15 @@ XS_INTERNAL(xs_engine)
  * for tests, which ask whether something can work at all. */
 XS_INTERNAL(xs_features)
 {
-  dXSARGS;
+  dXSARGS_AIO(0, 0, "");
 
-  if (items != 0)
-    croak_xs_usage(cv, "");
   ST(0) = newSVpvs_flags(EIO_FEATURES, SVs_TEMP);
   XSRETURN(1);
 }
 
 /* Priorities ----------------------------------------------------------- */
 
-/* NaN is 0. */
-static int clamp(NV n, int min, int max)
+int aio_clamp(NV n, int min, int max)
 {
   return n >= max ? max : n <= min ? min : n > min ? (int)n : 0;
 }
@@ -485,22 +495,21 @@ enum { PRI, NICE };
 
 XS_INTERNAL(xs_pri)
 {
-  dXSARGS;
+  dXSARGS_AIO(0, 1, "pri = 0");
   dAIO;
+  NV n = items ? aio_arg_double(aTHX_ ST(0), name_of(aTHX_ cv), "pri") : 0;
   int old = cxt->next_pri;
 
-  if (items > 1)
-    croak_xs_usage(cv, "pri = 0");
   if (XSANY.any_i32 == PRI) {
     if (items)
-      cxt->next_pri = clamp(SvNV(ST(0)), EIO_PRI_MIN, EIO_PRI_MAX);
+      cxt->next_pri = aio_clamp(n, EIO_PRI_MIN, EIO_PRI_MAX);
     XSprePUSH;
     EXTEND(SP, 1);
     mPUSHi(old);
     XSRETURN(1);
   }
   if (items)
-    cxt->next_pri = clamp(old - clamp(SvNV(ST(0)), -8, 8), EIO_PRI_MIN, EIO_PRI_MAX);
+    cxt->next_pri = aio_clamp(old - aio_clamp(n, -8, 8), EIO_PRI_MIN, EIO_PRI_MAX);
   XSRETURN_EMPTY;
 }
 
@@ -516,6 +525,7 @@ void aio_boot_callback(pTHX)
     { "_end", xs_end, "", 0 },
     { "_on_next_submit", xs_on_next_submit, "$", 0 },
     { "_stats", xs_stats, "", 0 },
+    { "_warn", xs_warn, "$$", 0 },
     { "_features", xs_features, "", 0 },
     { "engine", xs_engine, ";$", 0 },
     { "aioreq_pri", xs_pri, ";$", PRI },

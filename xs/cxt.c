@@ -93,9 +93,11 @@ void aio_req_free(pTHX_ aio_cxt *cxt, aio_req *aio)
   HV *self = aio->self ? aio_req_sever(aTHX_ aio) : NULL;
   eio_req *req = &aio->r;
 
-  free(req->path);
-  eio_wd_unref(req->wd);
-  if (aio_has_letter((enum eio_op)req->op, 'Q')) {
+  if (aio_owns[req->op].path) {
+    free(req->path);
+    eio_wd_unref(req->wd);
+  }
+  if (aio_owns[req->op].path2) {
     free(req->path2);
     eio_wd_unref(req->wd2);
   }

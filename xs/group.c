@@ -3,14 +3,12 @@
 
 XS_INTERNAL(xs_group)
 {
-  dXSARGS;
+  dXSARGS_AIO(0, 1, "callback = undef");
   dAIO;
   CV *callback;
   aio_req *aio;
   SV *object;
 
-  if (items > 1)
-    croak_xs_usage(cv, "callback = undef");
   callback = items ? aio_arg_callback(aTHX_ ST(0), "aio_group") : NULL;
   aio = aio_req_new(aTHX_ cxt, EIO_GROUP);
   aio->r.data = SvREFCNT_inc((SV *)callback);
@@ -25,20 +23,17 @@ XS_INTERNAL(xs_group)
  * whose results become the group's. */
 XS_INTERNAL(xs_whole)
 {
-  dXSARGS;
+  dXSARGS_AIO(3, 3, "req, pri, callback");
   dAIO;
-  aio_req *member, *group;
-  CV *callback;
+  CV *callback = aio_arg_callback(aTHX_ ST(2), "aio_group");
+  NV pri = aio_arg_double(aTHX_ ST(1), "aio_group", "pri");
+  aio_req *member = aio_req_of(aTHX_ aio_arg_value(aTHX_ ST(0)), FALSE, "aio_group"), *group;
   SV *object;
 
-  if (items != 3)
-    croak_xs_usage(cv, "req, pri, callback");
-  callback = aio_arg_callback(aTHX_ ST(2), "aio_group");
-  member = aio_req_of(aTHX_ ST(0), FALSE, "aio_group");
   if (!member || AIO_CALLBACK(member))
     croak_xs_usage(cv, "new req without callback, pri, callback");
   group = aio_req_new(aTHX_ cxt, EIO_GROUP);
-  group->r.pri = (int8_t)SvIV(ST(1));
+  group->r.pri = (int8_t)aio_clamp(pri, EIO_PRI_MIN, EIO_PRI_MAX);
   group->r.data = SvREFCNT_inc((SV *)callback);
   object = sv_2mortal(aio_req_object(aTHX_ cxt, group));
   member->r.data = AIO_RELAY;
@@ -48,17 +43,19 @@ XS_INTERNAL(xs_whole)
   XSRETURN(1);
 }
 
-/* _callback $callback, $surplus: croaks unless the callback can be called, and
- * unless it is the one argument, at the most, beyond the others. */
+/* _callback $callback, $surplus: a reference to the code of a callback, or undef. Croaks
+ * unless it can be called, and unless it is the one argument, at the most, beyond the
+ * others. */
 XS_INTERNAL(xs_callback)
 {
-  dXSARGS;
+  dXSARGS_AIO(2, 2, "callback, surplus");
+  int surplus;
+  CV *callback;
 
-  if (items != 2)
-    croak_xs_usage(cv, "callback, surplus");
-  if (SvIV(ST(1)) < 0 || SvIV(ST(1)) > 1)
+  if (!aio_arg_int(aTHX_ ST(1), &surplus, "aio_group", "surplus") || surplus < 0 || surplus > 1)
     aio_croak(aTHX_ "aio_group", "wrong number of arguments");
-  aio_arg_callback(aTHX_ ST(0), "aio_group");
+  callback = aio_arg_callback(aTHX_ ST(0), "aio_group");
+  ST(0) = callback ? sv_2mortal(newRV_inc((SV *)callback)) : &PL_sv_undef;
   XSRETURN(1);
 }
 
@@ -68,33 +65,32 @@ static bool is_over(const aio_req *group)
   return group->r.state == EIO_FINISHED;
 }
 
-/* The group of a method call; croaks when it is done. Magic of the other
- * arguments may run Perl code that finishes it: they are read before, and this
- * runs none. Whoever calls it has seen to the magic of the object. */
+/* The group of a method call; croaks when it is done. */
 static aio_req *live_group(pTHX_ SV *sv, const char *func)
 {
-  aio_req *aio = aio_req_of_nomg(aTHX_ sv, TRUE, func);
+  aio_req *aio = aio_req_of(aTHX_ sv, TRUE, func);
 
   if (!aio)
-    aio_croak(aTHX_ func, "busy IO::AIO::REQ object expected: the group has already finished");
+    aio_croak(aTHX_ func, "busy IO::AIO::REQ object expected: the group has already finished%s",
+              strEQ(func, "add") ? ", and nothing can be added after that" : "");
   return aio;
 }
 
 XS_INTERNAL(xs_add)
 {
-  dXSARGS;
+  dXSARGS_AIO(1, I32_MAX, "grp, ...");
   dAIO;
   aio_req *group;
 
-  if (items < 1)
-    croak_xs_usage(cv, "grp, ...");
+  for (int i = 0; i < items; i++)
+    ST(i) = aio_arg_value(aTHX_ ST(i));
   for (int i = 0; i < items; i++)
     aio_req_of(aTHX_ ST(i), i == 0, "add");
   group = live_group(aTHX_ ST(0), "add");
   if (is_over(group))
     aio_croak(aTHX_ "add", "cannot add requests to IO::AIO::GRP after the group finished");
   for (int i = 1; i < items; i++) {
-    aio_req *req = aio_req_of_nomg(aTHX_ ST(i), FALSE, "add");
+    aio_req *req = aio_req_of(aTHX_ ST(i), FALSE, "add");
 
     if (req && eio_group_add(cxt->eio, &group->r, &req->r) < 0)
       aio_croak(aTHX_ "add", "a group cannot contain itself");
@@ -106,13 +102,10 @@ XS_INTERNAL(xs_add)
 
 XS_INTERNAL(xs_cancel_subs)
 {
-  dXSARGS;
+  dXSARGS_AIO(1, 1, "grp");
   dAIO;
-  aio_req *group;
+  aio_req *group = aio_req_of(aTHX_ aio_arg_value(aTHX_ ST(0)), TRUE, "cancel_subs");
 
-  if (items != 1)
-    croak_xs_usage(cv, "grp");
-  group = aio_req_of(aTHX_ ST(0), TRUE, "cancel_subs");
   if (group && !is_over(group)) {
     SV *feeder = group->sv1;
 
@@ -125,19 +118,15 @@ XS_INTERNAL(xs_cancel_subs)
 
 XS_INTERNAL(xs_result)
 {
-  dXSARGS;
   int saved = errno;
+  dXSARGS_AIO(1, I32_MAX, "grp, ...");
   aio_req *group;
-  SV *old;
-  AV *av;
+  SV *object = aio_arg_value(aTHX_ ST(0)), *old;
+  AV *av = (AV *)sv_2mortal((SV *)newAV());
 
-  if (items < 1)
-    croak_xs_usage(cv, "grp, ...");
-  SvGETMAGIC(ST(0));
-  av = (AV *)sv_2mortal((SV *)newAV());
   for (int i = 1; i < items; i++)
     av_push(av, newSVsv(ST(i)));
-  group = live_group(aTHX_ ST(0), "result");
+  group = live_group(aTHX_ object, "result");
   if (is_over(group))
     XSRETURN_EMPTY;
   old = group->sv2;
@@ -149,41 +138,14 @@ XS_INTERNAL(xs_result)
 
 XS_INTERNAL(xs_errno)
 {
-  dXSARGS;
   int saved = errno;
-  aio_req *group;
+  dXSARGS_AIO(1, 2, "grp, errno = $!");
+  SV *object = aio_arg_value(aTHX_ ST(0));
 
-  if (items < 1 || items > 2)
-    croak_xs_usage(cv, "grp, errno = $!");
-  SvGETMAGIC(ST(0));
-  if (items > 1)
-    saved = (int)SvIV(ST(1));
-  group = live_group(aTHX_ ST(0), "errno");
-  group->r.errorno = saved;
+  if (items > 1 && !aio_arg_int(aTHX_ ST(1), &saved, "errno", "errno"))
+    saved = EINVAL;
+  live_group(aTHX_ object, "errno")->r.errorno = saved;
   XSRETURN_EMPTY;
-}
-
-/* _feeder_died $exception: warns of it. */
-XS_INTERNAL(xs_feeder_died)
-{
-  dXSARGS;
-
-  if (items != 1)
-    croak_xs_usage(cv, "exception");
-  warn("IO::AIO: feeder died: %" SVf, SVfARG(ST(0)));
-  XSRETURN_EMPTY;
-}
-
-/* In an eval of its own, as the exception may be an object that cannot be
- * printed, and what handles warnings may die as well. */
-static void report_death(pTHX)
-{
-  dSP;
-
-  PUSHMARK(SP);
-  XPUSHs(sv_mortalcopy(ERRSV));
-  PUTBACK;
-  call_pv("IO::AIO::_feeder_died", G_VOID | G_DISCARD | G_EVAL | G_KEEPERR);
 }
 
 /* The savestack calls this. A feeder that exits, or whose coro is destroyed, does
@@ -232,7 +194,7 @@ static void feed(eio_req *req)
   }
   if (SvROK(ERRSV) || SvTRUE(ERRSV)) {
     req->feed = NULL;
-    report_death(aTHX);
+    aio_warn(aTHX_ "feeder died");
   }
   SvIV_set(running, 0);
   FREETMPS;
@@ -241,16 +203,12 @@ static void feed(eio_req *req)
 
 XS_INTERNAL(xs_feed)
 {
-  dXSARGS;
+  dXSARGS_AIO(1, 2, "grp, callback = undef");
   dAIO;
-  aio_req *group;
-  SV *old, *feeder;
+  SV *object = aio_arg_value(aTHX_ ST(0)), *old;
+  SV *feeder = items > 1 ? (SV *)aio_arg_callback(aTHX_ ST(1), "feed") : NULL;
+  aio_req *group = live_group(aTHX_ object, "feed");
 
-  if (items < 1 || items > 2)
-    croak_xs_usage(cv, "grp, callback = undef");
-  SvGETMAGIC(ST(0));
-  feeder = items > 1 ? (SV *)aio_arg_callback(aTHX_ ST(1), "feed") : NULL;
-  group = live_group(aTHX_ ST(0), "feed");
   old = group->sv1;
   group->sv1 = SvREFCNT_inc(feeder);
   if (!is_over(group))
@@ -263,16 +221,15 @@ XS_INTERNAL(xs_feed)
 
 XS_INTERNAL(xs_limit)
 {
-  dXSARGS;
+  dXSARGS_AIO(2, 2, "grp, limit");
   dAIO;
-  int64_t limit;
+  SV *object = aio_arg_value(aTHX_ ST(0));
   aio_req *group;
+  int64_t limit;
 
-  if (items != 2)
-    croak_xs_usage(cv, "grp, limit");
-  SvGETMAGIC(ST(0));
-  limit = aio_arg_int64(aTHX_ ST(1));
-  group = live_group(aTHX_ ST(0), "limit");
+  if (!aio_arg_int64(aTHX_ ST(1), &limit, "limit", "limit") && !limit)
+    aio_croak(aTHX_ "limit", "limit must be a number");
+  group = live_group(aTHX_ object, "limit");
   if (!is_over(group))
     eio_group_limit(cxt->eio, &group->r, limit < 0 || limit > INT_MAX ? INT_MAX : (int)limit);
   XSRETURN_EMPTY;
@@ -284,7 +241,6 @@ void aio_boot_group(pTHX)
     { "aio_group", xs_group, ";$", 0 },
     { "_whole", xs_whole, "$$$", 0 },
     { "_callback", xs_callback, "$$", 0 },
-    { "_feeder_died", xs_feeder_died, "$", 0 },
     { "IO::AIO::GRP::add", xs_add, NULL, 0 },
     { "IO::AIO::GRP::cancel_subs", xs_cancel_subs, NULL, 0 },
     { "IO::AIO::GRP::result", xs_result, NULL, 0 },

@@ -37,14 +37,34 @@ static size_t round_up(size_t size, size_t unit)
 
 /* Arguments ---------------------------------------------------------------- */
 
-static int64_t integer(pTHX_ SV *sv)
+/* Argument n as a number; `missing` when there are fewer. *ok becomes false when it
+ * does not fit. */
+#define INT_ARG(n, missing, ok, func, arg) (items > (n) ? integer(aTHX_ ST(n), ok, func, arg) : (missing))
+
+static int64_t integer(pTHX_ SV *sv, bool *ok, const char *func, const char *arg)
 {
-  sv = aio_arg_number(aTHX_ sv);
-  return SvOK(sv) ? aio_arg_int64(aTHX_ sv) : 0;
+  int64_t n;
+
+  sv = aio_arg_value(aTHX_ sv);
+  if (!SvOK(sv))
+    return 0;
+  if (!aio_arg_int64(aTHX_ sv, &n, func, arg))
+    *ok = FALSE;
+  return n;
 }
 
-#define INT_ARG(n, missing) (items > (n) ? integer(aTHX_ ST(n)) : (missing))
-#define FLAGS_ARG(n, missing) aio_as_int(INT_ARG(n, missing))
+/* Flags: -1 when they do not fit. */
+#define FLAGS_ARG(n, missing, func, arg) (items > (n) ? flags_of(aTHX_ ST(n), func, arg) : (missing))
+
+static int flags_of(pTHX_ SV *sv, const char *func, const char *arg)
+{
+  int flags = 0;
+
+  sv = aio_arg_value(aTHX_ sv);
+  if (SvOK(sv))
+    aio_arg_int(aTHX_ sv, &flags, func, arg);
+  return flags;
+}
 
 /* What no size_t holds becomes the largest one, which no memory can have. */
 static size_t size_of(int64_t n)
@@ -107,24 +127,24 @@ struct region {
   size_t size;
 };
 
-static struct region region_of(pTHX_ SV *sv, SV *offset, SV *length, const char *func)
+/* The scalar's magic is got after that of the numbers, which may unmap it. */
+static struct region region_of(pTHX_ SV *sv, int64_t offset, int64_t length, const char *func)
 {
   struct region region = { NULL, NULL, 0 };
   char *string = NULL;
   STRLEN size = 0, start, count, before;
 
-  offset = aio_arg_number(aTHX_ offset);
-  length = aio_arg_number(aTHX_ length);
-  SvGETMAGIC(sv);
   region.map = aio_map_of(aTHX_ sv);
   if (region.map) {
     string = region.map->address;
     size = region.map->size;
-  } else if (SvOK(sv))
-    string = SvPV_nomg(sv, size);
-  if (SvOK(length) && aio_arg_int64(aTHX_ length) < 0)
-    length = &PL_sv_undef;
-  aio_arg_range(aTHX_ offset, length, size, &start, &count, func, AIO_OUTSIDE);
+  } else {
+    sv = aio_arg_value(aTHX_ sv);
+    if (SvOK(sv))
+      string = SvPV_nomg(sv, size);
+  }
+  if (!aio_arg_range(offset, length, size, &start, &count))
+    aio_croak(aTHX_ func, AIO_OUTSIDE);
   if (!count)
     return region;
   before = PTR2UV(string + start) & (page_size() - 1);
@@ -133,8 +153,21 @@ static struct region region_of(pTHX_ SV *sv, SV *offset, SV *length, const char 
   return region;
 }
 
-#define REGION(func) \
-  region_of(aTHX_ ST(0), items > 1 ? ST(1) : &PL_sv_undef, items > 2 ? ST(2) : &PL_sv_undef, func)
+/* A number of a region; beyond 64 bits is beyond the end. */
+static int64_t part_of(pTHX_ SV *sv, int64_t undef, const char *func, const char *arg)
+{
+  int64_t n;
+
+  sv = aio_arg_value(aTHX_ sv);
+  if (!SvOK(sv))
+    return undef;
+  if (!aio_arg_int64(aTHX_ sv, &n, func, arg) && !n)
+    aio_croak(aTHX_ func, "%s must be a number", arg);
+  return n;
+}
+
+#define OFFSET_ARG(func) (items > 1 ? part_of(aTHX_ ST(1), 0, func, "offset") : 0)
+#define LENGTH_ARG(func) (items > 2 ? part_of(aTHX_ ST(2), -1, func, "length") : -1)
 
 /* Mappings ----------------------------------------------------------------- */
 
@@ -210,29 +243,27 @@ static int usable_rights(int prot)
 
 XS_INTERNAL(xs_mmap)
 {
-  dXSARGS;
-  size_t size, total;
-  int prot, flags, fd = -1;
-  int64_t offset;
+  dXSARGS_AIO(4, 6, "scalar, length, prot, flags, fh = undef, offset = 0");
+  bool ok = TRUE, offset_ok = TRUE;
+  int64_t length = INT_ARG(1, 0, &ok, "mmap", "length");
+  size_t size = size_of(length), total;
+  int prot = usable_rights(FLAGS_ARG(2, 0, "mmap", "prot"));
+  int flags = FLAGS_ARG(3, 0, "mmap", "flags"), fd = -1;
+  int64_t offset = INT_ARG(5, 0, &offset_ok, "mmap", "offset");
+  SV *fh = items > 4 ? aio_arg_value(aTHX_ ST(4)) : &PL_sv_undef, *sv;
+  struct aio_handle handle = { NULL, -1 };
   char *p;
-  SV *sv, *fh;
 
-  if (items < 4 || items > 6)
-    croak_xs_usage(cv, "scalar, length, prot, flags, fh = undef, offset = 0");
-  size = size_of(INT_ARG(1, 0));
-  prot = usable_rights(FLAGS_ARG(2, 0));
-  flags = FLAGS_ARG(3, 0);
-  offset = INT_ARG(5, 0);
-  fh = items > 4 ? ST(4) : &PL_sv_undef;
-  SvGETMAGIC(fh);
   if (SvOK(fh) || isGV_with_GP(fh))
-    fd = aio_arg_fd(aTHX_ fh, AIO_READ, "mmap", "fh");
+    handle = aio_arg_handle(aTHX_ fh, "mmap", "fh");
   sv = map_target(aTHX_ ST(0));
-  if (prot == -1 || flags == -1) { /* the kernel would take what it knows of it */
+  if (handle.io || handle.fd >= 0)
+    fd = aio_handle_fd(aTHX_ handle, AIO_READ, "mmap", "fh");
+  if ((!ok && !length) || prot == -1 || flags == -1) { /* the kernel would take what it knows of it */
     errno = EINVAL;
     XSRETURN_NO;
   }
-  if (offset < 0 || (off_t)offset != offset) {
+  if (!offset_ok || offset < 0 || (off_t)offset != offset) {
     errno = EOVERFLOW;
     XSRETURN_NO;
   }
@@ -245,12 +276,9 @@ XS_INTERNAL(xs_mmap)
 
 XS_INTERNAL(xs_munmap)
 {
-  dXSARGS;
-  SV *sv;
+  dXSARGS_AIO(1, 1, "scalar");
+  SV *sv = ST(0);
 
-  if (items != 1)
-    croak_xs_usage(cv, "scalar");
-  sv = ST(0);
   if (aio_is_mapped(aTHX_ sv)) {
     check_changeable(aTHX_ sv, "munmap");
     aio_map_drop(aTHX_ sv);
@@ -333,17 +361,13 @@ static bool resize(struct aio_map *map, size_t size, int flags)
 
 XS_INTERNAL(xs_mremap)
 {
-  dXSARGS;
+  dXSARGS_AIO(2, 4, "scalar, new_length, flags = MREMAP_MAYMOVE, new_address = 0");
   struct aio_map *map;
   char *before;
-  size_t size;
-  int flags;
-  bool done;
+  bool done, ok = TRUE;
+  size_t size = size_of(INT_ARG(1, 0, &ok, "mremap", "new_length"));
+  int flags = FLAGS_ARG(2, MAYMOVE, "mremap", "flags");
 
-  if (items < 2 || items > 4)
-    croak_xs_usage(cv, "scalar, new_length, flags = MREMAP_MAYMOVE, new_address = 0");
-  size = size_of(INT_ARG(1, 0));
-  flags = FLAGS_ARG(2, MAYMOVE);
   map = aio_map_of(aTHX_ ST(0));
   if (!EIO_HAVE_MREMAP) {
     errno = ENOSYS;
@@ -396,14 +420,11 @@ static int advise(const struct region *region, int advice)
 
 XS_INTERNAL(xs_madvise)
 {
-  dXSARGS;
-  struct region region;
-  int advice;
+  dXSARGS_AIO(2, 4, "scalar, offset, length = undef, advice = 0");
+  int64_t offset = OFFSET_ARG("madvise"), length = LENGTH_ARG("madvise");
+  int advice = FLAGS_ARG(3, 0, "madvise", "advice");
+  struct region region = region_of(aTHX_ ST(0), offset, length, "madvise");
 
-  if (items < 2 || items > 4)
-    croak_xs_usage(cv, "scalar, offset, length = undef, advice = 0");
-  advice = FLAGS_ARG(3, 0);
-  region = REGION("madvise");
   XSRETURN_IV(advise(&region, advice));
 }
 
@@ -421,15 +442,12 @@ static void note_rights(pTHX_ const struct region *region, int prot, bool failed
 
 XS_INTERNAL(xs_mprotect)
 {
-  dXSARGS;
+  dXSARGS_AIO(2, 4, "scalar, offset, length = undef, protect = 0");
   const int all = PROT_READ | PROT_WRITE;
-  struct region region;
-  int prot, result;
+  int64_t offset = OFFSET_ARG("mprotect"), length = LENGTH_ARG("mprotect");
+  int prot = usable_rights(FLAGS_ARG(3, 0, "mprotect", "protect")), result;
+  struct region region = region_of(aTHX_ ST(0), offset, length, "mprotect");
 
-  if (items < 2 || items > 4)
-    croak_xs_usage(cv, "scalar, offset, length = undef, protect = 0");
-  prot = usable_rights(FLAGS_ARG(3, 0));
-  region = REGION("mprotect");
   if (!region.size)
     XSRETURN_IV(0);
   if (!region.map && (prot & all) != all)
@@ -456,30 +474,25 @@ XS_INTERNAL(xs_mprotect)
 
 XS_INTERNAL(xs_munlock)
 {
-  dXSARGS;
-  struct region region;
+  dXSARGS_AIO(1, 3, "scalar, offset = 0, length = undef");
+  int64_t offset = OFFSET_ARG("munlock"), length = LENGTH_ARG("munlock");
+  struct region region = region_of(aTHX_ ST(0), offset, length, "munlock");
 
-  if (items < 1 || items > 3)
-    croak_xs_usage(cv, "scalar, offset = 0, length = undef");
-  region = REGION("munlock");
   XSRETURN_IV(region.size ? munlock(region.start, region.size) : 0);
 }
 
 XS_INTERNAL(xs_mlockall)
 {
-  dXSARGS;
+  dXSARGS_AIO(1, 1, "flags");
+  int flags = FLAGS_ARG(0, 0, "mlockall", "flags");
 
-  if (items != 1)
-    croak_xs_usage(cv, "flags");
-  XSRETURN_IV(mlockall(FLAGS_ARG(0, 0)));
+  XSRETURN_IV(mlockall(flags));
 }
 
 XS_INTERNAL(xs_munlockall)
 {
-  dXSARGS;
+  dXSARGS_AIO(0, 0, "");
 
-  if (items)
-    croak_xs_usage(cv, "");
   XSRETURN_IV(munlockall());
 }
 

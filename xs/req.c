@@ -55,12 +55,6 @@ HV *aio_req_sever(pTHX_ aio_req *aio)
 
 aio_req *aio_req_of(pTHX_ SV *sv, bool group, const char *func)
 {
-  SvGETMAGIC(sv);
-  return aio_req_of_nomg(aTHX_ sv, group, func);
-}
-
-aio_req *aio_req_of_nomg(pTHX_ SV *sv, bool group, const char *func)
-{
   MAGIC *mg = NULL;
   aio_req *aio;
 
@@ -74,13 +68,11 @@ aio_req *aio_req_of_nomg(pTHX_ SV *sv, bool group, const char *func)
 
 XS_INTERNAL(xs_cancel)
 {
-  dXSARGS;
+  dXSARGS_AIO(1, 1, "req");
   dAIO;
   aio_req *aio;
 
-  if (items != 1)
-    croak_xs_usage(cv, "req");
-  aio = aio_req_of(aTHX_ ST(0), FALSE, "cancel");
+  aio = aio_req_of(aTHX_ aio_arg_value(aTHX_ ST(0)), FALSE, "cancel");
   if (aio)
     eio_cancel(cxt->eio, &aio->r);
   XSRETURN_EMPTY;
@@ -88,17 +80,11 @@ XS_INTERNAL(xs_cancel)
 
 XS_INTERNAL(xs_cb)
 {
-  dXSARGS;
-  aio_req *aio;
-  CV *callback = NULL;
-  SV *old;
+  dXSARGS_AIO(1, 2, "req, callback = undef");
+  SV *object = aio_arg_value(aTHX_ ST(0)), *old;
+  CV *callback = items > 1 ? aio_arg_callback(aTHX_ ST(1), "cb") : NULL;
+  aio_req *aio = aio_req_of(aTHX_ object, FALSE, "cb");
 
-  if (items < 1 || items > 2)
-    croak_xs_usage(cv, "req, callback = undef");
-  SvGETMAGIC(ST(0));
-  if (items > 1)
-    callback = aio_arg_callback(aTHX_ ST(1), "cb");
-  aio = aio_req_of_nomg(aTHX_ ST(0), FALSE, "cb");
   if (!aio)
     XSRETURN_EMPTY;
   if (AIO_CALLBACK(aio) == AIO_RELAY)

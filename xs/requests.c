@@ -6,247 +6,247 @@
 #include <sys/mman.h>
 
 /* What the XSUB has to know of a row, worked out once. */
+#define MAX_ARGS 7
 struct row {
-  const char *letters;  /* without the ";" */
-  char func[32];        /* "aio_read" */
-  char proto[16];
-  unsigned char nargs;  /* without the callback */
+  char letters[MAX_ARGS + 1];    /* without the ";"; an x that is a length is an l */
+  const char *names[MAX_ARGS];   /* of the arguments, for messages */
+  U32 calm[MAX_ARGS + 1];        /* see keep_arguments() */
+  U32 undef_ok;                  /* a bit for each that may be undef without a word */
+  unsigned char order[MAX_ARGS]; /* in which they are read */
+  unsigned char nargs;           /* without the callback */
   unsigned char min;
+  bool handles;                  /* some are */
+  char func[32];                 /* "aio_read" */
+  char proto[16];
 };
 
 static struct row rows[EIO_OP_COUNT];
+struct aio_owns aio_owns[EIO_OP_COUNT];
 
-#define NOT_A_PATH "%s: pathname arguments must be strings, IO::AIO::WD objects or pairs [IO::AIO::WD, string]"
+/* The letters by kind; the kinds are read in this order. */
+#define NUMBERS "oOznimcugdtaTlx"
+#define NAMES "FWREPQS"
+#define DATA "BDYMA"
 
-bool aio_has_letter(enum eio_op op, int letter)
+static bool is_one_of(char letter, const char *letters)
 {
-  return strchr(eio_op_info(op)->args, letter) != NULL;
+  return letter && strchr(letters, letter);
 }
 
-/* Conversions ---------------------------------------------------------- */
+/* Numbers -------------------------------------------------------------- */
 
-static void fail(aio_req *aio, int error)
+/* The numbers beside a scalar of data (letters l and x). */
+struct part {
+  int64_t offset, length;
+};
+
+static int64_t int64_arg(pTHX_ aio_req *aio, SV *sv, const char *func, const char *arg)
 {
-  if (!(aio->r.flags & EIO_FAILED)) {
-    aio->r.flags |= EIO_FAILED;
-    aio->r.errorno = error;
+  int64_t n;
+
+  if (!aio_arg_int64(aTHX_ sv, &n, func, arg))
+    aio_fail(aio, EINVAL);
+  return n;
+}
+
+/* -1 has a meaning for some calls, so that a number that does not fit fails. */
+static int32_t int_arg(pTHX_ aio_req *aio, SV *sv, const char *func, const char *arg)
+{
+  int i;
+
+  if (!aio_arg_int(aTHX_ sv, &i, func, arg))
+    aio_fail(aio, EINVAL);
+  return i;
+}
+
+static double seconds_arg(pTHX_ aio_req *aio, SV *sv, const char *func, const char *arg)
+{
+  double seconds = (double)aio_arg_double(aTHX_ sv, func, arg);
+
+  if (!isfinite(seconds))
+    aio_fail(aio, EINVAL);
+  return seconds;
+}
+
+/* Beyond 64 bits is beyond every end, and more than all memory. */
+static void part_arg(pTHX_ aio_req *aio, const struct row *row, int n, SV *sv, int64_t *number)
+{
+  sv = aio_arg_value(aTHX_ sv);
+  if (!SvOK(sv) && row->undef_ok & 1u << n)
+    return;
+  if (!aio_arg_int64(aTHX_ sv, number, row->func, row->names[n]) && !*number)
+    aio_fail(aio, EINVAL); /* NaN */
+}
+
+/* For those whose undef says something. */
+static void optional_number(pTHX_ aio_req *aio, const struct row *row, int n, SV *sv)
+{
+  eio_req *req = &aio->r;
+  const char *func = row->func, *arg = row->names[n];
+  bool defined;
+
+  sv = aio_arg_value(aTHX_ sv);
+  defined = SvOK(sv) || isGV_with_GP(sv);
+  switch (row->letters[n]) {
+  case 'o':
+    req->offs = defined ? int64_arg(aTHX_ aio, sv, func, arg) : -1;
+    if (defined && req->offs < 0)
+      aio_fail(aio, EINVAL);
+    break;
+  case 'n':
+    req->size = defined ? (uint64_t)int64_arg(aTHX_ aio, sv, func, arg) : ~(uint64_t)0;
+    if ((int64_t)req->size < 0)
+      req->size = ~(uint64_t)0;
+    break;
+  case 'c': case 'g': req->arg2 = defined ? int_arg(aTHX_ aio, sv, func, arg) : -1; break;
+  case 'u': req->arg1 = defined ? int_arg(aTHX_ aio, sv, func, arg) : -1; break;
+  case 'a': req->nv1 = defined ? seconds_arg(aTHX_ aio, sv, func, arg) : NAN; break;
+  default: /* T: both undef: now; one undef: the epoch, as documented */
+    req->nv2 = defined ? seconds_arg(aTHX_ aio, sv, func, arg) : isnan(req->nv1) ? NAN : 0;
+    if (isnan(req->nv1) && defined)
+      req->nv1 = 0;
   }
 }
 
-static void keep_handle(aio_req *aio, SV *io)
+static void number(pTHX_ aio_req *aio, const struct row *row, int n, SV *sv, struct part *part)
 {
-  SV **slot = aio->sv1 ? &aio->sv2 : &aio->sv1;
+  eio_req *req = &aio->r;
+  const char *func = row->func, *arg = row->names[n];
 
-  *slot = SvREFCNT_inc_simple_NN(io);
-}
+  switch (row->letters[n]) {
+  case 'i': req->arg1 = int_arg(aTHX_ aio, sv, func, arg); break;
+  case 'm': req->arg2 = int_arg(aTHX_ aio, sv, func, arg); break;
+  case 'z': req->size = (uint64_t)int64_arg(aTHX_ aio, sv, func, arg); break;
+  case 't': req->nv1 = seconds_arg(aTHX_ aio, sv, func, arg); break;
+  case 'd': {
+    uint64_t bits;
 
-static int handle(pTHX_ aio_req *aio, SV *sv, int mode, const char *func, const char *arg)
-{
-  int fd = aio_arg_fd(aTHX_ sv, mode, func, arg);
-  IO *io = aio_arg_io(aTHX_ sv);
-
-  if (io)
-    keep_handle(aio, (SV *)io);
-  return fd;
-}
-
-static char *copy_octets(pTHX_ const char *p, STRLEN len)
-{
-  char *copy = malloc(len + 1);
-
-  if (!copy)
-    croak("Out of memory for a path");
-  memcpy(copy, p, len);
-  copy[len] = 0;
-  PERL_UNUSED_CONTEXT;
-  return copy;
-}
-
-/* A name: octets without NUL. */
-static char *name(pTHX_ aio_req *aio, SV *sv, const char *func, const char *arg)
-{
-  STRLEN len;
-  const char *p;
-
-  p = aio_arg_name(aTHX_ sv, &len, func, arg); /* undef: "", with perl's warning */
-  if (!p)
-    aio_croak(aTHX_ func, NOT_A_PATH, arg);
-  if (memchr(p, 0, len)) {
-    fail(aio, ENOENT); /* no such name can exist */
-    len = 0;
+    if (!aio_arg_bits(aTHX_ sv, &bits, func, arg))
+      aio_fail(aio, EINVAL);
+    req->offs = (int64_t)bits;
+    break;
   }
-  return copy_octets(aTHX_ p, len);
-}
+  case 'O':
+    sv = aio_arg_value(aTHX_ sv);
+    if (req->op == EIO_TRUNCATE && !SvOK(sv))
+      aio_fail(aio, EINVAL); /* a length that was forgotten must not cost the data */
+    else
+      req->offs = int64_arg(aTHX_ aio, sv, func, arg);
+    break;
+  case 'l': case 'x': {
+    int64_t *number = row->letters[n] == 'l' ? &part->length : &part->offset;
 
-/* An element of an array, or NULL; magic may take it out of the array. */
-static SV *element(pTHX_ AV *av, SSize_t n)
-{
-  SV **sv = av_fetch(av, n, 0);
-
-  return sv ? aio_keep(aTHX_ *sv) : NULL;
-}
-
-/* A string, a working directory, or [working directory, string]; its magic has
- * been got. */
-static char *path_nomg(pTHX_ aio_req *aio, SV *sv, eio_wd **wd, const char *func, const char *arg)
-{
-  bool valid;
-  AV *av;
-  SV *first, *second;
-
-  if (LIKELY(!SvROK(sv)))
-    return name(aTHX_ aio, sv, func, arg);
-  if (aio_is_wd(aTHX_ sv, wd, &valid)) {
-    if (!valid)
-      fail(aio, ENOENT);
-    eio_wd_ref(*wd);
-    return copy_octets(aTHX_ ".", 1);
+    if (LIKELY(aio_is_int(sv)))
+      *number = SvIVX(sv);
+    else
+      part_arg(aTHX_ aio, row, n, sv, number);
+    break;
   }
-  av = (AV *)SvRV(sv);
-  if (SvTYPE(av) != SVt_PVAV || SvOBJECT(av))
-    return name(aTHX_ aio, sv, func, arg);
-  if (av_len(av) != 1)
-    aio_croak(aTHX_ func, NOT_A_PATH, arg);
-  first = element(aTHX_ av, 0);
-  second = element(aTHX_ av, 1);
-  if (first)
-    SvGETMAGIC(first);
-  if (!first || !SvOK(first))
-    fail(aio, ENOENT);
-  else if (!aio_is_wd(aTHX_ first, wd, &valid))
-    aio_croak(aTHX_ func, "%s: expected a working directory object or undef in front of the path", arg);
-  else if (!valid)
-    fail(aio, ENOENT);
-  eio_wd_ref(*wd);
-  if (!second)
-    return copy_octets(aTHX_ "", 0);
-  SvGETMAGIC(second);
-  return name(aTHX_ aio, second, func, arg);
+  case 'o':
+    if (LIKELY(aio_is_int(sv) && SvIVX(sv) >= 0)) {
+      req->offs = SvIVX(sv);
+      break;
+    } /* fall through */
+  default: optional_number(aTHX_ aio, row, n, sv); break;
+  }
+}
+
+/* Handles and path names ------------------------------------------------- */
+
+/* The descriptor of one that has an IO object is asked for at last. */
+static int32_t handle(pTHX_ SV **keeper, SV *sv, const char *func, const char *arg)
+{
+  struct aio_handle handle = aio_arg_handle(aTHX_ sv, func, arg);
+
+  *keeper = SvREFCNT_inc((SV *)handle.io);
+  return handle.fd;
 }
 
 static char *path(pTHX_ aio_req *aio, SV *sv, eio_wd **wd, const char *func, const char *arg)
 {
-  SvGETMAGIC(sv);
-  return path_nomg(aTHX_ aio, sv, wd, func, arg);
+  struct aio_path path;
+  const char *p = aio_arg_path(aTHX_ sv, &path, func, arg);
+  char *copy = malloc(path.len + 1);
+
+  if (!copy)
+    croak("Out of memory for a path");
+  memcpy(copy, p, path.len);
+  copy[path.len] = 0;
+  if (path.error)
+    aio_fail(aio, path.error);
+  if (wd)
+    *wd = eio_wd_ref(path.wd);
+  return copy;
 }
 
-/* The text of a symbolic link; no working directory applies to it. */
-static char *text(pTHX_ aio_req *aio, SV *sv, const char *func)
+static void handle_or_path(pTHX_ aio_req *aio, SV *sv, const char *func, const char *arg)
 {
-  eio_wd *wd = NULL;
-  char *p = path(aTHX_ aio, sv, &wd, func, "srcpath");
+  SV *value = aio_arg_value(aTHX_ sv);
+  IO *io = aio_arg_io(aTHX_ value);
 
-  eio_wd_unref(wd);
-  return p;
+  if (io)
+    aio->sv1 = SvREFCNT_inc_simple_NN((SV *)io);
+  else
+    aio->r.path = path(aTHX_ aio, value, &aio->r.wd, func, arg);
 }
 
-static void handle_or_path(pTHX_ aio_req *aio, SV *sv, const char *func)
+/* No Perl code runs any more, which could close them. */
+static void descriptors(pTHX_ aio_req *aio, const struct row *row)
 {
-  IO *io;
+  IO *io = (IO *)aio->sv1;
+  struct aio_handle handle = { io, -1 };
 
-  SvGETMAGIC(sv);
-  io = aio_arg_io(aTHX_ sv);
-  if (!io) {
-    aio->r.path = path_nomg(aTHX_ aio, sv, &aio->r.wd, func, "fh_or_path");
-    return;
-  }
-  keep_handle(aio, (SV *)io);
-  aio->r.fd = aio_io_fd(aTHX_ io, AIO_READ);
-  if (aio->r.fd < 0)
-    fail(aio, EBADF);
-}
-
-/* Both undef: now. One undef: the epoch, as documented. */
-static void times_of(pTHX_ aio_req *aio, SV *atime, SV *mtime)
-{
-  eio_req *req = &aio->r;
-
-  SvGETMAGIC(atime);
-  SvGETMAGIC(mtime);
-  if (!SvOK(atime) && !SvOK(mtime))
-    req->nv1 = req->nv2 = NAN;
-  else {
-    req->nv1 = SvOK(atime) ? SvNV_nomg(atime) : 0;
-    req->nv2 = SvOK(mtime) ? SvNV_nomg(mtime) : 0;
-    if (isnan(req->nv1) || isnan(req->nv2))
-      fail(aio, EINVAL);
+  if (io && row->letters[0] == 'E') {
+    aio->r.fd = aio_io_fd(aTHX_ io, AIO_READ);
+    if (aio->r.fd < 0)
+      aio_fail(aio, EBADF);
+  } else if (io)
+    aio->r.fd = aio_handle_fd(aTHX_ handle, row->letters[0] == 'W' ? AIO_WRITE : AIO_READ, row->func, row->names[0]);
+  if (row->letters[1] == 'R' && aio->sv2) {
+    handle.io = (IO *)aio->sv2;
+    aio->r.arg1 = aio_handle_fd(aTHX_ handle, AIO_READ, row->func, row->names[1]);
   }
 }
 
-/* -1 has a meaning for some calls, so that a number that does not fit fails. */
-static int32_t int_arg(pTHX_ aio_req *aio, SV *sv)
-{
-  int64_t n = aio_arg_int64(aTHX_ sv);
-  int32_t i = aio_as_int(n);
+/* Data ------------------------------------------------------------------ */
 
-  if (i != n && (uint32_t)i != n)
-    fail(aio, EINVAL);
-  return i;
-}
-
-static int32_t int_or(pTHX_ aio_req *aio, SV *sv, int32_t undef)
+static void data(pTHX_ aio_req *aio, const struct row *row, int n, SV *sv, const struct part *part)
 {
-  SvGETMAGIC(sv);
-  return SvOK(sv) ? int_arg(aTHX_ aio, sv) : undef;
-}
-
-/* Converts argument n of a row. */
-static void convert(pTHX_ aio_req *aio, const struct row *row, SV **args, int n)
-{
-  eio_req *req = &aio->r;
   const char *func = row->func;
-  SV *sv = args[n];
 
+  if (SvROK(sv) && SvTYPE(SvRV(sv)) == SVt_PVCV && !SvAMAGIC(sv))
+    aio_croak(aTHX_ func, "%s must be a scalar, not code: is an argument missing?", row->names[n]);
   switch (row->letters[n]) {
-  case 'F': req->fd = handle(aTHX_ aio, sv, AIO_READ, func, "fh"); break;
-  case 'W': req->fd = handle(aTHX_ aio, sv, AIO_WRITE, func, row->letters[1] == 'R' ? "out_fh" : "fh"); break;
-  case 'R': req->arg1 = handle(aTHX_ aio, sv, AIO_READ, func, "in_fh"); break;
-  case 'E': handle_or_path(aTHX_ aio, sv, func); break;
-  case 'P': req->path = path(aTHX_ aio, sv, &req->wd, func, row->letters[1] == 'Q' ? "srcpath" : "pathname"); break;
-  case 'Q': req->path2 = path(aTHX_ aio, sv, &req->wd2, func, "dstpath"); break;
-  case 'S': req->path = text(aTHX_ aio, sv, func); break;
-  case 'o':
-    SvGETMAGIC(sv);
-    req->offs = SvOK(sv) ? aio_arg_int64(aTHX_ sv) : -1;
-    if (req->offs < 0 && SvOK(sv))
-      fail(aio, EINVAL);
-    break;
-  case 'O':
-    SvGETMAGIC(sv);
-    if (req->op == EIO_TRUNCATE && !SvOK(sv))
-      fail(aio, EINVAL); /* a length that was forgotten must not cost the data */
-    else
-      req->offs = aio_arg_int64(aTHX_ sv);
-    break;
-  case 'd': req->offs = aio_arg_int64(aTHX_ sv); break;
-  case 'z': req->size = (uint64_t)aio_arg_int64(aTHX_ sv); break;
-  case 'n':
-    SvGETMAGIC(sv);
-    req->size = SvOK(sv) && aio_arg_int64(aTHX_ sv) >= 0 ? (uint64_t)aio_arg_int64(aTHX_ sv) : ~(uint64_t)0;
-    break;
-  case 'i': req->arg1 = int_arg(aTHX_ aio, sv); break;
-  case 'm': req->arg2 = int_arg(aTHX_ aio, sv); break;
-  case 'c': case 'g': req->arg2 = int_or(aTHX_ aio, sv, -1); break;
-  case 'u': req->arg1 = int_or(aTHX_ aio, sv, -1); break;
-  case 't': req->nv1 = SvNV(sv); break;
-  case 'T': times_of(aTHX_ aio, args[n - 1], sv); break;
-  case 'B': aio_buffer_read(aTHX_ aio, sv, args[n - 1], args[n + 1], func); break;
-  case 'D': aio_buffer_write(aTHX_ aio, sv, args[n - 1], args[n + 1], func); break;
-  case 'Y':
-    if (n && row->letters[n - 1] == 'x') {
-      int64_t size = aio_arg_int64(aTHX_ args[n - 1]);
-
-      if (size < 0)
+  case 'B': aio_buffer_read(aTHX_ aio, sv, part->offset, part->length, func); break;
+  case 'D': aio_buffer_write(aTHX_ aio, sv, part->offset, part->length, func); break;
+  case 'M': aio_buffer_region(aTHX_ aio, sv, part->offset, part->length, func); break;
+  case 'A': aio_buffer_ctl(aTHX_ aio, sv, func); break;
+  default:
+    if (n && row->letters[n - 1] == 'l') {
+      if (part->length < 0)
         aio_croak(aTHX_ func, "length must not be negative");
-      req->size = (uint64_t)size;
-      if (!aio_enough_memory(req->size))
-        fail(aio, ENOMEM);
+      aio->r.size = (uint64_t)part->length;
+      if (!aio_enough_memory(aio->r.size))
+        aio_fail(aio, ENOMEM);
     }
     aio_buffer_whole(aTHX_ aio, sv, func);
-    break;
-  case 'M': aio_buffer_region(aTHX_ aio, sv, args[n + 1], args[n + 2], func); break;
-  case 'A': aio_buffer_ctl(aTHX_ aio, sv, func); break;
-  default: break; /* x, a: read with their neighbours */
+  }
+}
+
+static void convert(pTHX_ aio_req *aio, const struct row *row, int n, SV *sv, struct part *part)
+{
+  eio_req *req = &aio->r;
+  const char *func = row->func, *arg = row->names[n];
+
+  switch (row->letters[n]) {
+  case 'F': case 'W': req->fd = handle(aTHX_ &aio->sv1, sv, func, arg); break;
+  case 'R': req->arg1 = handle(aTHX_ &aio->sv2, sv, func, arg); break;
+  case 'E': handle_or_path(aTHX_ aio, sv, func, arg); break;
+  case 'P': req->path = path(aTHX_ aio, sv, &req->wd, func, arg); break;
+  case 'Q': req->path2 = path(aTHX_ aio, sv, &req->wd2, func, arg); break;
+  case 'S': req->path = path(aTHX_ aio, sv, NULL, func, arg); break; /* text, to which no wd applies */
+  case 'B': case 'D': case 'Y': case 'M': case 'A': data(aTHX_ aio, row, n, sv, part); break;
+  default: number(aTHX_ aio, row, n, sv, part); break;
   }
 }
 
@@ -258,24 +258,39 @@ static void drop(pTHX_ void *data)
   aio_req *aio = data;
   dAIO;
 
-  if (cxt->complete == aio)
+  if (aio->r.flags & AIO_COMPLETE)
     return;
   aio->r.flags |= EIO_CANCELLED;
   aio_settle(aTHX_ aio);
   aio_req_free(aTHX_ cxt, aio);
 }
 
-/* Perl does not count the references on its stack: code that runs while arguments
- * are read could free the others, so they are kept until the statement ends. */
-static void keep_arguments(pTHX_ I32 ax, I32 items)
+/* As aio_begin() does, but what is calm depends on what is made of it: strings are,
+ * where no number is wanted, and undef is where it says something. */
+static void keep_arguments(pTHX_ const struct row *row, I32 ax, I32 items)
 {
-  I32 i = 0;
+  for (I32 i = 0; i < items; i++) {
+    SV *sv = ST(i);
+    U32 flags = SvFLAGS(sv);
 
-  while (i < items && !SvGMAGICAL(ST(i)) && !SvAMAGIC(ST(i)))
-    i++;
-  if (i < items)
-    for (i = 0; i < items; i++)
-      aio_keep(aTHX_ ST(i));
+    if (LIKELY(!(flags & (SVs_GMG | SVf_ROK)) && flags & row->calm[i]))
+      continue;
+    if (!(flags & (SVs_GMG | SVf_ROK | SVf_OK)) && row->undef_ok & 1u << i && !isGV_with_GP(sv))
+      continue;
+    if (aio_is_calm(aTHX_ sv))
+      continue;
+    aio_keep_args(aTHX_ ax, items);
+    return;
+  }
+}
+
+/* What an argument is that was left out. */
+static void leave_out(pTHX_ aio_req *aio, const struct row *row, int n)
+{
+  if (aio->r.op == EIO_MSYNC && row->letters[n] == 'i')
+    aio->r.arg1 = MS_SYNC;
+  else if (is_one_of(row->letters[n], "oncugaT"))
+    optional_number(aTHX_ aio, row, n, &PL_sv_undef);
 }
 
 static void usage(pTHX_ const struct row *row)
@@ -287,53 +302,37 @@ static void usage(pTHX_ const struct row *row)
   croak("Usage: IO::AIO::%s(%d to %d arguments, callback = undef)", row->func, row->min, row->nargs);
 }
 
-/* Values of arguments that were left out. */
-static SV *default_arg(pTHX_ enum eio_op op, int n, SV *number)
-{
-  if (op == EIO_MSYNC && n == 3)
-    sv_setiv(number, MS_SYNC);
-  else if (eio_op_info(op)->args[n + 1] != 'x')
-    sv_setiv(number, 0);
-  else
-    return &PL_sv_undef;
-  PERL_UNUSED_CONTEXT;
-  return number;
-}
-
 XS_INTERNAL(xs_request)
 {
   dXSARGS;
   dAIO;
   enum eio_op op = (enum eio_op)XSANY.any_i32;
   const struct row *row = &rows[op];
-  SV *copies[8], **args = &ST(0);
+  struct part part = { 0, -1 };
   CV *callback = NULL;
   aio_req *aio;
 
   if (items < row->min || items > row->nargs + 1)
     usage(aTHX_ row);
-  keep_arguments(aTHX_ ax, items);
+  keep_arguments(aTHX_ row, ax, items);
   if (items > row->nargs)
     callback = aio_arg_callback(aTHX_ ST(row->nargs), row->func);
-  if (UNLIKELY(items < row->nargs)) {
-    SV *number = sv_newmortal();
-
-    for (int n = 0; n < row->nargs; n++)
-      copies[n] = n < items ? ST(n) : default_arg(aTHX_ op, n, number);
-    args = copies;
-  }
   aio = aio_req_new(aTHX_ cxt, op);
   aio->r.data = SvREFCNT_inc((SV *)callback); /* magic of the others may drop it */
   ENTER;
   SAVEDESTRUCTOR_X(drop, aio);
-  for (int n = 0; n < row->nargs; n++) {
-    convert(aTHX_ aio, row, args, n);
-    if (args != copies)
-      args = &ST(0); /* magic may have moved the stack */
+  for (int i = 0; i < row->nargs; i++) {
+    int n = row->order[i];
+
+    if (n < items)
+      convert(aTHX_ aio, row, n, ST(n), &part);
+    else
+      leave_out(aTHX_ aio, row, n);
   }
-  cxt->complete = aio;
+  if (row->handles)
+    descriptors(aTHX_ aio, row);
+  aio->r.flags |= AIO_COMPLETE;
   LEAVE;
-  cxt->complete = NULL;
   if (GIMME_V == G_VOID) {
     aio_submit(aTHX_ cxt, aio);
     XSRETURN_EMPTY;
@@ -347,29 +346,112 @@ XS_INTERNAL(xs_request)
   }
 }
 
+/* Rows ------------------------------------------------------------------ */
+
+/* The names that the manual gives to arguments which are not what their letter says. */
+static const struct { enum eio_op op; int n; const char *name; } other_names[] = {
+  { EIO_SEEK, 2, "whence" },
+  { EIO_SENDFILE, 2, "in_offset" },
+  { EIO_TRUNCATE, 1, "length" },
+  { EIO_ALLOCATE, 1, "mode" },
+  { EIO_FIEMAP, 1, "start" },
+  { EIO_SCANDIR, 1, "maxreq" },
+  { EIO_FCNTL, 1, "command" },
+  { EIO_IOCTL, 1, "command" },
+};
+
+static const char *name_of(enum eio_op op, int n)
+{
+  const char *letters = rows[op].letters;
+
+  for (size_t i = 0; i < C_ARRAY_LENGTH(other_names); i++)
+    if (other_names[i].op == op && other_names[i].n == n)
+      return other_names[i].name;
+  switch (letters[n]) {
+  case 'F': return "fh";
+  case 'W': return letters[n + 1] == 'R' ? "out_fh" : "fh";
+  case 'R': return "in_fh";
+  case 'E': return "fh_or_path";
+  case 'P': return letters[n + 1] == 'Q' ? "srcpath" : "pathname";
+  case 'S': return "srcpath";
+  case 'Q': return "dstpath";
+  case 'o': case 'O': return "offset";
+  case 'z': case 'n': return "length";
+  case 'i': return "flags";
+  case 'm': return "mode";
+  case 'c': return "count";
+  case 'u': return "uid";
+  case 'g': return "gid";
+  case 'd': return "dev";
+  case 't': return "seconds";
+  case 'a': return "atime";
+  case 'T': return "mtime";
+  case 'A': return "argument";
+  case 'M': return "scalar";
+  case 'l': return "length";
+  case 'x': return letters[n - 1] == 'M' ? "offset" : "dataoffset";
+  default: return "data";
+  }
+}
+
+/* Undef in place of a number mostly gets perl's warning. */
+static bool undef_is_ok(const char *letters, int n)
+{
+  if (letters[n] == 'l')
+    return !is_one_of(letters[n + 1], "BY");
+  if (letters[n] == 'x')
+    return letters[n - 1] != 'B';
+  return is_one_of(letters[n], "oncugaTBYA");
+}
+
+static void prepare_arguments(struct row *row)
+{
+  static const char *const kinds[] = { NUMBERS, NAMES, DATA };
+  const U32 number = SVf_IOK | SVf_NOK;
+  int k = 0;
+
+  for (size_t kind = 0; kind < C_ARRAY_LENGTH(kinds); kind++)
+    for (int n = 0; n < row->nargs; n++)
+      if (is_one_of(row->letters[n], kinds[kind])) {
+        row->order[k++] = (unsigned char)n;
+        row->calm[n] = kind ? number | SVf_POK : number;
+        row->handles |= is_one_of(row->letters[n], "FWRE");
+        if (undef_is_ok(row->letters, n))
+          row->undef_ok |= 1u << n;
+      }
+  assert(k == row->nargs);
+  row->calm[row->nargs] = number | SVf_POK;
+  row->undef_ok |= 1u << row->nargs;
+}
+
 static void prepare_row(enum eio_op op)
 {
   const struct eio_op_info *info = eio_op_info(op);
   struct row *row = &rows[op];
   const char *optional = strchr(info->args, ';');
-  static char letters[EIO_OP_COUNT][8];
   char *p = row->proto;
   int n = 0;
 
   row->min = (unsigned char)(optional ? optional - info->args : (long)strlen(info->args));
   for (const char *a = info->args; *a; a++)
     if (*a != ';')
-      letters[op][n++] = *a;
-  letters[op][n] = 0;
-  row->letters = letters[op];
+      row->letters[n++] = *a;
   row->nargs = (unsigned char)n;
   for (int i = 0; i <= n; i++) {
     if (i == row->min)
       *p++ = ';';
     *p++ = '$';
   }
-  *p = 0;
   my_snprintf(row->func, sizeof row->func, "aio_%s", info->name + (info->name[0] == '_'));
+  for (int i = 0; i < n; i++)
+    if (row->letters[i] == 'x' && (is_one_of(row->letters[i + 1], "BDY") || (i && row->letters[i - 1] == 'x')))
+      row->letters[i] = 'l';
+  for (int i = 0; i < n; i++)
+    row->names[i] = name_of(op, i);
+  prepare_arguments(row);
+  aio_owns[op].path = strpbrk(info->args, "PSE") != NULL;
+  aio_owns[op].path2 = strpbrk(info->args, "Q") != NULL;
+  aio_owns[op].data = strpbrk(info->args, DATA) != NULL;
 }
 
 /* Besides the functions, this makes the list of those that are exported on

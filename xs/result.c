@@ -75,7 +75,7 @@ static SV *new_undef(pTHX)
   return sv_newmortal();
 }
 
-static SV *new_int64(pTHX_ int64_t n)
+SV *aio_new_int64(pTHX_ int64_t n)
 {
   return sv_2mortal(sizeof(IV) >= 8 || (n >= IV_MIN && n <= IV_MAX) ? newSViv((IV)n) : newSVnv((NV)n));
 }
@@ -171,7 +171,7 @@ static void push_group_results(pTHX_ const aio_req *aio)
 
 void aio_settle(pTHX_ aio_req *aio)
 {
-  if (aio->sv2 && aio->r.op != EIO_GROUP && aio->r.op != EIO_SENDFILE)
+  if (aio->sv2 && aio_owns[aio->r.op].data)
     aio_buffer_settle(aTHX_ aio, cBOOL(aio->r.flags & EIO_CANCELLED));
 }
 
@@ -192,7 +192,7 @@ void aio_push_results(pTHX_ aio_cxt *cxt, aio_req *aio)
     break;
   case EIO_R_STAT:
     fill_stat_cache(aTHX_ req);
-    PUSHs(new_int64(aTHX_ req->result));
+    PUSHs(aio_new_int64(aTHX_ req->result));
     break;
   case EIO_R_FD:
     PUTBACK;
@@ -215,7 +215,7 @@ void aio_push_results(pTHX_ aio_cxt *cxt, aio_req *aio)
   case EIO_R_DENTS:
     PUSHs(req->result < 0 ? new_undef(aTHX) : !dents->list ? names(aTHX_ dents)
           : entries(aTHX_ dents, 0, dents->count, cBOOL(req->arg1 & EIO_READDIR_DENTS)));
-    PUSHs(new_int64(aTHX_ req->arg1 | EIO_READDIR_DENTS)); /* as 4.80 has it */
+    PUSHs(aio_new_int64(aTHX_ req->arg1 | EIO_READDIR_DENTS)); /* as 4.80 has it */
     break;
   case EIO_R_SCANDIR:
     if (req->result >= 0) {
@@ -230,14 +230,14 @@ void aio_push_results(pTHX_ aio_cxt *cxt, aio_req *aio)
   case EIO_R_EXTENTS:
     if (req->result >= 0)
       PUSHs(req->buf ? extents(aTHX_ req->buf, req->result)
-            : req->arg2 ? extents(aTHX_ NULL, 0) : new_int64(aTHX_ req->result));
+            : req->arg2 ? extents(aTHX_ NULL, 0) : aio_new_int64(aTHX_ req->result));
     break;
   case EIO_R_STATUS:
   case EIO_R_COUNT:
   case EIO_R_DATA:
   case EIO_R_ARG:
   case EIO_RESULT_KINDS:
-    PUSHs(new_int64(aTHX_ req->result));
+    PUSHs(aio_new_int64(aTHX_ req->result));
   }
   PUTBACK;
 }

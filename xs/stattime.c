@@ -36,18 +36,11 @@ static SV *new_seconds(pTHX_ struct timespec t)
   return newSVnv((NV)t.tv_sec + 1e-9 * (NV)t.tv_nsec);
 }
 
-static void no_arguments(pTHX_ CV *cv, I32 items)
-{
-  if (items)
-    croak_xs_usage(cv, "");
-}
-
 XS_INTERNAL(xs_st_time)
 {
-  dXSARGS;
+  dXSARGS_AIO(0, 0, "");
   dXSI32;
 
-  no_arguments(aTHX_ cv, items);
   EXTEND(SP, 1);
   ST(0) = sv_2mortal(new_seconds(aTHX_ stat_time(aTHX_ ix)));
   XSRETURN(1);
@@ -55,10 +48,9 @@ XS_INTERNAL(xs_st_time)
 
 XS_INTERNAL(xs_st_nsec)
 {
-  dXSARGS;
+  dXSARGS_AIO(0, 0, "");
   dXSI32;
 
-  no_arguments(aTHX_ cv, items);
   EXTEND(SP, 1);
   XSRETURN_IV((IV)stat_time(aTHX_ ix).tv_nsec);
 }
@@ -66,9 +58,8 @@ XS_INTERNAL(xs_st_nsec)
 /* What is 0 on all systems: st_btimesec, st_gen. */
 XS_INTERNAL(xs_st_none)
 {
-  dXSARGS;
+  dXSARGS_AIO(0, 0, "");
 
-  no_arguments(aTHX_ cv, items);
   EXTEND(SP, 1);
   XSRETURN_IV(0);
 }
@@ -76,10 +67,9 @@ XS_INTERNAL(xs_st_none)
 /* ix: nanoseconds. */
 XS_INTERNAL(xs_st_xtime)
 {
-  dXSARGS;
+  dXSARGS_AIO(0, 0, "");
   dXSI32;
 
-  no_arguments(aTHX_ cv, items);
   EXTEND(SP, N_TIMES);
   for (int i = 0; i < N_TIMES; i++) {
     struct timespec t = stat_time(aTHX_ i);
@@ -100,11 +90,10 @@ struct saved {
 
 XS_INTERNAL(xs_stat_save)
 {
-  dXSARGS;
+  dXSARGS_AIO(0, 0, "");
   struct saved saved;
   SV *string;
 
-  no_arguments(aTHX_ cv, items);
   Zero(&saved, 1, struct saved);
   saved.result = PL_laststatval;
   saved.type = PL_laststype;
@@ -119,15 +108,11 @@ XS_INTERNAL(xs_stat_save)
 
 XS_INTERNAL(xs_stat_restore)
 {
-  dXSARGS;
+  dXSARGS_AIO(1, 1, "string");
   struct saved saved;
   STRLEN len;
-  const char *p;
+  const char *p = aio_arg_octets(aTHX_ aio_arg_value(aTHX_ ST(0)), &len, "_stat_restore", "string");
 
-  if (items != 1)
-    croak_xs_usage(cv, "string");
-  SvGETMAGIC(ST(0));
-  p = aio_arg_octets(aTHX_ ST(0), &len, "_stat_restore", "string");
   if (len < sizeof saved)
     aio_croak(aTHX_ "_stat_restore", "string must be one that _stat_save has returned");
   Copy(p, &saved, 1, struct saved);
@@ -163,54 +148,6 @@ static _Thread_local struct {
   uint64_t numbers[STX_COUNT];
   struct { int64_t sec; uint32_t nsec; } times[STX_TIMES_COUNT];
 } stx;
-
-/* The string of a path, as a copy; NULL for a NUL inside. */
-static const char *name(pTHX_ SV *sv)
-{
-  STRLEN len = 0;
-  const char *p = "";
-
-  SvGETMAGIC(sv);
-  if (SvOK(sv) || isGV_with_GP(sv))
-    p = aio_arg_name(aTHX_ sv, &len, "statx", "pathname");
-  if (!p)
-    aio_croak(aTHX_ "statx", "pathname must be a string, a working directory,"
-              " or [working directory, string]");
-  return memchr(p, 0, len) ? NULL : SvPVX(newSVpvn_flags(p, len, SVs_TEMP));
-}
-
-/* A path as requests take it. False with errno when there cannot be such a
- * path. Nothing croaks once *wd is set, and its object is the caller's. */
-static bool place(pTHX_ SV *sv, eio_wd **wd, const char **path)
-{
-  bool valid = TRUE;
-  AV *av;
-  SV **element;
-
-  *wd = NULL;
-  *path = ".";
-  SvGETMAGIC(sv);
-  if (aio_is_wd(aTHX_ sv, wd, &valid))
-    ;
-  else if (SvROK(sv) && SvTYPE(SvRV(sv)) == SVt_PVAV && !SvOBJECT(SvRV(sv))) {
-    av = (AV *)SvRV(sv);
-    if (av_len(av) != 1)
-      aio_croak(aTHX_ "statx", "pathname must have two elements when it is an array");
-    element = av_fetch(av, 1, 0);
-    *path = name(aTHX_ element ? *element : &PL_sv_undef);
-    element = av_fetch(av, 0, 0);
-    if (element)
-      SvGETMAGIC(*element);
-    valid = FALSE;
-    if (element && SvOK(*element) && !aio_is_wd(aTHX_ *element, wd, &valid))
-      aio_croak(aTHX_ "statx", "pathname: expected a working directory object or undef in front of the path");
-  } else
-    *path = name(aTHX_ sv);
-  if (valid && *path)
-    return TRUE;
-  errno = ENOENT;
-  return FALSE;
-}
 
 #if EIO_HAVE_STATX
 
@@ -275,28 +212,29 @@ static int get_statx(eio_wd *wd, const char *path, int flags, unsigned mask)
 
 XS_INTERNAL(xs_statx)
 {
-  dXSARGS;
-  int flags, result = -1;
-  unsigned mask;
-  eio_wd *wd;
-  const char *path;
+  dXSARGS_AIO(3, 3, "pathname, flags, mask");
+  SV *flags = aio_arg_value(aTHX_ ST(1)), *mask = aio_arg_value(aTHX_ ST(2));
+  int flag_bits = 0, mask_bits = 0, result = -1;
+  struct aio_path path;
+  const char *p;
 
-  if (items != 3)
-    croak_xs_usage(cv, "pathname, flags, mask");
-  flags = SvOK(ST(1)) ? aio_as_int(aio_arg_int64(aTHX_ ST(1))) : 0;
-  mask = SvOK(ST(2)) ? (unsigned)aio_arg_int64(aTHX_ ST(2)) : 0;
-  if (place(aTHX_ ST(0), &wd, &path))
-    result = get_statx(wd, path, flags, mask);
+  if (SvOK(flags))
+    aio_arg_int(aTHX_ flags, &flag_bits, "statx", "flags"); /* -1 is refused */
+  if (SvOK(mask) && !aio_arg_int(aTHX_ mask, &mask_bits, "statx", "mask"))
+    flag_bits = -1;
+  p = aio_arg_path(aTHX_ ST(0), &path, "statx", "pathname");
+  errno = path.error;
+  if (!path.error)
+    result = get_statx(path.wd, SvPVX(newSVpvn_flags(p, path.len, SVs_TEMP)), flag_bits, (unsigned)mask_bits);
   XSRETURN_IV(result);
 }
 
 XS_INTERNAL(xs_stx_number)
 {
-  dXSARGS;
+  dXSARGS_AIO(0, 0, "");
   dXSI32;
   uint64_t n = stx.numbers[ix];
 
-  no_arguments(aTHX_ cv, items);
   EXTEND(SP, 1);
   ST(0) = sv_2mortal(sizeof(UV) >= 8 || n <= UV_MAX ? newSVuv((UV)n) : newSVnv((NV)n));
   XSRETURN(1);
@@ -304,21 +242,19 @@ XS_INTERNAL(xs_stx_number)
 
 XS_INTERNAL(xs_stx_time)
 {
-  dXSARGS;
+  dXSARGS_AIO(0, 0, "");
   dXSI32;
 
-  no_arguments(aTHX_ cv, items);
   EXTEND(SP, 1);
   XSRETURN_NV((NV)stx.times[ix].sec + 1e-9 * stx.times[ix].nsec);
 }
 
 XS_INTERNAL(xs_stx_sec)
 {
-  dXSARGS;
+  dXSARGS_AIO(0, 0, "");
   dXSI32;
   int64_t sec = stx.times[ix].sec;
 
-  no_arguments(aTHX_ cv, items);
   EXTEND(SP, 1);
   ST(0) = sv_2mortal(sec == (IV)sec ? newSViv((IV)sec) : newSVnv((NV)sec));
   XSRETURN(1);
@@ -326,10 +262,9 @@ XS_INTERNAL(xs_stx_sec)
 
 XS_INTERNAL(xs_stx_nsec)
 {
-  dXSARGS;
+  dXSARGS_AIO(0, 0, "");
   dXSI32;
 
-  no_arguments(aTHX_ cv, items);
   EXTEND(SP, 1);
   XSRETURN_IV((IV)stx.times[ix].nsec);
 }

@@ -11,19 +11,33 @@ int aio_absent(int unused, ...)
 
 /* Arguments and results ------------------------------------------------ */
 
-int aio_sys_int(pTHX_ SV *sv)
+int aio_sys_int(pTHX_ SV *sv, const char *func, const char *arg)
 {
-  return aio_as_int(aio_arg_int64(aTHX_ sv));
+  int i;
+
+  aio_arg_int(aTHX_ sv, &i, func, arg);
+  return i;
 }
 
-int aio_sys_option(pTHX_ SV *sv)
+int aio_sys_option(pTHX_ SV *sv, const char *func, const char *arg)
 {
-  return SvOK(sv) ? aio_sys_int(aTHX_ sv) : 0;
+  sv = aio_arg_value(aTHX_ sv);
+  return SvOK(sv) ? aio_sys_int(aTHX_ sv, func, arg) : 0;
 }
 
-SV *aio_sys_read(pTHX_ SV *sv)
+int64_t aio_sys_int64(pTHX_ SV *sv, bool *ok, const char *func, const char *arg)
 {
-  return SvGMAGICAL(sv) ? sv_mortalcopy(sv) : sv;
+  int64_t n;
+
+  if (!aio_arg_int64(aTHX_ sv, &n, func, arg))
+    *ok = FALSE;
+  return n;
+}
+
+int aio_sys_refuse(void)
+{
+  errno = EINVAL;
+  return -1;
 }
 
 static SV *copy_octets(pTHX_ SV *sv, const char *func, const char *arg)
@@ -31,26 +45,22 @@ static SV *copy_octets(pTHX_ SV *sv, const char *func, const char *arg)
   STRLEN len;
   const char *p;
 
-  SvGETMAGIC(sv);
+  sv = aio_arg_value(aTHX_ sv);
   if (!SvOK(sv) && !isGV_with_GP(sv))
     return newSVpvs_flags("", SVs_TEMP);
   p = aio_arg_octets(aTHX_ sv, &len, func, arg);
   return newSVpvn_flags(p, len, SVs_TEMP);
 }
 
-const char *aio_sys_string(pTHX_ SV *sv, int error, const char *func, const char *arg)
+const char *aio_sys_string(pTHX_ SV *sv, int nul, int *error, const char *func, const char *arg)
 {
   SV *copy = copy_octets(aTHX_ sv, func, arg);
 
   if (strlen(SvPVX(copy)) == SvCUR(copy))
     return SvPVX(copy);
-  errno = error;
+  if (!*error)
+    *error = nul;
   return NULL;
-}
-
-SV *aio_sys_result(pTHX_ int64_t n)
-{
-  return sv_2mortal(sizeof(IV) >= 8 || (n >= IV_MIN && n <= IV_MAX) ? newSViv((IV)n) : newSVnv((NV)n));
 }
 
 static UV uv_result(uint64_t n)
@@ -64,8 +74,8 @@ static UV uv_result(uint64_t n)
 #define MAX_STRINGS (1 << 24)
 
 /* The strings of an array, NULL at their end; all of it is temporary. NULL
- * with errno when they cannot be passed on. */
-static char **string_list(pTHX_ SV *sv, const char *func, const char *arg)
+ * with *error set when they cannot be passed on. */
+static char **string_list(pTHX_ SV *sv, int *error, const char *func, const char *arg)
 {
   AV *av;
   SSize_t n;
@@ -78,7 +88,7 @@ static char **string_list(pTHX_ SV *sv, const char *func, const char *arg)
   av = (AV *)aio_keep(aTHX_ SvRV(sv)); /* FETCH and the like may drop it */
   n = av_len(av) + 1;
   if (n < 0 || n > MAX_STRINGS) { /* tied arrays have any length */
-    errno = E2BIG;
+    *error = E2BIG;
     return NULL;
   }
   list = (char **)(void *)SvPVX(sv_2mortal(newSV(((size_t)n + 1) * sizeof *list)));
@@ -87,7 +97,7 @@ static char **string_list(pTHX_ SV *sv, const char *func, const char *arg)
     const char *p = "";
 
     if (element)
-      p = aio_sys_string(aTHX_ aio_keep(aTHX_ *element), EINVAL, func, arg);
+      p = aio_sys_string(aTHX_ aio_keep(aTHX_ *element), EINVAL, error, func, arg);
     if (!p)
       return NULL;
     list[i] = (char *)p;
@@ -100,22 +110,22 @@ static char **string_list(pTHX_ SV *sv, const char *func, const char *arg)
  * exec does. */
 XS_INTERNAL(xs_fexecve)
 {
-  dXSARGS;
+  dXSARGS_AIO(2, 3, "fh, argv, envp = undef");
   char **argv, **envp;
   SV *env;
-  int fd, result = -1;
+  int fd, error = 0, result = -1;
 
-  if (items < 2 || items > 3)
-    croak_xs_usage(cv, "fh, argv, envp = undef");
+  argv = string_list(aTHX_ aio_arg_value(aTHX_ ST(1)), &error, "fexecve", "argv");
+  env = aio_arg_value(aTHX_ AIO_SYS_ARG(2));
+  envp = SvOK(env) ? string_list(aTHX_ env, &error, "fexecve", "envp") : environ;
   fd = aio_arg_fd(aTHX_ ST(0), AIO_READ, "fexecve", "fh");
-  argv = string_list(aTHX_ AIO_SYS_ARG(1), "fexecve", "argv");
-  env = AIO_SYS_ARG(2);
-  envp = SvOK(env) ? string_list(aTHX_ env, "fexecve", "envp") : environ;
-  if (argv && envp) {
+  if (error)
+    errno = error;
+  else {
     PERL_FLUSHALL_FOR_CHILD;
     result = fexecve(fd, argv, envp);
   }
-  ST(0) = aio_sys_result(aTHX_ result);
+  ST(0) = aio_new_int64(aTHX_ result);
   XSRETURN(1);
 }
 
@@ -123,39 +133,39 @@ XS_INTERNAL(xs_fexecve)
 
 XS_INTERNAL(xs_mount)
 {
-  dXSARGS;
+  dXSARGS_AIO(3, 5, "special, path, fstype, flags = 0, data = undef");
   const char *special, *path, *fstype, *data = NULL;
-  SV *flags, *text;
-  int result = -1;
+  SV *value = aio_arg_value(aTHX_ AIO_SYS_ARG(3));
+  uint64_t flags = 0;
+  int error = 0, result = -1;
 
-  if (items < 3 || items > 5)
-    croak_xs_usage(cv, "special, path, fstype, flags = 0, data = undef");
-  special = aio_sys_string(aTHX_ ST(0), EINVAL, "mount", "special");
-  fstype = aio_sys_string(aTHX_ ST(2), EINVAL, "mount", "fstype");
-  path = aio_sys_string(aTHX_ ST(1), ENOENT, "mount", "path");
-  flags = AIO_SYS_ARG(3);
-  text = AIO_SYS_ARG(4);
-  if (SvOK(text))
-    data = SvPVX(copy_octets(aTHX_ text, "mount", "data")); /* may be binary */
-  if (special && path && fstype)
-    result = mount(special, path, fstype, SvOK(flags) ? (unsigned long)aio_arg_int64(aTHX_ flags) : 0, data);
-  ST(0) = aio_sys_result(aTHX_ result);
+  if (SvOK(value) && (!aio_arg_bits(aTHX_ value, &flags, "mount", "flags") || (unsigned long)flags != flags))
+    error = EINVAL;
+  special = aio_sys_string(aTHX_ ST(0), EINVAL, &error, "mount", "special");
+  path = aio_sys_string(aTHX_ ST(1), ENOENT, &error, "mount", "path");
+  fstype = aio_sys_string(aTHX_ ST(2), EINVAL, &error, "mount", "fstype");
+  value = aio_arg_value(aTHX_ AIO_SYS_ARG(4));
+  if (SvOK(value))
+    data = SvPVX(copy_octets(aTHX_ value, "mount", "data")); /* may be binary */
+  if (error)
+    errno = error;
+  else
+    result = mount(special, path, fstype, (unsigned long)flags, data);
+  ST(0) = aio_new_int64(aTHX_ result);
   XSRETURN(1);
 }
 
 XS_INTERNAL(xs_umount)
 {
-  dXSARGS;
-  const char *path;
-  int flags, result = -1;
+  dXSARGS_AIO(1, 2, "path, flags = 0");
+  int flags = aio_sys_option(aTHX_ AIO_SYS_ARG(1), "umount", "flags"), error = 0, result = -1;
+  const char *path = aio_sys_string(aTHX_ ST(0), ENOENT, &error, "umount", "path");
 
-  if (items < 1 || items > 2)
-    croak_xs_usage(cv, "path, flags = 0");
-  path = aio_sys_string(aTHX_ ST(0), ENOENT, "umount", "path");
-  flags = aio_sys_option(aTHX_ AIO_SYS_ARG(1));
   if (path)
     result = flags ? umount2(path, flags) : umount(path);
-  ST(0) = aio_sys_result(aTHX_ result);
+  else
+    errno = error;
+  ST(0) = aio_new_int64(aTHX_ result);
   XSRETURN(1);
 }
 
@@ -163,11 +173,9 @@ XS_INTERNAL(xs_umount)
 
 XS_INTERNAL(xs_get_fdlimit)
 {
-  dXSARGS;
+  dXSARGS_AIO(0, 0, "");
   struct rlimit limit;
 
-  if (items != 0)
-    croak_xs_usage(cv, "");
   if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
     XSRETURN_UNDEF;
   XSRETURN_UV(uv_result(limit.rlim_cur));
@@ -213,13 +221,13 @@ static int raise_limit(rlim_t want)
 
 XS_INTERNAL(xs_min_fdlimit)
 {
-  dXSARGS;
+  dXSARGS_AIO(0, 1, "numfd = a very large number");
   int64_t want = -1;
 
-  if (items > 1)
-    croak_xs_usage(cv, "numfd = a very large number");
-  if (items)
-    want = aio_arg_int64(aTHX_ ST(0));
+  if (items && !aio_arg_int64(aTHX_ ST(0), &want, "min_fdlimit", "numfd") && !want) {
+    aio_sys_refuse();
+    XSRETURN_UNDEF;
+  }
   if (raise_limit(want < 0 || want > INT_MAX ? INT_MAX : (rlim_t)want) < 0)
     XSRETURN_UNDEF;
   XSRETURN_YES;
@@ -229,18 +237,20 @@ XS_INTERNAL(xs_min_fdlimit)
 
 XS_INTERNAL(xs_sendfile)
 {
-  dXSARGS;
-  eio_req req;
+  dXSARGS_AIO(4, 4, "out_fh, in_fh, offset, count");
+  struct aio_handle out, in;
+  bool ok = TRUE;
   int64_t count;
+  eio_req req;
 
-  if (items != 4)
-    croak_xs_usage(cv, "out_fh, in_fh, offset, count");
   eio_req_init(&req, EIO_SENDFILE);
-  req.fd = aio_arg_fd(aTHX_ ST(0), AIO_WRITE, "sendfile", "out_fh");
-  req.arg1 = aio_arg_fd(aTHX_ ST(1), AIO_READ, "sendfile", "in_fh");
-  req.offs = aio_arg_int64(aTHX_ ST(2));
-  count = aio_arg_int64(aTHX_ ST(3));
-  if (count < 0)
+  req.offs = aio_sys_int64(aTHX_ ST(2), &ok, "sendfile", "offset");
+  count = aio_sys_int64(aTHX_ ST(3), &ok, "sendfile", "count");
+  out = aio_arg_handle(aTHX_ ST(0), "sendfile", "out_fh");
+  in = aio_arg_handle(aTHX_ ST(1), "sendfile", "in_fh");
+  req.fd = aio_handle_fd(aTHX_ out, AIO_WRITE, "sendfile", "out_fh");
+  req.arg1 = aio_handle_fd(aTHX_ in, AIO_READ, "sendfile", "in_fh");
+  if (!ok || count < 0)
     req.errorno = EINVAL;
   else {
     req.size = (uint64_t)count;
@@ -248,113 +258,111 @@ XS_INTERNAL(xs_sendfile)
   }
   if (req.result < 0)
     errno = req.errorno;
-  ST(0) = aio_sys_result(aTHX_ req.result);
+  ST(0) = aio_new_int64(aTHX_ req.result);
   XSRETURN(1);
 }
 
 /* Returns the error itself, as the system call does. */
 XS_INTERNAL(xs_fadvise)
 {
-  dXSARGS;
-  int fd, advice;
-  int64_t offset, length;
+  dXSARGS_AIO(4, 4, "fh, offset, length, advice");
+  bool ok = TRUE;
+  int64_t offset = aio_sys_int64(aTHX_ ST(1), &ok, "fadvise", "offset");
+  int64_t length = aio_sys_int64(aTHX_ ST(2), &ok, "fadvise", "length");
+  int advice = aio_sys_int(aTHX_ ST(3), "fadvise", "advice");
+  int fd = aio_arg_fd(aTHX_ ST(0), AIO_READ, "fadvise", "fh");
 
-  if (items != 4)
-    croak_xs_usage(cv, "fh, offset, length, advice");
-  fd = aio_arg_fd(aTHX_ ST(0), AIO_READ, "fadvise", "fh");
-  offset = aio_arg_int64(aTHX_ ST(1));
-  length = aio_arg_int64(aTHX_ ST(2));
-  advice = aio_sys_int(aTHX_ ST(3));
-  ST(0) = aio_sys_result(aTHX_ length < 0 ? EINVAL
-                         : (off_t)offset != offset || (off_t)length != length ? EFBIG
-                         : posix_fadvise(fd, (off_t)offset, (off_t)length, advice));
+  ST(0) = aio_new_int64(aTHX_ !ok || length < 0 ? EINVAL
+                        : (off_t)offset != offset || (off_t)length != length ? EFBIG
+                        : posix_fadvise(fd, (off_t)offset, (off_t)length, advice));
   XSRETURN(1);
 }
 
 /* An offset that may be undef: then NULL is passed on. */
-static int64_t *offset_or_null(pTHX_ SV *sv, int64_t *offset)
+static int64_t *offset_or_null(pTHX_ SV *sv, int64_t *offset, bool *ok, const char *arg)
 {
+  sv = aio_arg_value(aTHX_ sv);
   if (!SvOK(sv))
     return NULL;
-  *offset = aio_arg_int64(aTHX_ sv);
+  *offset = aio_sys_int64(aTHX_ sv, ok, "splice", arg);
   return offset;
 }
 
-/* The kernel takes a negative length between pipes for a huge one. A huge one
- * is as much as there is: it may be cut to what a size_t holds. */
-static int usable_length(int64_t length, size_t *usable)
+/* The kernel takes a negative length between pipes for a huge one. What is more than
+ * a size_t holds is as much as there is. */
+static size_t length_of(int64_t length, bool *ok)
 {
-  *usable = length < SSIZE_MAX ? (size_t)length : SSIZE_MAX;
-  if (length >= 0)
-    return 0;
-  errno = EINVAL;
-  return -1;
+  *ok = *ok && length >= 0;
+  return length < SSIZE_MAX ? (size_t)length : SSIZE_MAX;
 }
 
 XS_INTERNAL(xs_splice)
 {
-  dXSARGS;
-  int in, out, flags;
-  int64_t in_offset, out_offset, *in_at, *out_at, result;
-  size_t length;
+  dXSARGS_AIO(6, 6, "r_fh, r_off, w_fh, w_off, length, flags");
+  bool ok = TRUE;
+  int64_t in_offset, out_offset, result;
+  int64_t *in_at = offset_or_null(aTHX_ ST(1), &in_offset, &ok, "r_off");
+  int64_t *out_at = offset_or_null(aTHX_ ST(3), &out_offset, &ok, "w_off");
+  size_t length = length_of(aio_sys_int64(aTHX_ ST(4), &ok, "splice", "length"), &ok);
+  int flags = aio_sys_int(aTHX_ ST(5), "splice", "flags");
+  struct aio_handle in = aio_arg_handle(aTHX_ ST(0), "splice", "r_fh");
+  struct aio_handle out = aio_arg_handle(aTHX_ ST(2), "splice", "w_fh");
+  int in_fd = aio_handle_fd(aTHX_ in, AIO_READ, "splice", "r_fh");
+  int out_fd = aio_handle_fd(aTHX_ out, AIO_WRITE, "splice", "w_fh");
 
-  if (items != 6)
-    croak_xs_usage(cv, "r_fh, r_off, w_fh, w_off, length, flags");
-  in = aio_arg_fd(aTHX_ ST(0), AIO_READ, "splice", "r_fh");
-  in_at = offset_or_null(aTHX_ AIO_SYS_ARG(1), &in_offset);
-  out = aio_arg_fd(aTHX_ ST(2), AIO_WRITE, "splice", "w_fh");
-  out_at = offset_or_null(aTHX_ AIO_SYS_ARG(3), &out_offset);
-  flags = aio_sys_int(aTHX_ ST(5));
-  result = usable_length(aio_arg_int64(aTHX_ ST(4)), &length);
-  if (result == 0)
-    result = splice(in, in_at, out, out_at, length, (unsigned)flags);
-  ST(0) = aio_sys_result(aTHX_ result);
+  result = ok ? splice(in_fd, in_at, out_fd, out_at, length, (unsigned)flags) : aio_sys_refuse();
+  ST(0) = aio_new_int64(aTHX_ result);
   XSRETURN(1);
 }
 
 XS_INTERNAL(xs_tee)
 {
-  dXSARGS;
-  int in, out, flags;
-  int64_t result;
-  size_t length;
+  dXSARGS_AIO(4, 4, "r_fh, w_fh, length, flags");
+  bool ok = TRUE;
+  size_t length = length_of(aio_sys_int64(aTHX_ ST(2), &ok, "tee", "length"), &ok);
+  int flags = aio_sys_int(aTHX_ ST(3), "tee", "flags");
+  struct aio_handle in = aio_arg_handle(aTHX_ ST(0), "tee", "r_fh");
+  struct aio_handle out = aio_arg_handle(aTHX_ ST(1), "tee", "w_fh");
+  int in_fd = aio_handle_fd(aTHX_ in, AIO_READ, "tee", "r_fh");
+  int out_fd = aio_handle_fd(aTHX_ out, AIO_WRITE, "tee", "w_fh");
+  int64_t result = ok ? tee(in_fd, out_fd, length, (unsigned)flags) : aio_sys_refuse();
 
-  if (items != 4)
-    croak_xs_usage(cv, "r_fh, w_fh, length, flags");
-  in = aio_arg_fd(aTHX_ ST(0), AIO_READ, "tee", "r_fh");
-  out = aio_arg_fd(aTHX_ ST(1), AIO_WRITE, "tee", "w_fh");
-  flags = aio_sys_int(aTHX_ ST(3));
-  result = usable_length(aio_arg_int64(aTHX_ ST(2)), &length);
-  if (result == 0)
-    result = tee(in, out, length, (unsigned)flags);
-  ST(0) = aio_sys_result(aTHX_ result);
+  ST(0) = aio_new_int64(aTHX_ result);
   XSRETURN(1);
 }
 
 /* Device numbers ------------------------------------------------------- */
 
-enum { MAJOR, MINOR };
-
-XS_INTERNAL(xs_major_minor)
+/* These have no other way to refuse a number than to croak. */
+static uint64_t device_arg(pTHX_ SV *sv, uint64_t max, const char *func, const char *arg)
 {
-  dXSARGS;
-  dev_t device;
+  uint64_t bits;
 
-  if (items != 1)
-    croak_xs_usage(cv, "device");
-  device = (dev_t)SvUV(ST(0));
-  XSRETURN_UV(XSANY.any_i32 == MAJOR ? major(device) : minor(device));
+  if (!aio_arg_bits(aTHX_ sv, &bits, func, arg) || bits > max)
+    aio_croak(aTHX_ func, "%s is no device number", arg);
+  return bits;
+}
+
+XS_INTERNAL(xs_major)
+{
+  dXSARGS_AIO(1, 1, "device");
+
+  XSRETURN_UV(major((dev_t)device_arg(aTHX_ ST(0), UINT64_MAX, "major", "device")));
+}
+
+XS_INTERNAL(xs_minor)
+{
+  dXSARGS_AIO(1, 1, "device");
+
+  XSRETURN_UV(minor((dev_t)device_arg(aTHX_ ST(0), UINT64_MAX, "minor", "device")));
 }
 
 XS_INTERNAL(xs_makedev)
 {
-  dXSARGS;
-  UV high, low;
+  dXSARGS_AIO(2, 2, "major, minor");
+  uint64_t high = device_arg(aTHX_ ST(0), UINT_MAX, "makedev", "major");
+  uint64_t low = device_arg(aTHX_ ST(1), UINT_MAX, "makedev", "minor");
 
-  if (items != 2)
-    croak_xs_usage(cv, "major, minor");
-  high = SvUV(ST(0));
-  low = SvUV(ST(1));
   XSRETURN_UV(uv_result(makedev((unsigned)high, (unsigned)low)));
 }
 
@@ -372,8 +380,8 @@ void aio_boot_sys(pTHX)
     { "fadvise", xs_fadvise, "$$$$", 0 },
     { "splice", xs_splice, "$$$$$$", 0 },
     { "tee", xs_tee, "$$$$", 0 },
-    { "major", xs_major_minor, "$", MAJOR },
-    { "minor", xs_major_minor, "$", MINOR },
+    { "major", xs_major, "$", 0 },
+    { "minor", xs_minor, "$", 0 },
     { "makedev", xs_makedev, "$$", 0 },
   };
 

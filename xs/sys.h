@@ -84,24 +84,23 @@ int aio_absent(int unused, ...);
 
 /* Arguments and results ------------------------------------------------ */
 
-/* A number for an `int` of a system call: see aio_as_int(). All the calls here
- * refuse -1. */
-int aio_sys_int(pTHX_ SV *sv);
-/* The same, and 0 for undef. */
-int aio_sys_option(pTHX_ SV *sv);
+/* Argument n of an XSUB, or undef when there are fewer. */
+#define AIO_SYS_ARG(n) (items > (n) ? ST(n) : &PL_sv_undef)
 
-/* Argument n of an XSUB, or undef when there are fewer. Tied scalars are read
- * here, once. */
-#define AIO_SYS_ARG(n) (items > (n) ? aio_sys_read(aTHX_ ST(n)) : &PL_sv_undef)
-SV *aio_sys_read(pTHX_ SV *sv);
+/* A number for an `int` of a system call; -1, which all the calls here refuse, for
+ * one that does not fit. The second takes undef for 0. */
+int aio_sys_int(pTHX_ SV *sv, const char *func, const char *arg);
+int aio_sys_option(pTHX_ SV *sv, const char *func, const char *arg);
+
+/* A number of 64 bits; *ok becomes false for one that does not fit, and the call must
+ * not be made: aio_sys_refuse() is its result then, with errno = EINVAL. */
+int64_t aio_sys_int64(pTHX_ SV *sv, bool *ok, const char *func, const char *arg);
+int aio_sys_refuse(void);
 
 /* Octets for a system call: a copy that lives as long as the temporaries, ends
- * in NUL, and is "" for undef. NULL with errno = `error` when there is a NUL
- * inside. */
-const char *aio_sys_string(pTHX_ SV *sv, int error, const char *func, const char *arg);
-
-/* A new mortal for what a system call returned. */
-SV *aio_sys_result(pTHX_ int64_t n);
+ * in NUL, and is "" for undef. NULL with *error set, unless it is, when there is a
+ * NUL inside. */
+const char *aio_sys_string(pTHX_ SV *sv, int nul, int *error, const char *func, const char *arg);
 
 void aio_boot_sys_fd(pTHX);
 

@@ -41,23 +41,20 @@ static bool wants_name(pTHX_ SV *sv, int64_t max)
 /* A name longer than `max` is cut, and is one octet longer than that to tell. */
 XS_INTERNAL(xs_accept4)
 {
-  dXSARGS;
+  dXSARGS_AIO(4, 4, "r_fh, sockaddr, sockaddr_maxlen, flags");
   union {
     struct sockaddr addr;
     struct sockaddr_storage storage;
     char octets[sizeof(struct sockaddr_storage) + 1];
   } name;
   socklen_t len = 0;
-  int64_t max;
-  int fd, flags;
-  bool named;
+  bool ok = TRUE, named;
+  int64_t max = aio_sys_int64(aTHX_ ST(2), &ok, "accept4", "sockaddr_maxlen");
+  int flags = aio_sys_int(aTHX_ ST(3), "accept4", "flags");
+  struct aio_handle listener = aio_arg_handle(aTHX_ ST(0), "accept4", "r_fh");
+  int fd = aio_handle_fd(aTHX_ listener, AIO_READ, "accept4", "r_fh");
   SV *fh;
 
-  if (items != 4)
-    croak_xs_usage(cv, "r_fh, sockaddr, sockaddr_maxlen, flags");
-  fd = aio_arg_fd(aTHX_ ST(0), AIO_READ, "accept4", "r_fh");
-  max = aio_arg_int64(aTHX_ ST(2));
-  flags = aio_sys_int(aTHX_ ST(3));
   named = wants_name(aTHX_ ST(1), max);
   if (max > (int64_t)sizeof name.storage)
     max = sizeof name.storage;
@@ -79,13 +76,10 @@ XS_INTERNAL(xs_accept4)
 
 XS_INTERNAL(xs_pipe2)
 {
-  dXSARGS;
-  int fds[2], flags;
+  dXSARGS_AIO(0, 1, "flags = 0");
+  int fds[2], flags = aio_sys_option(aTHX_ AIO_SYS_ARG(0), "pipe2", "flags");
   SV *r, *w;
 
-  if (items > 1)
-    croak_xs_usage(cv, "flags = 0");
-  flags = aio_sys_option(aTHX_ AIO_SYS_ARG(0));
   if ((flags ? pipe2(fds, flags) : pipe(fds)) < 0)
     XSRETURN_EMPTY;
   r = new_handle(aTHX_ fds[0], O_RDONLY, TRUE);
@@ -100,52 +94,46 @@ XS_INTERNAL(xs_pipe2)
 
 XS_INTERNAL(xs_pipesize)
 {
-  dXSARGS;
-  int fd, result = 0;
-  int64_t size = -1;
+  dXSARGS_AIO(1, 2, "r_fh, new_size = -1");
+  bool ok = TRUE;
+  int64_t size = items > 1 ? aio_sys_int64(aTHX_ ST(1), &ok, "pipesize", "new_size") : -1;
+  int fd = aio_arg_fd(aTHX_ ST(0), AIO_READ, "pipesize", "r_fh"), result = 0;
 
-  if (items < 1 || items > 2)
-    croak_xs_usage(cv, "r_fh, new_size = -1");
-  fd = aio_arg_fd(aTHX_ ST(0), AIO_READ, "pipesize", "r_fh");
-  if (items > 1)
-    size = aio_arg_int64(aTHX_ ST(1));
-  if (size >= 0)
+  if (!ok)
+    result = aio_sys_refuse();
+  else if (size >= 0)
     result = set_pipe_size(fd, size > INT_MAX ? INT_MAX : (int)size);
   if (result >= 0)
     result = get_pipe_size(fd);
-  ST(0) = aio_sys_result(aTHX_ result);
+  ST(0) = aio_new_int64(aTHX_ result);
   XSRETURN(1);
 }
 
 XS_INTERNAL(xs_eventfd)
 {
-  dXSARGS;
-  SV *initial;
-  int64_t value;
-  int flags;
+  dXSARGS_AIO(0, 2, "initval = 0, flags = 0");
+  SV *initial = aio_arg_value(aTHX_ AIO_SYS_ARG(0));
+  bool ok = TRUE;
+  int64_t value = SvOK(initial) ? aio_sys_int64(aTHX_ initial, &ok, "eventfd", "initval") : 0;
+  int flags = aio_sys_option(aTHX_ AIO_SYS_ARG(1), "eventfd", "flags"), fd;
 
-  if (items > 2)
-    croak_xs_usage(cv, "initval = 0, flags = 0");
-  initial = AIO_SYS_ARG(0);
-  value = SvOK(initial) ? aio_arg_int64(aTHX_ initial) : 0;
-  flags = aio_sys_option(aTHX_ AIO_SYS_ARG(1));
-  errno = EINVAL;
-  ST(0) = handle_or_undef(aTHX_ value == (int)value || value == (unsigned)value
-                          ? eventfd((unsigned)value, flags) : -1, O_RDWR, FALSE);
+  ok = ok && (value == (int)value || value == (unsigned)value);
+  fd = ok ? eventfd((unsigned)value, flags) : aio_sys_refuse();
+  ST(0) = handle_or_undef(aTHX_ fd, O_RDWR, FALSE);
   XSRETURN(1);
 }
 
 XS_INTERNAL(xs_memfd_create)
 {
-  dXSARGS;
-  const char *name;
-  int flags;
+  dXSARGS_AIO(1, 2, "pathname, flags = 0");
+  int flags = aio_sys_option(aTHX_ AIO_SYS_ARG(1), "memfd_create", "flags"), error = 0, fd = -1;
+  const char *name = aio_sys_string(aTHX_ ST(0), EINVAL, &error, "memfd_create", "pathname");
 
-  if (items < 1 || items > 2)
-    croak_xs_usage(cv, "pathname, flags = 0");
-  name = aio_sys_string(aTHX_ ST(0), EINVAL, "memfd_create", "pathname");
-  flags = aio_sys_option(aTHX_ AIO_SYS_ARG(1));
-  ST(0) = handle_or_undef(aTHX_ name ? memfd_create(name, (unsigned)flags) : -1, O_RDWR, TRUE);
+  if (name)
+    fd = memfd_create(name, (unsigned)flags);
+  else
+    errno = error;
+  ST(0) = handle_or_undef(aTHX_ fd, O_RDWR, TRUE);
   XSRETURN(1);
 }
 
@@ -153,13 +141,10 @@ XS_INTERNAL(xs_memfd_create)
 
 XS_INTERNAL(xs_timerfd_create)
 {
-  dXSARGS;
-  int clock, flags;
+  dXSARGS_AIO(1, 2, "clockid, flags = 0");
+  int clock = aio_sys_int(aTHX_ ST(0), "timerfd_create", "clockid");
+  int flags = aio_sys_option(aTHX_ AIO_SYS_ARG(1), "timerfd_create", "flags");
 
-  if (items < 1 || items > 2)
-    croak_xs_usage(cv, "clockid, flags = 0");
-  clock = aio_sys_int(aTHX_ ST(0));
-  flags = aio_sys_option(aTHX_ AIO_SYS_ARG(1));
   ST(0) = handle_or_undef(aTHX_ timerfd_create(clock, flags), O_RDWR, FALSE);
   XSRETURN(1);
 }
@@ -196,28 +181,24 @@ static NV to_seconds(struct timespec ts)
 
 XS_INTERNAL(xs_timerfd_settime)
 {
-  dXSARGS;
+  dXSARGS_AIO(4, 4, "fh, flags, interval, value");
   struct itimerspec times, old = { { 0, 0 }, { 0, 0 } };
   int fd, flags, result;
 
-  if (items != 4)
-    croak_xs_usage(cv, "fh, flags, interval, value");
+  flags = aio_sys_int(aTHX_ ST(1), "timerfd_settime", "flags");
+  times.it_interval = to_timespec(aio_arg_double(aTHX_ ST(2), "timerfd_settime", "interval"));
+  times.it_value = to_timespec(aio_arg_double(aTHX_ ST(3), "timerfd_settime", "value"));
   fd = aio_arg_fd(aTHX_ ST(0), AIO_READ, "timerfd_settime", "fh");
-  flags = aio_sys_int(aTHX_ ST(1));
-  times.it_interval = to_timespec(SvNV(ST(2)));
-  times.it_value = to_timespec(SvNV(ST(3)));
   result = timerfd_settime(fd, flags, &times, &old);
   RETURN_TIMES(result, old);
 }
 
 XS_INTERNAL(xs_timerfd_gettime)
 {
-  dXSARGS;
+  dXSARGS_AIO(1, 1, "fh");
   struct itimerspec times = { { 0, 0 }, { 0, 0 } };
   int fd, result;
 
-  if (items != 1)
-    croak_xs_usage(cv, "fh");
   fd = aio_arg_fd(aTHX_ ST(0), AIO_READ, "timerfd_gettime", "fh");
   result = timerfd_gettime(fd, &times);
   RETURN_TIMES(result, times);
@@ -227,73 +208,64 @@ XS_INTERNAL(xs_timerfd_gettime)
 
 XS_INTERNAL(xs_pidfd_open)
 {
-  dXSARGS;
-  int pid, flags;
+  dXSARGS_AIO(1, 2, "pid, flags = 0");
+  int pid = aio_sys_int(aTHX_ ST(0), "pidfd_open", "pid");
+  int flags = aio_sys_option(aTHX_ AIO_SYS_ARG(1), "pidfd_open", "flags");
 
-  if (items < 1 || items > 2)
-    croak_xs_usage(cv, "pid, flags = 0");
-  pid = aio_sys_int(aTHX_ ST(0));
-  flags = aio_sys_option(aTHX_ AIO_SYS_ARG(1));
   ST(0) = handle_or_undef(aTHX_ PIDFD_CALL(open, pid, flags), O_RDWR, FALSE);
   XSRETURN(1);
 }
 
 /* A number of a hash, 0 when it is missing. */
-static IV member(pTHX_ HV *hv, const char *name)
+static int64_t member(pTHX_ HV *hv, const char *name, bool *ok)
 {
   SV **value = hv_fetch(hv, name, (I32)strlen(name), 0);
 
-  return value ? SvIV(aio_keep(aTHX_ *value)) : 0;
+  return value ? aio_sys_int64(aTHX_ aio_keep(aTHX_ *value), ok, "pidfd_send_signal", name) : 0;
 }
 
 /* The siginfo that a hash describes; the kernel wants the signal in it, too. */
-static void fill_siginfo(pTHX_ siginfo_t *info, HV *hv, int sig)
+static void fill_siginfo(pTHX_ siginfo_t *info, HV *hv, int sig, bool *ok)
 {
   aio_keep(aTHX_ (SV *)hv); /* FETCH and the like may drop it */
   Zero(info, 1, siginfo_t);
   info->si_signo = sig;
-  info->si_code = (int)member(aTHX_ hv, "code");
-  info->si_pid = (pid_t)member(aTHX_ hv, "pid");
-  info->si_uid = (uid_t)member(aTHX_ hv, "uid");
-  info->si_value.sival_ptr = INT2PTR(void *, member(aTHX_ hv, "value_ptr"));
+  info->si_code = (int)member(aTHX_ hv, "code", ok);
+  info->si_pid = (pid_t)member(aTHX_ hv, "pid", ok);
+  info->si_uid = (uid_t)member(aTHX_ hv, "uid", ok);
+  info->si_value.sival_ptr = INT2PTR(void *, member(aTHX_ hv, "value_ptr", ok));
   if (hv_exists(hv, "value_int", 9))
-    info->si_value.sival_int = (int)member(aTHX_ hv, "value_int");
+    info->si_value.sival_int = (int)member(aTHX_ hv, "value_int", ok);
 }
 
 XS_INTERNAL(xs_pidfd_send_signal)
 {
-  dXSARGS;
+  dXSARGS_AIO(2, 4, "pidfh, signal, siginfo = undef, flags = 0");
+  int sig = aio_sys_int(aTHX_ ST(1), "pidfd_send_signal", "signal");
+  int flags = aio_sys_option(aTHX_ AIO_SYS_ARG(3), "pidfd_send_signal", "flags"), fd;
+  SV *wanted = aio_arg_value(aTHX_ AIO_SYS_ARG(2));
   siginfo_t info, *given = NULL;
-  SV *wanted;
-  int fd, sig, flags;
+  bool ok = TRUE;
 
-  if (items < 2 || items > 4)
-    croak_xs_usage(cv, "pidfh, signal, siginfo = undef, flags = 0");
-  fd = aio_arg_fd(aTHX_ ST(0), AIO_READ, "pidfd_send_signal", "pidfh");
-  sig = aio_sys_int(aTHX_ ST(1));
-  wanted = AIO_SYS_ARG(2);
   if (SvOK(wanted)) {
     if (!SvROK(wanted) || SvTYPE(SvRV(wanted)) != SVt_PVHV)
       aio_croak(aTHX_ "pidfd_send_signal", "siginfo must be undef or a reference to a hash");
-    fill_siginfo(aTHX_ &info, (HV *)SvRV(wanted), sig);
+    fill_siginfo(aTHX_ &info, (HV *)SvRV(wanted), sig, &ok);
     given = &info;
   }
-  flags = aio_sys_option(aTHX_ AIO_SYS_ARG(3));
-  ST(0) = aio_sys_result(aTHX_ PIDFD_CALL(send_signal, fd, sig, given, flags));
+  fd = aio_arg_fd(aTHX_ ST(0), AIO_READ, "pidfd_send_signal", "pidfh");
+  ST(0) = aio_new_int64(aTHX_ ok ? PIDFD_CALL(send_signal, fd, sig, given, flags) : aio_sys_refuse());
   XSRETURN(1);
 }
 
 XS_INTERNAL(xs_pidfd_getfd)
 {
-  dXSARGS;
-  int pidfd, target, flags, fd, mode = O_RDWR;
+  dXSARGS_AIO(2, 3, "pidfh, targetfd, flags = 0");
+  int target = aio_sys_int(aTHX_ ST(1), "pidfd_getfd", "targetfd");
+  int flags = aio_sys_option(aTHX_ AIO_SYS_ARG(2), "pidfd_getfd", "flags");
+  int pidfd = aio_arg_fd(aTHX_ ST(0), AIO_READ, "pidfd_getfd", "pidfh");
+  int fd = PIDFD_CALL(getfd, pidfd, target, flags), mode = O_RDWR;
 
-  if (items < 2 || items > 3)
-    croak_xs_usage(cv, "pidfh, targetfd, flags = 0");
-  pidfd = aio_arg_fd(aTHX_ ST(0), AIO_READ, "pidfd_getfd", "pidfh");
-  target = aio_sys_int(aTHX_ ST(1));
-  flags = aio_sys_option(aTHX_ AIO_SYS_ARG(2));
-  fd = PIDFD_CALL(getfd, pidfd, target, flags);
   if (fd >= 0) /* not to append: that would move the file position, which is shared */
     mode = fcntl(fd, F_GETFL) & O_ACCMODE;
   ST(0) = handle_or_undef(aTHX_ fd, mode, TRUE);
