@@ -1,6 +1,9 @@
 /* core_fork.c - forks: the child starts empty, the parent goes on. */
 #include "ring_gate.h"
 
+#include <signal.h>
+#include <sys/time.h>
+
 static eio_ctx *ctx;
 static struct gate gate;
 static struct job jobs[100], group;
@@ -252,10 +255,65 @@ static void test_storm(void)
   eio_destroy(ctx);
 }
 
+/* In a signal handler, which may interrupt the library while it holds its lock. */
+#if defined __GLIBC_PREREQ
+# if __GLIBC_PREREQ(2, 34)
+#  define HAVE_FORK_IN_HANDLERS 1
+# endif
+#endif
+#ifdef HAVE_FORK_IN_HANDLERS
+static volatile sig_atomic_t nchildren, nfailed;
+
+static void fork_at_once(int number)
+{
+  pid_t pid = _Fork();
+  int saved = errno;
+
+  (void)number;
+  if (pid == 0)
+    _exit(0);
+  if (pid < 0 || waitpid(pid, NULL, 0) < 0)
+    nfailed++;
+  nchildren++;
+  errno = saved;
+}
+
+static void test_handler(void)
+{
+  struct sigaction action = { .sa_handler = fork_at_once, .sa_flags = SA_RESTART }, old;
+  struct itimerval often = { { 0, 500 }, { 0, 500 } }, never = { { 0, 0 }, { 0, 0 } };
+
+  ctx = context();
+  nchildren = nfailed = 0;
+  sigaction(SIGVTALRM, &action, &old);
+  setitimer(ITIMER_VIRTUAL, &often, NULL); /* while the owner computes */
+  while (nchildren < 30) {
+    ncalled = 0;
+    for (int i = 0; i < 100; i++) {
+      if (i % 3)
+        submit_for_worker(ctx, &jobs[i], i);
+      else
+        submit_nop(ctx, &jobs[i], i);
+    }
+    finish_all(ctx);
+    nfailed += ncalled != 100;
+  }
+  setitimer(ITIMER_VIRTUAL, &never, NULL);
+  sigaction(SIGVTALRM, &old, NULL);
+  check_int(nfailed, 0, "signal handlers can make children that do nothing here");
+  eio_destroy(ctx);
+}
+#else
+static void test_handler(void)
+{
+  skip(1, "there is no _Fork()");
+}
+#endif
+
 int main(void)
 {
   static test *const tests[] = {
-    test_both, test_descriptor, test_twice, test_inside, test_storm, NULL,
+    test_both, test_descriptor, test_twice, test_inside, test_storm, test_handler, NULL,
   };
 
   if (under_valgrind())
