@@ -1763,6 +1763,8 @@ there is something to wait for. C<undef> takes it back.
 Worker threads start when there is work for them, and stop when there is none
 for a while. One is started only if a request is queued and no other is free.
 All signals are blocked in them, so signal handlers run where they always did.
+The two that writing may cause, C<SIGPIPE> and C<SIGXFSZ>, come for no request,
+whoever executes it: the callback is told C<EPIPE> or C<EFBIG>, or fewer octets.
 
 =head3 IO::AIO::min_parallel
 
@@ -1880,7 +1882,10 @@ Worker threads that exist.
 =head2 Fork
 
 C<fork>, C<system>, backticks and C<exec> work at any time, with requests
-outstanding or not. Nothing needs to be called for it.
+outstanding or not. Nothing needs to be called for it. Handlers in C<%SIG> may
+fork, too; those that interrupt C code (C<PERL_SIGNALS=unsafe>, C<POSIX::sigaction>
+without C<safe>) may not, as that code may hold a lock that C<fork> waits for, be
+it the C library's or this module's.
 
 The parent goes on as if nothing had happened, and all its requests are
 executed once, in the parent. The child starts as if it had never used the
@@ -2190,7 +2195,7 @@ Undoes L</aio_mlockall>; C<munlockall(2)>.
     $bytes = IO::AIO::sendfile $out_fh, $in_fh, $in_offset, $length
 
 L</aio_sendfile>, at once: for data that is known to be in memory and an
-output that does not block.
+output that does not block. Sends no C<SIGPIPE>, either.
 
 =head3 IO::AIO::splice
 

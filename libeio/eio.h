@@ -139,6 +139,11 @@ void eio_reset(eio_ctx *ctx);
  * executes follow when it is done. */
 eio_req *eio_orphan(eio_ctx *ctx);
 
+/* A fork() waits for the locks of all contexts, as it does for those of malloc and
+ * stdio. So a signal handler must not call it, as the code that it has interrupted
+ * may hold one: POSIX took fork() off its list for handlers in 2024. _Fork() waits
+ * for none; a child that it makes may exec or exit, and must not use a context. */
+
 /* The context's wish to have its owner call eio_orphan() soon: `hook` is
  * called in the child of a fork when there are orphans, or may be later; it
  * may only set flags. */
@@ -162,7 +167,10 @@ void eio_submit(eio_ctx *ctx, eio_req *req);
 void eio_cancel(eio_ctx *ctx, eio_req *req);
 
 /* Executes an operation in the calling thread, without any context; sets
- * result and errorno. */
+ * result and errorno. As everywhere, errors are results and nothing else: of
+ * the signals that system calls send besides, SIGPIPE and SIGXFSZ, the program
+ * gets none. Blocks both meanwhile, and leaves alone what was pending before
+ * and what others send. Does not change errno. */
 void eio_execute(eio_req *req);
 
 /* Frees what the library allocated for the request's result, and closes a

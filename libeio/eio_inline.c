@@ -203,7 +203,7 @@ static bool inline_close(eio_ctx *ctx, eio_req *req)
     return false;
   if (!stat_cached(ctx, req->fd, &stx) || !S_ISREG(stx.stx_mode) || !stx.stx_nlink)
     return false;
-  eio_execute(req);
+  eio__execute(req); /* raises no signals */
   return true;
 }
 

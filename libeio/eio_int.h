@@ -53,8 +53,8 @@ bool eio_u_fsync(eio_req *req, struct io_uring_sqe *sqe);
 bool eio_u_fdatasync(eio_req *req, struct io_uring_sqe *sqe);
 #endif
 
-/* eio_execute() in the owner's thread, where it may raise no SIGPIPE. */
-void eio__execute_here(eio_req *req);
+/* eio_execute() for threads that block all signals. */
+void eio__execute(eio_req *req);
 
 /* Tries to finish a request of a row with flag INLINE without blocking.
  * Returns true when result and errorno are set. An owner that has something

@@ -36,7 +36,7 @@ void eio_req_init(eio_req *req, enum eio_op op)
   req->result = -1;
 }
 
-void eio_execute(eio_req *req)
+void eio__execute(eio_req *req)
 {
   if (eio__flag(req, EIO_FAILED))
     return;
@@ -45,20 +45,53 @@ void eio_execute(eio_req *req)
   req->errorno = req->result == -1 ? errno : 0;
 }
 
-/* Workers block all signals; the owner's thread blocks the one that a system
- * call can raise, and takes it back. */
-void eio__execute_here(eio_req *req)
-{
-  sigset_t pipe, old, pending;
-  static const struct timespec zero;
+/* Signals ---------------------------------------------------------------- */
 
-  sigemptyset(&pipe);
-  sigaddset(&pipe, SIGPIPE);
-  pthread_sigmask(SIG_BLOCK, &pipe, &old);
-  sigpending(&pending);
-  eio_execute(req);
-  if (req->result < 0 && req->errorno == EPIPE && !sigismember(&pending, SIGPIPE))
-    while (sigtimedwait(&pipe, NULL, &zero) < 0 && errno == EINTR)
-      ;
+/* What system calls send to the thread that makes them, besides failing: workers block all
+ * signals, other threads these, and take them back.
+ *
+ * One that another process sends meanwhile is for the whole process, and shall not be taken.
+ * The two cannot be told by looking; but when it is sent to this thread once more, it is
+ * pending for the thread in any case, and a thread takes its own first. */
+static const int raised[] = { SIGPIPE, SIGXFSZ };
+enum { NRAISED = sizeof raised / sizeof *raised };
+
+static void take_back(int number)
+{
+  static const struct timespec zero;
+  sigset_t one;
+
+  sigemptyset(&one);
+  sigaddset(&one, number);
+  pthread_kill(pthread_self(), number);
+  while (sigtimedwait(&one, NULL, &zero) < 0 && errno == EINTR)
+    ;
+}
+
+/* A signal can be pending before only where the program blocks it. Then it stays, and what
+ * the call sends is one with it, or a second one if that was sent to the process. */
+static void execute_quietly(eio_req *req, const sigset_t *before)
+{
+  sigset_t after;
+
+  eio__execute(req);
+  sigpending(&after);
+  for (int i = 0; i < NRAISED; i++)
+    if (sigismember(&after, raised[i]) && !sigismember(before, raised[i]))
+      take_back(raised[i]);
+}
+
+void eio_execute(eio_req *req)
+{
+  sigset_t set, old, before;
+  int saved = errno;
+
+  sigemptyset(&set);
+  for (int i = 0; i < NRAISED; i++)
+    sigaddset(&set, raised[i]);
+  pthread_sigmask(SIG_BLOCK, &set, &old);
+  sigpending(&before);
+  execute_quietly(req, &before);
   pthread_sigmask(SIG_SETMASK, &old, NULL);
+  errno = saved;
 }

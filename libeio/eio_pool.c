@@ -162,7 +162,7 @@ void eio__run_ready(eio_ctx *ctx, bool without_workers)
   pthread_mutex_lock(&ctx->lock);
   while (!(without_workers && ctx->pool->nthreads) && (req = eio__take(ctx))) {
     pthread_mutex_unlock(&ctx->lock);
-    eio__execute_here(req);
+    eio_execute(req);
     pthread_mutex_lock(&ctx->lock);
     ctx->executed++;
     eio__finished(ctx, req);

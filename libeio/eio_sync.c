@@ -10,7 +10,7 @@ static void sync_submit(eio_ctx *ctx, eio_req *req)
     return;
   }
   eio__state(ctx, req, EIO_RUNNING);
-  eio__execute_here(req);
+  eio_execute(req);
   pthread_mutex_lock(&ctx->lock); /* workers that another engine left count, too */
   ctx->executed++;
   pthread_mutex_unlock(&ctx->lock);

@@ -217,7 +217,7 @@ static uint64_t execute(eio_ctx *ctx, struct worker *w, eio_req *req, uint64_t n
   bool start;
 
   if (is_trivial(req)) {
-    eio_execute(req);
+    eio__execute(req);
     ctx->executed++;
     eio__finished(ctx, req);
     eio__slot_give(ctx);
@@ -229,7 +229,7 @@ static uint64_t execute(eio_ctx *ctx, struct worker *w, eio_req *req, uint64_t n
   pthread_mutex_unlock(&ctx->lock);
   if (start)
     eio__start_thread(ctx, w);
-  eio_execute(req);
+  eio__execute(req);
   pthread_mutex_lock(&ctx->lock);
   w->current = NULL;
   if (w->abandoned) {
