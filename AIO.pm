@@ -609,12 +609,18 @@ nor moved. C<sendfile(2)> where it can be used; other pairs of handles are
 served by reading and writing, so any two work.
 
 The callback gets the number of octets written, or -1. It may be less than
-C<$length>, so check. More may have been read than written: continue from
-C<$in_offset> plus the result. Requests to the same C<$out_fh> interfere with
-each other.
+C<$length>, so check, and continue from C<$in_offset> plus the result. Requests
+to the same C<$out_fh> interfere with each other.
 
-If C<$out_fh> is a non-blocking socket, only the file side is waited for: a
-full socket ends the request early, or with C<EAGAIN>.
+Pipes, sockets and other things that have no offsets are read from where they
+are, until C<$length> octets have come or they end. Pipes (Linux) and stream
+sockets lose what was written, and nothing else, also if C<$out_fh> fails.
+
+If C<$out_fh> is non-blocking, only the input is waited for: when the output
+is full the request ends early, or with C<EAGAIN> if nothing was written. What
+cannot be put back has to go out, though: once something was read from a
+terminal, a datagram socket or the like, C<$out_fh> is waited for (and if it
+fails, up to 64 KiB are lost). It is not read while the output is full.
 
 =head2 Asking about files
 

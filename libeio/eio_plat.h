@@ -138,6 +138,9 @@ int eio_p_readahead(int fd, off_t offs, size_t length);
 off_t eio_p_find_data(int fd, off_t offs, off_t *end);
 /* As Linux's; *offs moves. ENOSYS elsewhere. */
 ssize_t eio_p_sendfile(int out, int in, off_t *offs, size_t length);
+/* From a pipe to the position of `out`; between two pipes without taking it out. */
+ssize_t eio_p_splice(int in, int out, size_t length);
+ssize_t eio_p_tee(int in, int out, size_t length);
 ssize_t eio_p_copy_range(int in, int out, off_t *offs, size_t length);
 /* Whether the file system answers from memory or a local disk: then fstat() and
  * close() do not wait for anything else than the kernel itself. */

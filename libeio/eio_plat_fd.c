@@ -31,7 +31,8 @@
 
 #if !EIO_HAVE_FUTIMENS || !EIO_HAVE_STATVFS || !EIO_HAVE_FALLOCATE || !EIO_HAVE_SENDFILE_LINUX \
   || !EIO_HAVE_COPY_FILE_RANGE || !EIO_HAVE_FICLONE || !EIO_HAVE_SYNCFS || !EIO_HAVE_FIEMAP \
-  || !EIO_HAVE_SYNC_FILE_RANGE || !EIO_HAVE_XATTR || !EIO_HAVE_MSYNC || !EIO_HAVE_MLOCK || !EIO_HAVE_MLOCKALL \
+  || !EIO_HAVE_SYNC_FILE_RANGE || !EIO_HAVE_XATTR || !EIO_HAVE_SPLICE || !EIO_HAVE_TEE \
+  || !EIO_HAVE_MSYNC || !EIO_HAVE_MLOCK || !EIO_HAVE_MLOCKALL \
   || !(EIO_HAVE_READAHEAD || EIO_HAVE_POSIX_FADVISE) || !defined(__linux__) || !defined(SEEK_HOLE)
 static int absent(void)
 {
@@ -195,6 +196,32 @@ ssize_t eio_p_sendfile(int out, int in, off_t *offs, size_t length)
   return result;
 #else
   UNUSED(out), UNUSED(in), UNUSED(offs), UNUSED(length);
+  return absent();
+#endif
+}
+
+ssize_t eio_p_splice(int in, int out, size_t length)
+{
+#if EIO_HAVE_SPLICE
+  ssize_t result;
+
+  EIO_RETRY(result, splice(in, NULL, out, NULL, length, 0));
+  return result;
+#else
+  UNUSED(in), UNUSED(out), UNUSED(length);
+  return absent();
+#endif
+}
+
+ssize_t eio_p_tee(int in, int out, size_t length)
+{
+#if EIO_HAVE_TEE
+  ssize_t result;
+
+  EIO_RETRY(result, tee(in, out, length, 0));
+  return result;
+#else
+  UNUSED(in), UNUSED(out), UNUSED(length);
   return absent();
 #endif
 }

@@ -126,6 +126,22 @@ each_engine {
     $came += $_ while $_ = sysread $r, $buf, 1 << 16;
     is($came, $sent, 'the count is what was written');
 
+    # which loses nothing of an input that cannot be read again
+    for my $kind (qw(pipe socket)) {
+        ours {
+            my ($from, $to) = pair($kind);
+            syswrite $to, 'not lost';
+            1 while syswrite $w, 'x' x 65536;
+            1 while syswrite $w, 'x';
+            fails_with { aio_sendfile $w, $from, 0, 8, $_[0] } 'EAGAIN', "$kind to a full nonblocking socket: EAGAIN";
+            1 while sysread $r, $buf, 1 << 16;
+            is(send_count($w, $from, 0, 8), 8, 'as soon as there is room it is sent');
+            $buf = '';
+            sysread $r, $buf, 100;
+            is($buf, 'not lost', 'whole');
+        } 'gives ESPIPE';
+    }
+
     # failures
     open my $write_only, '>', "$dir/wo" or die "$dir/wo: $!";
     my $dh = open_as($dir, O_RDONLY);

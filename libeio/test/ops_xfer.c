@@ -1,6 +1,7 @@
 /* ops_xfer.c - sendfile between every two kinds of descriptor */
 #include "ops.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 static eio_req sending(int out, int in, int64_t offs, uint64_t size)
@@ -143,6 +144,183 @@ static void test_nonblocking(void)
   close(in);
 }
 
+/* Nothing is lost ----------------------------------------------------------- */
+/* Whatever an output does not take is still in an input that cannot be read again. */
+
+enum { MUCH = 300000 };
+
+/* An input with MUCH octets, numbered, that ends; written by a child. */
+static int make_input(const char *kind)
+{
+  int fds[2], size = 4 * MUCH;
+  pid_t pid;
+
+  if (*kind == 'p' ? pipe(fds) : socketpair(AF_UNIX, *kind == 's' ? SOCK_STREAM : SOCK_SEQPACKET, 0, fds))
+    bail_out("no %s", kind);
+  if ((pid = fork()) < 0)
+    bail_out("fork");
+  if (pid == 0) {
+    char *data = malloc(MUCH);
+
+    close(fds[0]);
+    for (int i = 0; i < MUCH; i++)
+      data[i] = (char)(i / 1000);
+    for (int i = 0; i < MUCH;) {
+      ssize_t n = write(fds[1], data + i, *kind == 'd' ? 1000 : MUCH - (size_t)i);
+
+      if (n < 0)
+        _exit(1);
+      i += (int)n;
+    }
+    _exit(0);
+  }
+  setsockopt(fds[0], SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+  close(fds[1]);
+  return fds[0];
+}
+
+/* Reads to the end; counts what does not follow on `at`. */
+static int count_wrong(int fd, int *at)
+{
+  char buf[5000];
+  int wrong = 0;
+  ssize_t n;
+
+  while ((n = read(fd, buf, sizeof buf)) > 0)
+    for (ssize_t i = 0; i < n; i++, ++*at)
+      wrong += buf[i] != (char)(*at / 1000);
+  return wrong;
+}
+
+/* Full but for some octets, and not waiting. */
+static int make_output(const char *kind, int *other)
+{
+  int out = output(kind, other);
+
+  fcntl(out, F_SETFL, fcntl(out, F_GETFL) | O_NONBLOCK);
+  fcntl(*other, F_SETFL, O_NONBLOCK);
+  return out;
+}
+
+static void fill_output(int out)
+{
+  static char some[4096];
+
+  while (write(out, some, sizeof some) > 0)
+    ;
+  while (write(out, some, 1) > 0)
+    ;
+}
+
+static void empty(int fd)
+{
+  char buf[5000];
+
+  while (read(fd, buf, sizeof buf) > 0)
+    ;
+}
+
+static void test_conserved(const char *from, const char *to)
+{
+  int other, in = make_input(from), out = make_output(to, &other), at = 0, wrong = 0, refusals = 0;
+  int64_t n, total = 0;
+
+  fill_output(out);
+  fails(sending(out, in, 0, MUCH), EAGAIN, "sendfile from %s to a full %s", from, to);
+  empty(other);
+  while ((n = just(sending(out, in, 0, MUCH))) != 0) {
+    total += n > 0 ? n : 0;
+    refusals += n < 0;
+    if (n < 0 && errno != EAGAIN)
+      bail_out("sendfile");
+    wrong += count_wrong(other, &at);
+  }
+  is_int(total, MUCH, "as soon as there is room, all of it follows");
+  ok(wrong == 0 && at == MUCH, "in order: %d, %d refusals", at, refusals);
+  close(out);
+  close(other);
+  close(in);
+  wait(NULL);
+}
+
+/* The input has what did not get into an output that fails. */
+static void test_failing_output(const char *from, const char *to)
+{
+  int in = make_input(from), other, at = 0, out, wrong;
+  struct rlimit limit = { 100000, 100000 };
+  int64_t n = 0;
+
+  if (*to == '/')
+    out = open_for_test("/dev/full", O_WRONLY);
+  else if (*to == 'b') {
+    out = output("pipe", &other);
+    close(other);
+  } else {
+    out = output("appending", &other);
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  for (int64_t m; (m = just(sending(out, in, 0, MUCH))) > 0;)
+    n += m;
+  ok(errno == ENOSPC || errno == EPIPE || errno == EFBIG, "sendfile from %s to %s fails after %jd octets", from, to, (intmax_t)n);
+  at = (int)n;
+  wrong = count_wrong(in, &at);
+  ok(wrong == 0 && at == MUCH, "which are all that the input lost");
+  close(out);
+  close(in);
+  wait(NULL);
+}
+
+static void failing_outputs(void)
+{
+  static const char *const outputs[] = { "/dev/full", "broken pipe", "file that may not grow" };
+
+  signal(SIGXFSZ, SIG_IGN);
+  signal(SIGPIPE, SIG_IGN);
+  for (int o = 0; o < 3; o++) {
+    if (EIO_HAVE_TEE)
+      test_failing_output("pipe", outputs[o]);
+    else
+      skip(2, "pipes cannot be looked into");
+    test_failing_output("socket", outputs[o]);
+  }
+}
+
+/* What was read from a terminal, say, cannot be looked at before: it is written in
+ * any case. The reader starts when the first part has arrived. */
+static void *read_late(void *arg)
+{
+  int fd = (int)(intptr_t)arg, at = 0, wrong = 0;
+  struct pollfd poll_in = { .fd = fd, .events = POLLIN };
+
+  while (at < MUCH) {
+    poll(&poll_in, 1, -1);
+    wrong += count_wrong(fd, &at);
+  }
+  return (void *)(intptr_t)wrong;
+}
+
+static void test_packets(void)
+{
+  int other, in = make_input("datagrams"), out = make_output("pipe", &other);
+  pthread_t thread;
+  int64_t n, total = 0;
+  void *wrong;
+
+  fill_output(out);
+  fails(sending(out, in, 0, MUCH), EAGAIN, "sendfile from packets to a full pipe");
+  empty(other);
+  pthread_create(&thread, NULL, read_late, (void *)(intptr_t)other);
+  while ((n = just(sending(out, in, 0, MUCH))) != 0)
+    total += n > 0 ? n : 0;
+  pthread_join(thread, &wrong);
+  is_int(total, MUCH, "sends all of them");
+  is_int((intptr_t)wrong, 0, "in order");
+  close(in);
+  close(out);
+  close(other);
+  wait(NULL);
+}
+
 static void test_full(void)
 {
   int in = open_for_test("in", O_RDONLY), out = open("/dev/full", O_WRONLY);
@@ -166,6 +344,13 @@ int main(void)
   test_files();
   test_kinds();
   test_nonblocking();
+  for (int i = 0; i < 4; i++)
+    if (i & 1 && !EIO_HAVE_TEE)
+      skip(3, "pipes cannot be looked into");
+    else
+      test_conserved(i & 1 ? "pipe" : "socket", i & 2 ? "pipe" : "socket");
+  in_child(failing_outputs);
+  test_packets();
   test_full();
   return scratch_end(0);
 }
