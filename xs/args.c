@@ -5,8 +5,9 @@
 
 /* Croaks --------------------------------------------------------------- */
 
-/* Looks outwards through the subs of IO::AIO itself (composite requests) for
- * the one that the program has called, so that it hears of its own line. */
+/* Looks outwards through the subs of IO::AIO itself (composite requests) and through
+ * closures compiled there (Future::AIO's) for the one that the program has called, so
+ * that it hears of its own line. */
 static const char *outer_function(pTHX_ const char *func)
 {
   HV *own = gv_stashpvs("IO::AIO", 0);
@@ -16,7 +17,7 @@ static const char *outer_function(pTHX_ const char *func)
 
     if (CxTYPE(cx) != CXt_SUB)
       continue;
-    if (CvGV(cx->blk_sub.cv))
+    if (CvGV(cx->blk_sub.cv) && !CvANON(cx->blk_sub.cv))
       func = GvNAME(CvGV(cx->blk_sub.cv));
     PL_curcop = cx->blk_oldcop;
   }

@@ -454,12 +454,55 @@ static void prepare_row(enum eio_op op)
   aio_owns[op].data = strpbrk(info->args, DATA) != NULL;
 }
 
+/* What leave_out() does, as a value for those who have to give all arguments. */
+static SV *left_out(pTHX_ const struct row *row, enum eio_op op, int n)
+{
+  if (row->letters[n] != 'i' && undef_is_ok(row->letters, n))
+    return &PL_sv_undef;
+  return sv_2mortal(newSViv(op == EIO_MSYNC && row->letters[n] == 'i' ? MS_SYNC : 0));
+}
+
+/* _row $name: what the table says of the request aio_$name, for those who make
+ * functions of their own from it: the letters of its arguments, the kind of its
+ * result, and the values of arguments that are left out. Nothing for one that
+ * is no row. */
+XS_INTERNAL(xs_row)
+{
+  static const char *const kinds[] = {
+#define EIO_RESULT(kind) #kind,
+#include "../libeio/eio_results.def"
+#undef EIO_RESULT
+  };
+  dXSARGS;
+  const char *name;
+
+  if (items != 1)
+    croak_xs_usage(cv, "name");
+  name = SvPV_nolen(ST(0));
+  SP -= items;
+  for (int op = EIO_GROUP + 1; op < EIO_OP_COUNT; op++) {
+    const struct eio_op_info *info = eio_op_info((enum eio_op)op);
+
+    if (strNE(info->name + (info->name[0] == '_'), name))
+      continue;
+    EXTEND(SP, 2 + rows[op].nargs);
+    mPUSHs(newSVpv(info->args, 0));
+    mPUSHs(newSVpv(kinds[info->result], 0));
+    for (int n = rows[op].min; n < rows[op].nargs; n++)
+      PUSHs(left_out(aTHX_ &rows[op], (enum eio_op)op, n));
+    break;
+  }
+  PUTBACK;
+}
+
 /* Besides the functions, this makes the list of those that are exported on
  * request only; one whose row is private has its name from AIO.pm. */
 void aio_boot_requests(pTHX)
 {
+  static const struct aio_xsub xsubs[] = { { "_row", xs_row, "$", 0 } };
   AV *on_request = get_av("IO::AIO::ON_REQUEST", GV_ADD);
 
+  aio_install(aTHX_ xsubs, C_ARRAY_LENGTH(xsubs));
   for (int op = EIO_GROUP + 1; op < EIO_OP_COUNT; op++) {
     const char *sub = eio_op_info((enum eio_op)op)->name;
     CV *cv;
