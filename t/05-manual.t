@@ -11,7 +11,7 @@ use IO::AIO;
 
 # The manual: its examples run and print what it says they print; each function has an entry and each entry
 # a function, whose arguments are as many as the prototype says; and the overview has what the entries have.
-# The first program of README.md runs as well.
+# The first program of README.md runs as well, and the examples of the modules beside.
 #
 #   =for example begin NAME [needs WORD...]   then verbatim blocks: a program, run in a directory that has
 #                                             data.txt and tree/; needs a module, a CONSTANT, an $ENVIRONMENT or a
@@ -68,6 +68,7 @@ is(join(' ', grep !$function{$_}, sort keys %$entries), '', 'each entry has a fu
 cmp_ok(@$examples, '>', 40, 'examples were found');
 my ($first) = read_file("$FindBin::Bin/../README.md") =~ /^((?:    use IO::AIO;\n)(?:(?:    .*)?\n)+)/m;
 ok($first, 'README.md has a program') or $first = '';
+push @$examples, map @{ (read_manual($_))[0] }, glob "$FindBin::Bin/../{Coro,Future}/{AIO.pm,*/*/*.pm}" if !is_peer;
 push @$examples, { name => 'README', needs => [], code => $first =~ s/^    //mgr };
 my %seen;
 is(join(' ', grep $seen{$_}++, map $_->{name}, @$examples), '', 'each has a name of its own');
@@ -172,7 +173,7 @@ sub run_example {
     mkdir "$dir/$_" or die "$_: $!" for qw(tree tree/sub);
     write_file("$dir/tree/$_", "$_\n") for qw(a.txt b.txt sub/c.txt);
     chdir $dir or die "$dir: $!";
-    my $use    = $code =~ /^use (?:IO|Coro)::AIO;/m ? '' : 'use IO::AIO;';
+    my $use    = $code =~ /^use (?:IO|Coro|Future)::AIO\b/m ? '' : 'use IO::AIO;';
     my @result = run_perl("use strict; use warnings; $use\n#line 1 example\n$code");
     chdir $start or die "$start: $!";
     return @result;

@@ -18,12 +18,13 @@ my $manual = shift || "$top/AIO.pm";
 
 # What the manual may refer to without its being installed.
 my %optional = map { $_ => 1 } qw(
-    AnyEvent::AIO AnyEvent::IO Coro Coro::AIO Future Future::AsyncAwait
+    AnyEvent::AIO AnyEvent::IO Coro Coro::AIO Future Future::AsyncAwait Future::Exception Future::IO Future::Utils
+    IO::Async Mojolicious
 );
 
 # ---- syntax and links ----------------------------------------------------------------------------
 
-my @files = grep { -f && -T } $manual, map bsd_glob("$top/$_"), qw(Coro/* bin/* eg/* script/* bench/* t/lib/*);
+my @files = grep { -f && -T } $manual, map bsd_glob("$top/$_"), qw(Coro/* Future/*.pm Future/*/*/* bin/* eg/* script/* bench/* t/lib/*);
 
 for my $file (@files) {
     next if slurp($file) !~ /^=head1 /m;
