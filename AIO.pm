@@ -1698,38 +1698,41 @@ A Glib watcher is removed when it returns false:
 
 =head2 Futures, async and await
 
-L<Future> needs one small function, and async/await follow:
+L<Future::AIO> comes with this module. Its functions take no callback; they
+return futures, which async subs can await.
 
 =for example begin await needs Future::AsyncAwait
 
-    use Future;
+    use Future::AIO;
     use Future::AsyncAwait;
-
-    # aio(\&aio_stat, $path) is a future of what the callback would get
-    sub aio {
-        my ($request, @arguments) = @_;
-        my $future = Future->new;
-        my $req = &$request(@arguments, sub { $future->done(@_) });
-        $future->on_cancel(sub { $req->cancel });
-        return $future;
-    }
 
     async sub first_line {
         my ($path) = @_;
-        my $fh = await aio(\&aio_open, $path, IO::AIO::O_RDONLY, 0) or die "$path: $!";
-        my $data = "";
-        await aio(sub { &aio_read(@_[0 .. 2], $data, 0, $_[3]) }, $fh, 0, 4096);
+        my $fh = await aio_open $path, IO::AIO::O_RDONLY, 0;
+        my $data = await aio_pread $fh, 0, 4096;
         return $data =~ /(.*)/;
     }
 
-    my $line = first_line("data.txt");
-    IO::AIO::poll until $line->is_ready;    # or your event loop
-    print $line->get, "\n";
+    print first_line("data.txt")->get, "\n";
+
+=for example output
+
+prints
+
+    The quick brown fox jumps over the lazy dog.
 
 =for example end
 
-Note C<$!>: it is set while the callback runs, and code after C<await> runs
-within it here. Copy it if you keep it longer.
+It works by itself, with the loops of IO::Async, with Mojolicious (the class
+Mojo::Promise is an option) and with L<Future::IO>. Where another loop runs,
+have that watch for results as above.
+
+Note C<$!> and C<_>: both are set while the callback runs, and neither lasts
+beyond. Code after an C<await> may run within it or much later, when others
+have run in between, and what is handed to C<then> of a Mojo::Promise runs in
+a later turn of the loop. So Future::AIO keeps C<$!> in the failure, and
+C<aio_stat> has an object there. Copy what you need if you make promises from
+callbacks yourself.
 
 =head2 No loop at all
 
@@ -3008,9 +3011,9 @@ Before, they hung.
 
 =head1 SEE ALSO
 
-L<Coro::AIO>, in this distribution: the same requests without callbacks.
-L<AnyEvent::AIO> and L<AnyEvent::IO>: for any event loop.
-L<Future::AsyncAwait>.
+L<Coro::AIO> and L<Future::AIO>, in this distribution: the same requests
+without callbacks, for coros and as futures. L<AnyEvent::AIO> and
+L<AnyEvent::IO>: for any event loop.
 
 F<libeio/README.md> and F<libeio/eio.h>: the C library underneath, which is
 usable by itself.
