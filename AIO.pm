@@ -441,6 +441,9 @@ C<chdir> of another part of the program. Use absolute names, or a working
 directory object: wherever a path name is expected, C<[$wd, $pathname]> or
 just C<$wd> will do. See L</WORKING DIRECTORIES>.
 
+Under C<-T> nothing is refused because it is tainted, and nothing that a
+request delivers is: neither data nor names.
+
 =head2 Offsets, lengths and data
 
 Offsets and lengths count octets. Files beyond 4 GiB work everywhere.
@@ -1408,6 +1411,11 @@ prints
 Sets the number of members below which the feeder is called. 0 pauses feeding,
 and a negative number is no limit. It is 0 at first, and setting a feeder turns
 0 into 2.
+
+A group whose last member is done is done, also while its feeder pauses. A
+feeder that has nothing now, but will have something later, sets the limit to 0
+and adds a member that waits for that, such as a read from a pipe; the member's
+callback sets the limit again.
 
 The methods C<add>, C<result>, C<errno>, C<feed> and C<limit> croak when the
 group is done. In its own callback C<add> croaks, a feeder that is set is
@@ -2632,7 +2640,9 @@ C<ioctl_iflags(2)>; for L</aio_fcntl> and L</aio_ioctl>, and perl's own
 C<fcntl> and C<ioctl>.
 
     F_ADD_SEALS F_DUPFD_CLOEXEC F_GET_SEALS F_OFD_GETLK F_OFD_GETLKW
-    F_OFD_SETLK
+    F_OFD_SETLK F_OFD_SETLKW
+
+C<F_OFD_GETLKW> is always 0: there is no such command, but 4.80 has the name.
 
     F_SEAL_GROW F_SEAL_SEAL F_SEAL_SHRINK F_SEAL_WRITE
 
@@ -2806,6 +2816,12 @@ to 4.80 run without change: every name, prototype, export and constant of 4.80
 is there. Modules such as AnyEvent::AIO, AnyEvent::IO and Coro::AIO work
 unmodified.
 
+These are not documented for 4.80, but programs use them, and they stay:
+handles that requests open are called C<IO::AIO::fd#> and the number of the
+descriptor, which shows in perl's messages; C<use IO::AIO 4> asks for that
+version or a later one; and C<< IO::AIO->can("aio_rename2") >> tells whether
+there is such a request.
+
 What follows is different from 4.80, always because the old behaviour could
 not be relied on.
 
@@ -2817,7 +2833,8 @@ not be relied on.
 
 Fork is handled automatically, in parent and child. Before, the child could
 hang or run the parent's requests unless it called C<reinit>, and that was
-undefined otherwise. It is harmless now, at any time.
+undefined otherwise. It is harmless now, at any time. Code that compares C<$$>
+with the process that loaded the module, to call it, can go.
 
 =item *
 
@@ -2840,8 +2857,9 @@ A scalar in flight cannot be changed. Before, changing it corrupted memory.
 
 =item *
 
-C<aio_read> into a literal or another read-only scalar croaks. Before, it
-overwrote constants.
+C<aio_read> and C<aio_load> into a literal, C<undef> or another read-only scalar
+croak. Before, they overwrote constants. A program that reads only to see whether it can
+has to pass a variable all the same.
 
 =item *
 
@@ -3001,6 +3019,23 @@ A feeder that dies is removed, with a warning. Before, nobody heard of it. A
 feeder that polls does not see its group end, nor is it called again before it
 returns, also when it sets limit or feeder. Before, that crashed sooner or
 later, or made more members than the limit.
+
+=item *
+
+C<last>, C<next> and C<goto> do not lead out of a callback: perl says that there is no such
+loop or label, as an exception of the poll. Before, they left the poll in the middle,
+which crashed sooner or later.
+
+=item *
+
+Times before 1970 are times: C<aio_utime> sets them, and C<st_mtime> and its
+like are negative. Before, it gave C<EINVAL>.
+
+=item *
+
+An object that takes the descriptor of C<poll_fileno> over, and closes it in
+the end, does no harm: the module makes another, whose number may differ. Before, no event loop
+heard of a result any more.
 
 =item *
 

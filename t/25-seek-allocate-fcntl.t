@@ -199,7 +199,7 @@ each_engine {
         my $flock = 's s x4 l! l! i x4';
         fcntl $fh, IO::AIO::F_OFD_SETLK, pack($flock, F_WRLCK, 0, 0, 0, 0) or die "lock: $!";
         my $status;
-        my $setlkw = 38;
+        my $setlkw = is_peer ? 38 : IO::AIO::F_OFD_SETLKW();
         aio_fcntl $ro, $setlkw, pack($flock, F_RDLCK, 0, 0, 0, 0), sub { $status = $_[0] };
         my $other;
         aio_stat '/', sub { $other = $_[0] };
