@@ -70,7 +70,8 @@ static bool inline_read(eio_ctx *ctx, eio_req *req, uint64_t max)
   struct stat st;
   ssize_t n;
 
-  if (req->size > max || req->offs < 0 || !eio_p_is_offset(req->offs) || ctx->latched & LATCH_READ
+  if (!req->size /* there may be an error, which preadv2() does not tell */
+      || req->size > max || req->offs < 0 || !eio_p_is_offset(req->offs) || ctx->latched & LATCH_READ
       || (is_aligned(req) && is_direct(req)))
     return false;
   n = preadv2(req->fd, &iov, 1, (off_t)req->offs, RWF_NOWAIT);
