@@ -418,8 +418,8 @@ static void test_move_far(void)
     bail_out("lchown");
   is_int(just(moving("ln", "tiny/link")), 0, "move of a link");
   st = stat_of("tiny/link");
-  ok(S_ISLNK(st.st_mode) && st.st_uid == 12 && st.st_gid == 34 && st.st_mtime == 1000000000,
-     "moves the link, with owner and time");
+  ok(S_ISLNK(st.st_mode), "moves the link");
+  ok(!EIO_HAVE_UTIMENSAT || (st.st_uid == 12 && st.st_gid == 34 && st.st_mtime == 1000000000), "with owner and time");
   ok(!exists("ln"), "from where it was");
 
   put("src", "stays");

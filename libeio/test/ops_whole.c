@@ -42,8 +42,8 @@ int main(void)
 # include <sys/mount.h>
 
 /* What happens at which call: shared with children. */
-enum event { NOTHING, FAIL, CANCEL, KILL, APPEND, CUT, EXCHANGE };
-static const char *const event_names[] = { "nothing", "failure", "cancel", "kill", "append", "cut", "exchange" };
+enum event { NOTHING, FAIL, CANCEL, KILL, APPEND, CUT, ROTATE, EXCHANGE };
+static const char *const event_names[] = { "nothing", "failure", "cancel", "kill", "append", "cut", "cut, and append at the next call", "exchange" };
 
 static struct shared {
   atomic_int countdown; /* calls until then; -1: not now */
@@ -55,7 +55,8 @@ static enum event event;
 static int error_now;
 static pid_t parent; /* the thread that is supervised */
 static eio_req *req_now;
-static char src[4200], other[4200], far[4096];
+enum { SIZE = 98304, LESS = 32768 }; /* whole blocks can be shared */
+static char src[4200], other[4200];
 
 static bool cannot_fail(long nr)
 {
@@ -64,22 +65,25 @@ static bool cannot_fail(long nr)
          || nr == SYS_exit_group || nr == SYS_sched_yield;
 }
 
+static bool append(void)
+{
+  int fd = open(src, O_WRONLY | O_APPEND);
+
+  if (fd < 0)
+    return false;
+  if (write(fd, "CCCCCCCCCC", 10) != 10)
+    bail_out("append");
+  return close(fd) == 0;
+}
+
 /* In the thread that supervises, which is a holder of all rights. */
 static bool let_happen(const struct seccomp_notif *call)
 {
-  int fd;
-
   switch (event) {
   case CANCEL: eio__flag_set(req_now, EIO_CANCELLED); return true;
   case KILL: return kill((pid_t)call->pid, SIGKILL) == 0;
-  case APPEND:
-    fd = open(src, O_WRONLY | O_APPEND);
-    if (fd < 0)
-      return false;
-    if (write(fd, "CCCCCCCCCC", 10) != 10)
-      bail_out("append");
-    return close(fd) == 0;
-  case CUT: return truncate(src, 30000) == 0;
+  case APPEND: return append();
+  case CUT: case ROTATE: return truncate(src, LESS) == 0;
   case EXCHANGE: return rename(other, src) == 0;
   default: return true;
   }
@@ -88,7 +92,8 @@ static bool let_happen(const struct seccomp_notif *call)
 static int on_call(const struct seccomp_notif *call)
 {
   if (atomic_load(&shared->countdown) < 0) {
-    atomic_fetch_add(&shared->calls, 1);
+    if (atomic_fetch_add(&shared->calls, 1) == 0 && event == ROTATE)
+      append();
     return 0;
   }
   if (event == KILL && (pid_t)call->pid == parent)
@@ -100,17 +105,16 @@ static int on_call(const struct seccomp_notif *call)
     return 0;
   if (atomic_fetch_sub(&shared->countdown, 1) > 0)
     return 0;
-  atomic_store(&shared->calls, 0);
   shared->nr = call->data.nr;
   if (event == FAIL && call->data.nr == SYS_close)
     close((int)call->data.args[0]); /* as Linux does, whatever it says */
   atomic_store(&shared->happened, let_happen(call));
+  atomic_store(&shared->calls, 0);
   return event == FAIL ? error_now : 0;
 }
 
 /* Files ------------------------------------------------------------------- */
 
-enum { SIZE = 100000 };
 enum source { DATA, SPARSE, LINK };
 enum target { NONE, LONGER, NAMES, TO_LINK };
 
@@ -136,10 +140,19 @@ static const struct {
 enum { CASES = sizeof cases / sizeof *cases };
 
 static char whole[SIZE + 10], old[SIZE * 2];
-static char dst[4200], second[4200];
+static char far[4096];                         /* on another file system */
+static char dir[4200], dst[4300], second[4300]; /* where targets are, and which */
+
+/* Copies stay on their file system, which may be able to share blocks. */
+static void set_targets(enum eio_op op)
+{
+  snprintf(dir, sizeof dir, "%s%s", op == EIO_MOVE ? far : scratch_path, op == EIO_MOVE ? "" : "/near");
+  snprintf(dst, sizeof dst, "%s/dst", dir);
+  snprintf(second, sizeof second, "%s/second", dir);
+}
 
 /* What a file holds: 'o' what was in the target, 'w' all of the source, '+' that and
- * what was appended, 'c' a source that was cut, 'z' the other source, 'e' nothing,
+ * what was appended, 'c' a source that was cut, 'r' and got something else then, 'z' the other source, 'e' nothing,
  * '-' no such file, 'l' a symbolic link, '?' anything else. */
 static char holds(const char *path)
 {
@@ -161,34 +174,36 @@ static char holds(const char *path)
     return '+';
   if (n == SIZE && !memcmp(buf, whole, SIZE))
     return 'w';
-  if (n >= 30000 && n < SIZE && !memcmp(buf, whole, (size_t)n))
+  if (n >= LESS && n < SIZE && !memcmp(buf, whole, (size_t)n))
     return 'c';
+  if (n == LESS + 10 && !memcmp(buf, whole, LESS) && !memcmp(buf + LESS, "CCCCCCCCCC", 10))
+    return 'r';
   return '?';
 }
 
-static void clear_far(void)
+static void clear_targets(void)
 {
-  char path[4500];
+  char path[4600];
   struct dirent *entry;
-  DIR *dir = opendir(far);
+  DIR *list = opendir(dir);
 
-  if (!dir)
+  if (!list)
     bail_out("opendir");
-  while ((entry = readdir(dir))) {
-    snprintf(path, sizeof path, "%s/%s", far, entry->d_name);
+  while ((entry = readdir(list))) {
+    snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);
     unlink(path);
   }
-  closedir(dir);
+  closedir(list);
 }
 
-static int count_far(void)
+static int count_targets(void)
 {
-  DIR *dir = opendir(far);
+  DIR *list = opendir(dir);
   int n = -2;
 
-  while (readdir(dir))
+  while (readdir(list))
     n++;
-  closedir(dir);
+  closedir(list);
   return n;
 }
 
@@ -197,7 +212,7 @@ static void prepare(unsigned n)
   int fd;
 
   unlink(src);
-  clear_far();
+  clear_targets();
   put(other, "Z");
   memset(whole, 'A', SIZE);
   if (cases[n].source == LINK) {
@@ -206,7 +221,7 @@ static void prepare(unsigned n)
   } else if (cases[n].source == SPARSE) {
     memset(whole + 5000, 0, 75000);
     fd = open_for_test(src, O_WRONLY | O_CREAT);
-    if (pwrite(fd, whole, 5000, 0) != 5000 || pwrite(fd, whole + 80000, 20000, 80000) != 20000)
+    if (pwrite(fd, whole, 5000, 0) != 5000 || pwrite(fd, whole + 80000, SIZE - 80000, 80000) != SIZE - 80000)
       bail_out("sparse");
     close(fd);
   } else
@@ -228,7 +243,7 @@ static bool among(char c, const char *set)
 /* Whether a source that is there is what it was, or became. */
 static bool source_is_whole(unsigned n, char s)
 {
-  return cases[n].source == LINK ? s == 'l' : among(s, event == CUT ? "wc" : "w+");
+  return cases[n].source == LINK ? s == 'l' : among(s, event == CUT ? "wc" : event == ROTATE ? "wcr+" : "w+");
 }
 
 /* What a copy that has ended may leave: all of a source, or nothing of it. */
@@ -244,14 +259,15 @@ static bool copy_is_fine(unsigned n, int64_t result)
   if (event == KILL) /* what is not whole is closed to others */
     return among(t, "ow-e") || (stat_of(cases[n].target == TO_LINK ? second : dst).st_mode & 07777) == 0200;
   if (result == 0)
-    return among(t, event == APPEND ? "w+" : event == CUT ? "wc" : event == EXCHANGE ? "wz" : "w");
+    return among(t, event == APPEND ? "w+" : event == CUT ? "wc" : event == ROTATE ? "wcr" : event == EXCHANGE ? "wz" : "w");
   return among(t, "o-e") && among(o, "oe");
 }
 
 static bool move_is_fine(unsigned n, int64_t result)
 {
   bool is_link = cases[n].source == LINK;
-  const char *target = is_link ? (event == EXCHANGE ? "lz" : "l") : event == APPEND ? "w+" : event == CUT ? "wc" : event == EXCHANGE ? "wz" : "w";
+  const char *target = is_link ? (event == EXCHANGE ? "lz" : "l") : event == APPEND ? "w+" : event == CUT ? "wc" : event == ROTATE ? "wcr"
+    : event == EXCHANGE ? "wz" : "w";
   char s = holds(src), t = holds(dst), before = cases[n].target == NONE ? '-' : cases[n].target == TO_LINK ? 'l' : 'o';
   bool arrived = among(t, target) && (t != before || s == '-');
 
@@ -265,7 +281,7 @@ static bool move_is_fine(unsigned n, int64_t result)
     return false;
   if (event == KILL)
     return true;
-  if (count_far() > (t != '-') + (cases[n].target >= NAMES) + (event == FAIL && shared->nr == SYS_unlinkat))
+  if (count_targets() > (t != '-') + (cases[n].target >= NAMES) + (event == FAIL && shared->nr == SYS_unlinkat))
     return false;
   if (event == APPEND && result == 0 && atomic_load(&shared->happened) && !is_link)
     return s == '-' && t == '+';
@@ -284,6 +300,7 @@ static bool happens(unsigned n, int nth)
   before = open_fds();
   req_now = &req;
   atomic_store(&shared->happened, false);
+  atomic_store(&shared->calls, 1); /* only after an event it counts */
   if (event == KILL) {
     pid = fork();
     if (pid == 0) {
@@ -308,7 +325,7 @@ static bool happens(unsigned n, int nth)
   if (!fine) {
     printf("# %s, %s at call %d (number %ld, error %s): result %jd, %s; source %c, target %c, other %c, %d there\n",
            cases[n].name, event_names[event], nth, shared->nr, strerror(error_now), (intmax_t)req.result,
-           strerror(req.errorno), holds(src), holds(dst), holds(second), count_far());
+           strerror(req.errorno), holds(src), holds(dst), holds(second), count_targets());
     tap_failed++;
   }
   eio_req_finish(&req);
@@ -325,7 +342,7 @@ static void all_events(unsigned n)
       int nth = 0;
 
       error_now = event == FAIL ? errors[e] : 0;
-      if (cases[n].source == LINK && (event == APPEND || event == CUT))
+      if (cases[n].source == LINK && (event == APPEND || event == CUT || event == ROTATE))
         continue;
       while (happens(n, nth))
         nth++;
@@ -404,11 +421,13 @@ static void *subject(void *arg)
     return arg;
   }
   parent = (pid_t)syscall(SYS_gettid);
-  for (unsigned n = 0; n < CASES; n++)
+  for (unsigned n = 0; n < CASES; n++) {
+    set_targets(cases[n].op);
     if (cases[n].op == EIO_MOVE && stat_of(far).st_dev == stat_of(scratch_path).st_dev)
       skip(1, "no other file system");
     else
       all_events(n);
+  }
   test_cancelled();
   return arg;
 }
@@ -431,12 +450,12 @@ int main(void)
   mounted = mkdtemp(far) && stat_of(far).st_dev == stat_of(scratch_path).st_dev && mount("tmpfs", far, "tmpfs", 0, "") == 0;
   snprintf(src, sizeof src, "%s/src", scratch_path);
   snprintf(other, sizeof other, "%s/other", scratch_path);
-  snprintf(dst, sizeof dst, "%s/dst", far);
-  snprintf(second, sizeof second, "%s/second", far);
+  if (mkdir("near", 0755) < 0)
+    bail_out("mkdir");
   if (pthread_create(&thread, NULL, subject, NULL))
     bail_out("no thread");
   pthread_join(thread, NULL);
-  clear_far();
+  clear_targets();
   if (mounted)
     umount(far);
   rmdir(far);
