@@ -312,6 +312,66 @@ static void sendfile_failing(void)
   close(req.fd);
 }
 
+/* From a pipe with "0123456789" to a file. */
+static eio_req piping(void)
+{
+  eio_req req = on_fd(EIO_SENDFILE, open_for_test("out", O_WRONLY | O_CREAT | O_TRUNC));
+  int fds[2];
+
+  if (pipe(fds) < 0 || write(fds[1], "0123456789", 10) != 10)
+    bail_out("pipe");
+  close(fds[1]);
+  req.arg1 = fds[0];
+  req.size = 7;
+  return req;
+}
+
+static void pipe_is_sent(const char *how)
+{
+  eio_req req = piping();
+  char rest[4] = { 0 };
+
+  is_int(just(req), 7, "sendfile of a pipe %s", how);
+  is_str(get("out"), "0123456", "writes what it shall");
+  ok(read(req.arg1, rest, 4) == 3 && !strcmp(rest, "789"), "and leaves the rest");
+  close(req.arg1);
+  close(req.fd);
+}
+
+static void without_splice(void)
+{
+  refuse(SYS_splice, EINVAL);
+  pipe_is_sent("that cannot be spliced");
+}
+
+static void without_tee(void)
+{
+  refuse(SYS_splice, ENOSYS);
+  refuse(SYS_tee, ENOSYS);
+  pipe_is_sent("that cannot be looked into");
+}
+
+static void without_descriptors(void)
+{
+  eio_req req;
+  char all[11] = { 0 };
+
+  if (!EIO_HAVE_TEE) {
+    skip(2, "needs none");
+    return;
+  }
+  req = piping();
+  refuse(SYS_splice, EINVAL);
+  refuse(SYS_pipe2, EMFILE);
+# ifdef SYS_pipe
+  refuse(SYS_pipe, EMFILE);
+# endif
+  fails(req, EMFILE, "sendfile of a pipe, without the other that it needs");
+  ok(read(req.arg1, all, 10) == 10 && !strcmp(all, "0123456789"), "takes nothing out");
+  close(req.arg1);
+  close(req.fd);
+}
+
 static void without_readahead(void)
 {
   int fd = open_for_test("big", O_RDONLY);
@@ -486,7 +546,8 @@ int main(void)
   static void (*const all[])(void) = {
     inside_the_kernel, without_copy_range, without_sendfile, without_seek,
     with_write_failing, with_read_failing, with_truncate_failing,
-    with_attributes_failing, with_acl_failing, with_acl_unknown, with_acl_remaining, with_mode_failing, without_readahead, without_sync_file_range,
+    with_attributes_failing, with_acl_failing, with_acl_unknown, with_acl_remaining, with_mode_failing,
+    without_splice, without_tee, without_descriptors, without_readahead, without_sync_file_range,
     without_populate, plain_memory, without_futexes, without_reading, without_pipe,
     without_renameat2, without_proc,
   };
