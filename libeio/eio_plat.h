@@ -150,13 +150,6 @@ bool eio_p_is_local(int fd);
 bool eio_p_peek(int fd, mode_t *mode, uint64_t *size);
 /* Makes `out` share all data of `in` (copy on write). */
 int eio_p_clone(int out, int in);
-/* Extended attributes. The value, malloc'ed, and its size; 0 and NULL when there is
- * none, or the file system or the system has no such attributes. */
-ssize_t eio_p_xattr_get(int fd, const char *name, char **value);
-/* All names likewise, each with a NUL behind it. */
-ssize_t eio_p_xattr_list(int fd, char **names);
-int eio_p_xattr_set(int fd, const char *name, const char *value, size_t size);
-int eio_p_xattr_remove(int fd, const char *name);
 int eio_p_fdatasync(int fd);
 int eio_p_syncfs(int fd);
 int eio_p_sync_file_range(int fd, off_t offs, off_t length, unsigned flags);
@@ -174,6 +167,16 @@ int eio_p_mlockall(int flags);
 int eio_p_populate(void *addr, size_t length, bool write);
 /* The same for a single page, with older kernels, too. */
 int eio_p_touch(void *page, bool write);
+
+/* Extended attributes (eio_plat_xattr.c) */
+
+/* The value, malloc'ed, and its size; 0 and NULL when there is
+ * none, or the file system or the system has no such attributes. */
+ssize_t eio_p_xattr_get(int fd, const char *name, char **value);
+/* All names likewise, each with a NUL behind it. */
+ssize_t eio_p_xattr_list(int fd, char **names);
+int eio_p_xattr_set(int fd, const char *name, const char *value, size_t size);
+int eio_p_xattr_remove(int fd, const char *name);
 
 /* Directories (eio_plat_dir.c) */
 

@@ -2,7 +2,6 @@
  * A missing one fails with ENOSYS, whatever its arguments. */
 #include "eio_plat.h"
 
-#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/time.h>
@@ -23,15 +22,13 @@
 #endif
 #if EIO_HAVE_FIEMAP
 # include <linux/fiemap.h>
+# include <stdlib.h>
 # include <string.h>
-#endif
-#if EIO_HAVE_XATTR
-# include <sys/xattr.h>
 #endif
 
 #if !EIO_HAVE_FUTIMENS || !EIO_HAVE_STATVFS || !EIO_HAVE_FALLOCATE || !EIO_HAVE_SENDFILE_LINUX \
   || !EIO_HAVE_COPY_FILE_RANGE || !EIO_HAVE_FICLONE || !EIO_HAVE_SYNCFS || !EIO_HAVE_FIEMAP \
-  || !EIO_HAVE_SYNC_FILE_RANGE || !EIO_HAVE_XATTR || !EIO_HAVE_SPLICE || !EIO_HAVE_TEE \
+  || !EIO_HAVE_SYNC_FILE_RANGE || !EIO_HAVE_SPLICE || !EIO_HAVE_TEE \
   || !EIO_HAVE_MSYNC || !EIO_HAVE_MLOCK || !EIO_HAVE_MLOCKALL \
   || !(EIO_HAVE_READAHEAD || EIO_HAVE_POSIX_FADVISE) || !defined(__linux__) || !defined(SEEK_HOLE)
 static int absent(void)
@@ -248,71 +245,6 @@ int eio_p_clone(int out, int in)
   return ioctl(out, FICLONE, in);
 #else
   UNUSED(out), UNUSED(in);
-  return absent();
-#endif
-}
-
-#if EIO_HAVE_XATTR
-/* By one of two calls: the list of names for NULL. */
-static ssize_t xattr_read(int fd, const char *name, char *buf, size_t size)
-{
-  return name ? fgetxattr(fd, name, buf, size) : flistxattr(fd, buf, size);
-}
-
-/* It may become longer between the question for its size and the one for it. */
-ssize_t eio_p_xattr_get(int fd, const char *name, char **value)
-{
-  ssize_t size;
-  int error;
-
-  do {
-    size = xattr_read(fd, name, NULL, 0);
-    if (size < 0 && (errno == ENODATA || errno == EOPNOTSUPP))
-      size = 0;
-    if (size <= 0)
-      return size;
-    *value = malloc((size_t)size);
-    if (!*value)
-      return -1;
-    size = xattr_read(fd, name, *value, (size_t)size);
-    if (size <= 0) {
-      error = errno;
-      free(*value);
-      *value = NULL;
-      errno = error;
-    }
-  } while (size < 0 && (errno == ERANGE || errno == ENODATA));
-  return size;
-}
-#else
-ssize_t eio_p_xattr_get(int fd, const char *name, char **value)
-{
-  UNUSED(fd), UNUSED(name), UNUSED(value);
-  return 0;
-}
-#endif
-
-ssize_t eio_p_xattr_list(int fd, char **names)
-{
-  return eio_p_xattr_get(fd, NULL, names);
-}
-
-int eio_p_xattr_set(int fd, const char *name, const char *value, size_t size)
-{
-#if EIO_HAVE_XATTR
-  return fsetxattr(fd, name, value, size, 0);
-#else
-  UNUSED(fd), UNUSED(name), UNUSED(value), UNUSED(size);
-  return absent();
-#endif
-}
-
-int eio_p_xattr_remove(int fd, const char *name)
-{
-#if EIO_HAVE_XATTR
-  return fremovexattr(fd, name);
-#else
-  UNUSED(fd), UNUSED(name);
   return absent();
 #endif
 }

@@ -394,6 +394,26 @@ static void test_move(void)
   is_str(get("dst"), "moved", "changes nothing");
 }
 
+/* Of the user; "src" is there and moves to "tiny/dst". */
+static void test_move_attributes(void)
+{
+#if EIO_HAVE_XATTR
+  if (setxattr("src", "user.note", "from me", 7, 0) < 0 || setxattr("src", "user.empty", "", 0, 0) < 0)
+    skip(3, "no attributes here");
+  else {
+    char note[10] = { 0 };
+
+    is_int(just(moving("src", "tiny/dst")), 0, "move of a file with attributes");
+    if (getxattr("tiny/dst", "user.note", note, 9) < 0 && errno == EOPNOTSUPP)
+      skip(2, "no attributes there");
+    else {
+      is_str(note, "from me", "takes them along");
+      is_int(getxattr("tiny/dst", "user.empty", note, 9), 0, "empty ones, too");
+    }
+  }
+#endif
+}
+
 /* Names are replaced, as rename() does, and never written through. */
 static void test_move_far(void)
 {
@@ -442,21 +462,7 @@ static void test_move_far(void)
   unlink("named");
   is_str(get("tiny/dst"), "new", "and what was there");
   is_str(get("src"), "stays", "all of them");
-#if EIO_HAVE_XATTR
-  if (setxattr("src", "user.note", "from me", 7, 0) < 0 || setxattr("src", "user.empty", "", 0, 0) < 0)
-    skip(3, "no attributes here");
-  else {
-    char note[10] = { 0 };
-
-    is_int(just(moving("src", "tiny/dst")), 0, "move of a file with attributes");
-    if (getxattr("tiny/dst", "user.note", note, 9) < 0 && errno == EOPNOTSUPP)
-      skip(2, "no attributes there");
-    else {
-      is_str(note, "from me", "takes them along");
-      is_int(getxattr("tiny/dst", "user.empty", note, 9), 0, "empty ones, too");
-    }
-  }
-#endif
+  test_move_attributes();
 }
 
 static void test_tiny(void)
