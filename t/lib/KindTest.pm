@@ -106,13 +106,15 @@ sub released {
     return $result;
 }
 
-# RLIMIT_FSIZE; undef takes the limit away.
-sub limit_sizes {
-    my ($soft) = @_;
+# Sets a limit of this process; undef takes it away.
+my %resource = (FSIZE => 1, NPROC => 6, NOFILE => 7, MEMLOCK => 8);
+
+sub limit {
+    my ($name, $soft) = @_;
     my $old = pack 'QQ', 0, 0;
-    syscall $call->{prlimit64}, 0, 1, 0, $old;
+    syscall $call->{prlimit64}, 0, $resource{$name}, 0, $old;
     my $new = pack 'QQ', defined $soft ? $soft : (unpack 'QQ', $old)[1], (unpack 'QQ', $old)[1];
-    syscall($call->{prlimit64}, 0, 1, $new, 0) == 0 or die "prlimit: $!";
+    syscall($call->{prlimit64}, 0, $resource{$name}, $new, 0) == 0 or die "prlimit: $!";
 }
 
 # All calls of a kind, each on a descriptor of its own.
@@ -128,10 +130,10 @@ sub all {
             my ($fd, %more) = $make->($_);
             return unless defined $fd;
             $lengths = $more{lengths} if $more{lengths};
-            limit_sizes($more{limit}) if $more{limit};
+            limit(FSIZE => $more{limit}) if $more{limit};
             my $once = sub { $how->($way, $fd, $offs, $lengths->[$i]) };
             my $result = $more{release} ? released($more{release}, $fd, $once) : $once->();
-            limit_sizes() if $more{limit};
+            limit("FSIZE") if $more{limit};
             my $position = POSIX::lseek($fd, 0, 1);
             push @results, sprintf '%s at %s of %d: %d %s, data %s, then at %s%s', $way,
                 defined $offs ? $offs : 'the position', $lengths->[$i], $result->[0], $result->[1],
