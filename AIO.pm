@@ -27,20 +27,25 @@ no warnings 'uninitialized';
 # Each is a group with one member, which does the whole work in one hop and whose
 # results become the group's (_whole). Arguments are checked first, so that nothing
 # is queued when one is bad. Nothing can come between member and group that polls.
+# (Perl does not count the references in @_: what the reading of one argument runs
+# could free the others.)
 
 sub aio_load($$;$) {
+    my @keep = \(@_);
     my $cb = _callback ($_[2], @_ - 2);
     my $pri = aioreq_pri ();
     _whole (_load ($_[0], $_[1]), $pri, $cb);
 }
 
 sub aio_pathsync($;$) {
+    my @keep = \(@_);
     my $cb = _callback ($_[1], @_ - 1);
     my $pri = aioreq_pri ();
     _whole (_pathsync ($_[0]), $pri, $cb);
 }
 
 sub aio_copy($$;$) {
+    my @keep = \(@_);
     my $cb = _callback ($_[2], @_ - 2);
     my $pri = aioreq_pri ();
     _whole (_copy ($_[0], $_[1]), $pri, $cb);
@@ -48,18 +53,21 @@ sub aio_copy($$;$) {
 
 # The number of requests at a time is always within $maxreq: there is one.
 sub aio_scandir($$;$) {
+    my @keep = \(@_);
     my $cb = _callback ($_[2], @_ - 2);
     my $pri = aioreq_pri ();
     _whole (_scandir ($_[0], $_[1]), $pri, $cb);
 }
 
 sub aio_rmtree($;$) {
+    my @keep = \(@_);
     my $cb = _callback ($_[1], @_ - 1);
     my $pri = aioreq_pri ();
     _whole (_rmtree ($_[0]), $pri, $cb);
 }
 
 sub aio_move($$;$) {
+    my @keep = \(@_);
     my $cb = _callback ($_[2], @_ - 2);
     my $pri = aioreq_pri ();
     _whole (_move ($_[0], $_[1]), $pri, $cb);

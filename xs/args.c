@@ -146,7 +146,9 @@ bool aio_arg_int(pTHX_ SV *sv, int *i, const char *func, const char *arg)
 
 NV aio_arg_double(pTHX_ SV *sv, const char *func, const char *arg)
 {
-  return SvNV_nomg(aio_arg_plain_number(aTHX_ sv, func, arg));
+  SV *number = aio_arg_plain_number(aTHX_ sv, func, arg);
+
+  return SvNV_nomg(number);
 }
 
 bool aio_arg_range(int64_t offset, int64_t length, STRLEN size, STRLEN *start, STRLEN *count)
@@ -224,10 +226,14 @@ int aio_arg_fd(pTHX_ SV *sv, int mode, const char *func, const char *arg)
 
 /* Strings -------------------------------------------------------------- */
 
+/* A reference has its address as string, an object with operators what they say. */
 const char *aio_arg_octets(pTHX_ SV *sv, STRLEN *len, const char *func, const char *arg)
 {
-  const char *p = SvPV_nomg_const(sv, *len);
+  const char *p;
 
+  if (SvROK(sv) && SvAMAGIC(sv) && !(sv = plain_value(aTHX_ sv, string_amg)))
+    aio_croak(aTHX_ func, "\"%s\" argument must be a string: the object has none", arg);
+  p = SvPV_nomg_const(sv, *len);
   if (SvUTF8(sv)) {
     SV *copy = sv_2mortal(newSVpvn_flags(p, *len, SVf_UTF8));
 

@@ -459,7 +459,8 @@ XS_INTERNAL(xs_engine)
   const char *why, *name;
 
   if (SvOK(value)) {
-    const char *wanted = SvPV_nolen_const(value);
+    STRLEN len;
+    const char *wanted = aio_arg_octets(aTHX_ value, &len, "engine", "name");
 
     if (!aio_is_engine(wanted))
       aio_croak(aTHX_ "engine", "name must be sync, pool or uring, not \"%s\"", wanted);

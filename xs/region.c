@@ -140,7 +140,7 @@ static struct region region_of(pTHX_ SV *sv, int64_t offset, int64_t length, con
     size = region.map->size;
   } else {
     sv = aio_arg_value(aTHX_ sv);
-    if (SvOK(sv))
+    if (SvOK(sv) && !SvROK(sv)) /* a reference has no string */
       string = SvPV_nomg(sv, size);
   }
   if (!aio_arg_range(offset, length, size, &start, &count))
@@ -368,6 +368,7 @@ XS_INTERNAL(xs_mremap)
   size_t size = size_of(INT_ARG(1, 0, &ok, "mremap", "new_length"));
   int flags = FLAGS_ARG(2, MAYMOVE, "mremap", "flags");
 
+  (void)INT_ARG(3, 0, &ok, "mremap", "new_address"); /* nobody can choose it */
   map = aio_map_of(aTHX_ ST(0));
   if (!EIO_HAVE_MREMAP) {
     errno = ENOSYS;

@@ -473,12 +473,10 @@ XS_INTERNAL(xs_row)
 #include "../libeio/eio_results.def"
 #undef EIO_RESULT
   };
-  dXSARGS;
-  const char *name;
+  dXSARGS_AIO(1, 1, "name");
+  STRLEN len;
+  const char *name = aio_arg_octets(aTHX_ aio_arg_value(aTHX_ ST(0)), &len, "_row", "name");
 
-  if (items != 1)
-    croak_xs_usage(cv, "name");
-  name = SvPV_nolen(ST(0));
   SP -= items;
   for (int op = EIO_GROUP + 1; op < EIO_OP_COUNT; op++) {
     const struct eio_op_info *info = eio_op_info((enum eio_op)op);
