@@ -10,6 +10,7 @@ use warnings;
 use Carp qw(croak);
 use Exporter ();
 use Future ();
+use Future::Exception ();
 use IO::AIO ();
 use IO::Poll qw(POLLIN);
 use Scalar::Util qw(blessed refaddr set_prototype);
@@ -102,7 +103,7 @@ sub _class {
     my $attach = $class->can('ioloop') ? sub { _attach($_[0]->ioloop) } : sub { };
     return {
         new => sub { my $promise = $class->new; $attach->($promise); $promise },
-        done => 'resolve', fail => 'reject',
+        done => 'resolve', fail => sub { (shift)->reject(Future::Exception->new(@_)) },
     };
 }
 
@@ -569,23 +570,23 @@ loop load L<Future::IO::Impl::AIO>, in this distribution: then pipes, sockets, t
 
 imports functions that return promises, of this class or any other one that has C<new>, C<resolve> and C<reject>, or futures
 of any class that has C<new>, C<done> and C<fail>. Promises of L<Mojolicious> have their loop watch for results. A
-promise is rejected with the message as first reason, behind which comes the rest; what it stands for cannot be cancelled.
+promise is rejected with the object that C<get> of a future throws (L</FAILURES>). It cannot be cancelled.
 
 =for example begin future-mojo needs Mojo::Promise
 
-    use Mojo::Promise;
     use Future::AIO -class => "Mojo::Promise";
 
-    aio_load("data.txt")
-        ->then(sub { print length shift, "\n" })
-        ->catch(sub { print "failed: @_" })
+    aio_load("missing.txt")
+        ->catch(sub { my ($error) = @_; print $error->category, " failed\n"; aio_load("data.txt") })
+        ->then(sub { print length shift, " octets\n" })
         ->wait;
 
 =for example output
 
 prints
 
-    45
+    aio_load failed
+    45 octets
 
 =for example end
 

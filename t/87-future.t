@@ -405,7 +405,7 @@ SKIP: {
             my @log;
             Mojo::Promise->all(
                 aio_stat($path)->then(sub { push @log, shift->size == -s $path ? "size" : "?" }),
-                aio_open("/no/such", 0, 0)->then(sub { push @log, "opened" }, sub { push @log, "rejected: $_[0] [$_[1] $_[2]] " . ($_[3] + 0) }),
+                aio_open("/no/such", 0, 0)->then(sub { push @log, "opened" }, sub { my ($path, $errno) = $_[0]->details; push @log, "rejected: @_ [" . $_[0]->category . " $path] " . ($errno + 0) }),
                 aio_load($path)->then(sub { push @log, length shift == -s $path ? "data" : "?" }),
             )->wait;
             print map "$_\n", sort @log;

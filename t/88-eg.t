@@ -6,36 +6,11 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
 use AIOTest;
+use EgTest;
 use Digest::SHA qw(sha256_hex);
 use File::Glob qw(bsd_glob);
 use IO::Socket::INET;
 use POSIX ();
-
-my $eg = "$FindBin::Bin/../eg";
-
-# Starts a program of eg/; its output can be read from what is returned first. Messages go to the file "err".
-sub start {
-    my ($program, @args) = @_;
-    defined(my $pid = open my $out, '-|') or die "fork: $!";
-    unless ($pid) {
-        alarm AIOTest::LIMIT / 2;
-        $ENV{IO_AIO_ENGINE} = engine unless is_peer;
-        open STDERR, '>', tmpdir . '/err';
-        exec perl_command, "$eg/$program", @args or POSIX::_exit(113);
-    }
-    return ($out, $pid);
-}
-
-# Runs one to its end: status, output, messages.
-sub run {
-    my ($out) = start(@_);
-    my $text = do { local $/; <$out> };
-    close $out;
-    return ($? >> 8, $text, read_file(tmpdir . '/err'));
-}
-
-# In a process of its own: loading an event loop opens descriptors.
-sub installed { !(run_perl(join ' ', map "require $_;", @_))[0] }
 
 # A small tree: file names and contents.
 sub make_files {
@@ -224,9 +199,8 @@ each_engine {
 
 # None is forgotten here.
 {
-    my $tests = read_file(__FILE__);
-    opendir my $dir, $eg or die "$eg: $!";
-    for (grep !/^\./, readdir $dir) {
+    my $tests = read_file(__FILE__) . read_file("$FindBin::Bin/99-eg-futures.t");
+    for (names_in("$FindBin::Bin/../eg")) {
         like($tests, qr/(?:run|start)\('\Q$_\E'/, "$_ is tested");
     }
 }
