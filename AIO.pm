@@ -73,6 +73,11 @@ sub aio_move($$;$) {
     _whole (_move ($_[0], $_[1]), $pri, $cb);
 }
 
+# Event loops -----------------------------------------------------------
+
+sub attach(;$) { require IO::AIO::Loop; goto &IO::AIO::Loop::attach }
+sub detach()   { $INC{'IO/AIO/Loop.pm'} ? IO::AIO::Loop::detach () : '' }
+
 # Exports ---------------------------------------------------------------
 
 # every request there is, also those that come with later versions
@@ -82,6 +87,7 @@ our @AIO_REQ = sort grep { /^aio_/ && defined &$_ } keys %IO::AIO::;
 # are marked so, and the functions named here.
 our @ON_REQUEST;
 push @ON_REQUEST, qw(
+    poll_handle attach detach
 );
 
 our %EXPORT_TAGS = (more => \@ON_REQUEST);
@@ -143,7 +149,7 @@ IO::AIO - file operations that do not make the program wait
     my $group = aio_group sub { print "all seen\n" };
     $group->add(aio_stat($_, sub { $_[0] and warn "stat: $!" })) for glob "*";
 
-    # a program with an event loop watches IO::AIO::poll_fileno instead
+    # a program with an event loop calls IO::AIO::attach once instead
     IO::AIO::flush;
 
 =for example end
@@ -315,6 +321,9 @@ brackets mark other arguments that may be left out, with all that follow.
 =head2 Control
 
     $fd = IO::AIO::poll_fileno
+    $fh = IO::AIO::poll_handle
+    $name = IO::AIO::attach [$loop]
+    $name = IO::AIO::detach
     $left = IO::AIO::poll_cb
     $handled = IO::AIO::poll
     IO::AIO::poll_wait
@@ -1436,10 +1445,25 @@ called once, and the others have no effect.
     $fd = IO::AIO::poll_fileno
 
 The number of the descriptor that is readable while results wait to be handed
-out. Have your event loop watch it for reading and call C<poll_cb> then. Do
-nothing else with it. The number stays the same for the life of the process,
-and in a forked child, where it stands for another descriptor (L</Fork>),
-unless the program closes it (L</IO::AIO::reinit>).
+out. Have your event loop watch it for reading and call C<poll_cb> then. The
+number stays the same for the life of the process, and in a forked child, where
+it stands for another descriptor (L</Fork>). If the program closes it, the next
+call makes a new one.
+
+Nothing else has to be done with it, but nothing is lost if it is read (stream
+objects of event loops do that), made blocking, or watched for edges: after
+each poll that leaves something it is readable again. Do not duplicate it,
+though: a duplicate that is older than a fork stays the parent's, so in the child
+it says nothing. What wants a handle takes C<poll_handle>.
+
+=head3 IO::AIO::poll_handle
+
+    $fh = IO::AIO::poll_handle
+
+The same as a handle: a reference to a glob, always the same one, that the
+module keeps. It goes wherever a handle is wanted, and what is said above holds
+for it as well. When it is dropped or closed the descriptor stays open, and the
+next call opens the handle again. Croaks when no descriptor can be had.
 
 =head3 IO::AIO::poll_cb
 
@@ -1544,12 +1568,60 @@ any other end of the program.
 
 =head1 EVENT LOOPS
 
-All of them work by the same two things: the number L</IO::AIO::poll_fileno>,
-watched for reading, and L</IO::AIO::poll_cb>, called when it is readable.
-Anything that can watch a descriptor will do. The watcher alone keeps most
-loops running, so end them yourself, as the examples do. Loops that want a
-handle get a duplicate of the descriptor, because perl closes a descriptor
-together with its handle.
+One call is enough in all of them:
+
+=head3 IO::AIO::attach
+
+    $name = IO::AIO::attach [$loop]
+
+Has the event loop of the program call L</IO::AIO::poll_cb> whenever there are
+results. C<$loop> is the loop's class (C<"IO::Async::Loop">), which is loaded if
+need be, or an object: of Mojo::IOLoop, Mojo::Reactor, IO::Async::Loop or EV::Loop.
+Without it, what is loaded is looked at in this order, and the first one taken:
+
+    Mojo::IOLoop IO::Async::Loop POE::Kernel Tk AnyEvent EV Glib Event Future::IO
+
+So loops that run on others, or bring them along, come before those. Name the loop
+if you have loaded several and run another than the first of these. Of Future::IO
+it is the implementation. The result is the name in this list. Croaks when none of
+them is loaded, or when the argument is none of them. A loop that is loaded later
+is not noticed: call C<attach> after that.
+
+It may be called as often as one likes: there is one watcher, and each call installs
+it anew, without argument in the same loop as before, with one in that loop. So a
+module can do it in each function that needs results. The watcher alone keeps
+most loops running: end them, as the examples below do, or C<detach>.
+
+After a fork both parent and child go on, without another call. It takes one
+when the child makes a loop of its own (C<< IO::Async::Loop->fork >> means that), and
+in IO::Async::Loop::Epoll 0.22, which forgets what it watches when the process forks,
+only such a loop will do. Tk cannot be used on both sides of a fork.
+
+=for example begin attach needs Mojo::IOLoop
+
+    use Mojo::IOLoop;
+
+    IO::AIO::attach;
+
+    aio_stat "data.txt", sub { print "size ", -s _, "\n"; Mojo::IOLoop->stop };
+    Mojo::IOLoop->start;
+
+=for example end
+
+=head3 IO::AIO::detach
+
+    $name = IO::AIO::detach
+
+Undoes that. Returns the name of the loop, or an empty string if there is none.
+
+=head2 By hand
+
+That takes the handle L</IO::AIO::poll_handle> (or its number), watched for reading,
+and L</IO::AIO::poll_cb>, called when it is readable. Anything that can watch a
+descriptor will do. The following lines work in subs and modules as well (keep the
+watcher, where there is one), and after a fork: the child has a descriptor of
+its own by the same number. EV, and whatever runs on it, has to be told in a child:
+C<< EV::default_loop->loop_fork >>. (C<attach> does.)
 
 =head2 EV
 
@@ -1557,7 +1629,7 @@ together with its handle.
 
     use EV;
 
-    my $watcher = EV::io IO::AIO::poll_fileno, EV::READ, \&IO::AIO::poll_cb;
+    my $watcher = EV::io IO::AIO::poll_handle, EV::READ, \&IO::AIO::poll_cb;
 
     aio_stat "data.txt", sub { print "size ", -s _, "\n"; EV::break };
     EV::run;
@@ -1586,7 +1658,7 @@ By hand:
     use AnyEvent;
 
     my $watcher = AnyEvent->io(
-        fh => IO::AIO::poll_fileno, poll => "r", cb => \&IO::AIO::poll_cb,
+        fh => IO::AIO::poll_handle, poll => "r", cb => \&IO::AIO::poll_cb,
     );
 
     my $done = AnyEvent->condvar;
@@ -1622,7 +1694,7 @@ the coro to sleep and return what the callback would get.
     use Event;
 
     my $watcher = Event->io(
-        cb => \&IO::AIO::poll_cb, poll => "r", fd => IO::AIO::poll_fileno,
+        cb => \&IO::AIO::poll_cb, poll => "r", fd => IO::AIO::poll_handle,
     );
 
     aio_stat "data.txt", sub { print "size ", -s _, "\n"; Event::unloop };
@@ -1632,7 +1704,7 @@ the coro to sleep and return what the callback would get.
 
 =head2 Glib, Gtk
 
-A Glib watcher is removed when it returns false:
+Glib wants the number. Its watcher is removed when it returns false:
 
 =for example begin glib needs Glib
 
@@ -1653,8 +1725,7 @@ A Glib watcher is removed when it returns false:
     use IO::Async::Loop;
 
     my $loop = IO::Async::Loop->new;
-    open my $results, "<&", IO::AIO::poll_fileno or die $!;
-    $loop->watch_io(handle => $results, on_read_ready => \&IO::AIO::poll_cb);
+    $loop->watch_io(handle => IO::AIO::poll_handle, on_read_ready => \&IO::AIO::poll_cb);
 
     aio_stat "data.txt", sub { print "size ", -s _, "\n"; $loop->stop };
     $loop->run;
@@ -1667,7 +1738,7 @@ A Glib watcher is removed when it returns false:
 
     use Mojo::IOLoop;
 
-    open my $results, "<&", IO::AIO::poll_fileno or die $!;
+    my $results = IO::AIO::poll_handle;
     my $reactor = Mojo::IOLoop->singleton->reactor;
     $reactor->io($results => \&IO::AIO::poll_cb)->watch($results, 1, 0);
 
@@ -1682,7 +1753,7 @@ A Glib watcher is removed when it returns false:
 
     use POE;
 
-    open my $results, "<&", IO::AIO::poll_fileno or die $!;
+    my $results = IO::AIO::poll_handle;
     POE::Session->create(inline_states => {
         _start => sub {
             $_[KERNEL]->select_read($results, "results");
@@ -1704,8 +1775,7 @@ A Glib watcher is removed when it returns false:
     use Tk;
 
     my $window = MainWindow->new;
-    open my $results, "<&", IO::AIO::poll_fileno or die $!;
-    $window->fileevent($results, readable => \&IO::AIO::poll_cb);
+    $window->fileevent(IO::AIO::poll_handle, readable => \&IO::AIO::poll_cb);
 
     aio_stat "data.txt", sub { print "size ", -s _, "\n"; $window->destroy };
     MainLoop;
@@ -1759,7 +1829,7 @@ waits for:
 
     use IO::Select;
 
-    open my $results, "<&", IO::AIO::poll_fileno or die $!;
+    my $results = IO::AIO::poll_handle;
     my $select = IO::Select->new($results);
 
     my $data;
@@ -1943,7 +2013,7 @@ in the child.
 Drops everything that is outstanding, without callbacks, and starts afresh.
 Not needed after a fork any more, and harmless there. But a daemon that has
 closed all descriptors calls it before it opens others and watches
-L</IO::AIO::poll_fileno> again, which has a new number then. (C<poll_wait> and
+L</IO::AIO::poll_handle> again, which may have a new number then. (C<poll_wait> and
 C<flush> notice by themselves that it is gone, and drop nothing.) Requests that are
 being executed go on in their threads, but nobody waits for them: a program that
 must end while a network file system hangs calls it before C<exit>.

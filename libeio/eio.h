@@ -210,7 +210,7 @@ void eio_group_abandon(eio_ctx *ctx, eio_req *group);
 /* The wakeup descriptor: readable while there is something for eio_poll() to
  * do, and sometimes when not. It keeps its number for the life of the context,
  * also in the child of a fork; when the program has closed it, this call makes
- * another (-1: none can be had). It may be read, made blocking, duplicated, or
+ * another (or returns -1 with errno). It may be read, made blocking, duplicated, or
  * watched for edges: after each poll that leaves something it is readable again.
  * A duplicate that is older than a fork stays the parent's. As long as nobody has
  * asked for it, and in another way nobody may use it, system calls are saved. */

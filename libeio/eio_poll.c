@@ -259,6 +259,8 @@ int eio_poll_fd(eio_ctx *ctx)
   ctx->watched = true;
   if (!eio__wake_is_intact(&ctx->wake))
     mend_wake_fd(ctx);
+  if (ctx->wake.fd[0] < 0)
+    return -1;
   stop_believing(ctx);
   settle_signal(ctx, ctx->done.length || ctx->fresh.length);
   return ctx->wake.fd[0];

@@ -3,6 +3,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use AIOTest;
+use LoopTest;
 use Test::More;
 use Fcntl;
 use IO::AIO;
@@ -10,6 +11,18 @@ use IO::AIO;
 # The module in the EV event loop.
 
 plan skip_all => 'EV is not installed' unless eval { require EV; 1 };
+
+each_engine {
+    check_programs(
+        name  => 'EV',
+        load  => 'require EV',
+        watch => 'require EV; push @keep, EV::io(IO::AIO::poll_handle, EV::READ(), \&IO::AIO::poll_cb)',
+        run   => 'EV::run()',
+        fork  => 'EV::default_loop()->loop_fork',
+        stop  => 'EV::break()',
+        turns => 'EV::run(EV::RUN_NOWAIT())',
+    );
+};
 
 each_engine {
     my ($engine) = @_;

@@ -3,6 +3,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use AIOTest;
+use LoopTest;
 use Test::More;
 use Fcntl;
 use IO::AIO;
@@ -10,6 +11,17 @@ use IO::AIO;
 # The module in the Event event loop.
 
 plan skip_all => 'Event is not installed' unless eval { require Event; 1 };
+
+each_engine {
+    check_programs(
+        name  => 'Event',
+        load  => 'require Event',
+        watch => 'require Event; push @keep, Event->io(fd => IO::AIO::poll_handle, poll => "r", cb => \&IO::AIO::poll_cb)',
+        run   => 'Event::loop()',
+        stop  => 'Event::unloop()',
+        turns => 'Event::one_event(0)',
+    );
+};
 
 each_engine {
     my $watcher = Event->io(fd => IO::AIO::poll_fileno(), poll => 'r', cb => \&IO::AIO::poll_cb);

@@ -3,6 +3,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use AIOTest;
+use LoopTest;
 use Test::More;
 use Fcntl;
 use IO::AIO;
@@ -27,6 +28,22 @@ my $program = <<'PERL';
     $cv->recv;
     (@got, $done);
 PERL
+
+each_engine {
+    for my $model (undef, 'Perl') {
+        local $ENV{PERL_ANYEVENT_MODEL} = $model if $model;
+        check_programs(
+            name  => 'AnyEvent',
+            fork  => 'EV::default_loop()->loop_fork if $INC{"EV.pm"}',
+            load  => 'require AnyEvent',
+            watch => 'require AnyEvent;
+                push @keep, AnyEvent->io(fh => IO::AIO::poll_handle, poll => "r", cb => \&IO::AIO::poll_cb)',
+            run   => '$main::end = AnyEvent->condvar; $main::end->recv',
+            stop  => '$main::end->send',
+            turns => 'my $cv = AnyEvent->condvar; my $w = AnyEvent->timer(after => 0, cb => sub { $cv->send }); $cv->recv',
+        );
+    }
+};
 
 each_engine {
     my $file = write_file tmpdir . '/file', "some text\n";

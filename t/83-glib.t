@@ -17,6 +17,17 @@ Glib::Idle->add(sub { 0 });
 $context->iteration(1);    # what the loop opens belongs to the state at the start
 
 each_engine {
+    check_programs(
+        name  => 'Glib',
+        load  => 'require Glib; my $loop = Glib::MainLoop->new',
+        watch => 'require Glib; Glib::IO->add_watch(IO::AIO::poll_fileno, "in", sub { IO::AIO::poll_cb; 1 })',
+        run   => '$loop->run',
+        stop  => '$loop->quit',
+        turns => 'Glib::MainContext->default->iteration(0)',
+    );
+};
+
+each_engine {
     my $turn  = sub { $context->iteration(1) };
     my $watch = Glib::IO->add_watch(IO::AIO::poll_fileno, 'in', sub { IO::AIO::poll_cb; 1 });
     check_loop($turn, sub { my ($code) = @_; Glib::Idle->add(sub { $code->(); 0 }) });

@@ -24,12 +24,27 @@ for my $loop (@loops) {
 }
 
 each_engine {
+    for my $kind (qw(Poll Select)) {
+        local $ENV{IO_ASYNC_LOOP} = $kind;
+        check_programs(
+            name  => 'IO::Async::Loop',
+            load  => 'require IO::Async::Loop; my $loop = IO::Async::Loop->new',
+            watch => 'require IO::Async::Loop;
+                IO::Async::Loop->new->watch_io(handle => IO::AIO::poll_handle, on_read_ready => \&IO::AIO::poll_cb)',
+            run   => '$loop->run unless $done',
+            stop  => '$loop->stop',
+            turns => '$loop->loop_once(0)',
+        );
+    }
+};
+
+each_engine {
     for my $loop (@loops) {
         (my $name = ref $loop) =~ s/.*:://;
         note $name;
         my $turn   = sub { $loop->loop_once };
         my $handle = IO::Async::Handle->new(
-            read_handle   => poll_handle,
+            read_handle   => IO::AIO::poll_handle,
             on_read_ready => \&IO::AIO::poll_cb,
         );
         $loop->add($handle);
@@ -38,7 +53,7 @@ each_engine {
         $loop->remove($handle);
 
         # The lower level, and a loop that runs until it is told to stop.
-        my $fh = poll_handle;
+        my $fh = IO::AIO::poll_handle;
         $loop->watch_io(handle => $fh, on_read_ready => \&IO::AIO::poll_cb);
         aio_stat tmpdir, sub { $loop->stop($_[0]) };
         is($loop->run, 0, "watch_io in $name");

@@ -72,10 +72,26 @@ my $t = Test::Mojo->new;
 $t->get_ok('/nowhere')->status_is(404);
 
 each_engine {
+    for my $kind (map ref, @reactors) {
+        local $ENV{MOJO_REACTOR} = $kind;
+        check_programs(
+            name  => 'Mojo::IOLoop',
+            fork  => 'EV::default_loop()->loop_fork if $INC{"EV.pm"}',
+            load  => 'require Mojo::IOLoop',
+            watch => 'require Mojo::IOLoop;
+                Mojo::IOLoop->singleton->reactor->io(IO::AIO::poll_handle, \&IO::AIO::poll_cb)->watch(IO::AIO::poll_handle, 1, 0)',
+            run   => 'Mojo::IOLoop->start',
+            stop  => 'Mojo::IOLoop->stop',
+            turns => 'Mojo::IOLoop->timer(0 => sub { }); Mojo::IOLoop->one_tick',
+        );
+    }
+};
+
+each_engine {
     for my $reactor (@reactors) {
         note ref $reactor;
         my $turn = sub { $reactor->one_tick };
-        my $fh   = poll_handle;
+        my $fh   = IO::AIO::poll_handle;
         my $seen;
         $reactor->unsubscribe('error')->on(error => sub { $seen .= $_[1] });
         $reactor->io($fh, \&IO::AIO::poll_cb)->watch($fh, 1, 0);
@@ -84,7 +100,7 @@ each_engine {
         $reactor->remove($fh);
     }
 
-    my $fh = poll_handle;
+    my $fh = IO::AIO::poll_handle;
     Mojo::IOLoop->singleton->reactor->io($fh, \&IO::AIO::poll_cb)->watch($fh, 1, 0);
     $root = fresh_dir();
     my %file = map { ("f$_" => join '', map { chr($_ & 255) } 1 .. $_ * 9_999) } 1 .. 12;

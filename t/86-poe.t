@@ -22,7 +22,7 @@ my $seen = '';
 POE::Session->create(
     inline_states => {
         _start   => sub { ($kernel, $session) = @_[KERNEL, SESSION]; $kernel->alias_set('aio') },
-        watch    => sub { $kernel->select_read($_[HEAP]{fh} = poll_handle, 'ready') },
+        watch    => sub { $kernel->select_read($_[HEAP]{fh} = IO::AIO::poll_handle, 'ready') },
         unwatch  => sub { $kernel->select_read(delete $_[HEAP]{fh}) },
         ready    => \&IO::AIO::poll_cb,
         call     => sub { $_[ARG0]->() },
@@ -32,6 +32,19 @@ POE::Session->create(
 );
 $kernel->sig(DIE => 'died');
 $kernel->run_one_timeslice;
+
+each_engine {
+    check_programs(
+        name  => 'POE::Kernel',
+        load  => 'use POE',
+        watch => 'require POE; POE::Session->create(inline_states => {
+            _start  => sub { $POE::Kernel::poe_kernel->select_read(IO::AIO::poll_handle, "results") },
+            results => sub { IO::AIO::poll_cb },
+        })',
+        run   => '$poe_kernel->run_one_timeslice until $done',
+        turns => '$poe_kernel->delay(x => 0); $poe_kernel->run_one_timeslice',
+    );
+};
 
 each_engine {
     my $turn = sub { $kernel->run_one_timeslice };
@@ -51,16 +64,15 @@ each_engine {
     my ($exit, $out, $err) = run_perl(<<'PERL');
 use strict; use warnings;
 use POE; use IO::AIO;
-open my $fh, '<&', IO::AIO::poll_fileno() or die;
 my $after = 0;
 POE::Session->create(
     inline_states => {
         _start => sub {
             $_[KERNEL]->sig(DIE => 'died');
-            $_[KERNEL]->select_read($fh, 'ready');
+            $_[KERNEL]->select_read(IO::AIO::poll_handle, 'ready');
             aio_nop sub { die "from a callback\n" };
             aio_nop sub { $after++ } for 1 .. 2;
-            aio_nop sub { print "after: $after\n"; $poe_kernel->select_read($fh); $poe_kernel->sig('DIE') };
+            aio_nop sub { print "after: $after\n"; $poe_kernel->select_read(IO::AIO::poll_handle); $poe_kernel->sig('DIE') };
         },
         ready => \&IO::AIO::poll_cb,
         died  => sub { print "died: $_[ARG1]{error_str}"; $_[KERNEL]->sig_handled },

@@ -47,6 +47,7 @@ typedef struct aio_cxt {
   unsigned max_poll_reqs, max_outstanding;
   uint64_t max_poll_time;  /* nanoseconds */
   SV *on_next_submit;
+  GV *poll_gv;             /* the handle of the wakeup descriptor, once it was asked for */
   unsigned depth;          /* nested polls */
   bool orphans;            /* a fork or reinit left requests to be freed */
   SV *guard;               /* becomes a temporary in the child of a fork */
@@ -295,6 +296,9 @@ SV *aio_new_fh(pTHX_ int fd, int flags, bool text);
 /* For one that is close-on-exec and that nobody has read, written or moved yet; it
  * can carry text. It stays so above $^F, else `flags` decide, as in perl's own open. */
 SV *aio_new_file(pTHX_ aio_cxt *cxt, int fd, int flags, bool terminal);
+/* The context's one handle of its wakeup descriptor, which has this number just now. It
+ * does not own the descriptor: a program may close and drop it. Not counted. */
+GV *aio_poll_gv(pTHX_ aio_cxt *cxt, int fd);
 
 /* buffer.c: data of requests. */
 void aio_boot_buffer(pTHX);

@@ -329,6 +329,23 @@ XS_INTERNAL(xs_poll_fileno)
   XSRETURN(1);
 }
 
+XS_INTERNAL(xs_poll_handle)
+{
+  dXSARGS;
+  dAIO;
+  int fd;
+
+  if (items)
+    croak_xs_usage(cv, "");
+  fd = eio_poll_fd(cxt->eio);
+  if (fd < 0)
+    aio_croak(aTHX_ "IO::AIO::poll_handle", "%s", Strerror(errno));
+  XSprePUSH;
+  EXTEND(SP, 1);
+  PUSHs(sv_2mortal(newRV_inc((SV *)aio_poll_gv(aTHX_ cxt, fd))));
+  XSRETURN(1);
+}
+
 XS_INTERNAL(xs_reinit)
 {
   dXSARGS_AIO(0, 0, "");
@@ -521,6 +538,7 @@ void aio_boot_callback(pTHX)
     { "poll", xs_poll, "", 0 },
     { "poll_wait", xs_poll_wait, "", 0 },
     { "poll_fileno", xs_poll_fileno, "", 0 },
+    { "poll_handle", xs_poll_handle, "", 0 },
     { "flush", xs_flush, "", 0 },
     { "reinit", xs_reinit, "", 0 },
     { "_end", xs_end, "", 0 },

@@ -22,18 +22,24 @@ static const char *mode_of(int flags)
   }
 }
 
-static GV *new_named(pTHX_ HV *stash, int fd)
+static GV *new_named(pTHX_ HV *stash, const char *name, STRLEN len)
+{
+  GV *gv = MUTABLE_GV(newSV(0));
+
+  gv_init_pvn(gv, stash, name, len, 0);
+  return gv;
+}
+
+static GV *new_numbered(pTHX_ HV *stash, int fd)
 {
   char name[16], *end = name + sizeof name, *digit = end;
-  GV *gv = MUTABLE_GV(newSV(0));
 
   do
     *--digit = (char)('0' + fd % 10);
   while (fd /= 10);
   digit -= 3;
   memcpy(digit, "fd#", 3);
-  gv_init_pvn(gv, stash, digit, (STRLEN)(end - digit), 0);
-  return gv;
+  return new_named(aTHX_ stash, digit, (STRLEN)(end - digit));
 }
 
 static SV *new_glob(pTHX_ HV *stash, PerlIO *fp, int fd, int flags)
@@ -49,7 +55,7 @@ static SV *new_glob(pTHX_ HV *stash, PerlIO *fp, int fd, int flags)
     RESTORE_ERRNO;
     return NULL;
   }
-  gv = new_named(aTHX_ stash, fd);
+  gv = new_numbered(aTHX_ stash, fd);
   io = GvIOn(gv);
   IoIFP(io) = fp;
   if (access != O_RDONLY)
@@ -147,4 +153,72 @@ SV *aio_new_file(pTHX_ aio_cxt *cxt, int fd, int flags, bool terminal)
   if (fd <= PL_maxsysfd || terminal || !usual_layers(aTHX) || open_pragma(aTHX))
     return aio_new_fh(aTHX_ fd, flags, TRUE);
   return new_glob(aTHX_ cxt->stash, open_silently(aTHX_ fd, mode_of(flags)), fd, flags);
+}
+
+/* The wakeup descriptor ------------------------------------------------ */
+/* Its handle does not own it: whatever becomes of the handle, the descriptor stays open.
+ * So perl must not count the handle among those that use the number, either, or it
+ * would leave the next file of that number open. */
+
+static PerlIO_funcs borrowed; /* like the layer "unix" but for these two */
+
+static IV borrowed_close(pTHX_ PerlIO *f)
+{
+  IV result = PerlIOBase_close(aTHX_ f);
+
+  PerlIOBase(f)->flags &= (U32)~PERLIO_F_OPEN;
+  return result;
+}
+
+/* For a new thread, "<&=" (the same number) or "<&" (a descriptor of its own). */
+static PerlIO *borrowed_dup(pTHX_ PerlIO *f, PerlIO *from, CLONE_PARAMS *param, int flags)
+{
+  f = PerlIO_unix.Dup(aTHX_ f, from, param, flags);
+  if (f && flags & PERLIO_DUP_FD)
+    PerlIOBase(f)->tab = PERLIO_FUNCS_CAST(&PerlIO_unix);
+  else if (f)
+    PerlIOUnix_refcnt_dec(PerlIO_fileno(f));
+  return f;
+}
+
+static bool is_borrowed(PerlIO *f)
+{
+  while (PerlIOValid(f) && PerlIOBase(f)->tab != &borrowed)
+    f = PerlIONext(f);
+  return PerlIOValid(f);
+}
+
+static PerlIO *borrow(pTHX_ int fd)
+{
+  PerlIO *f = open_silently(aTHX_ fd, "r"), *bottom = f;
+
+  if (!f)
+    return NULL;
+  while (PerlIOValid(PerlIONext(bottom)))
+    bottom = PerlIONext(bottom);
+  borrowed = PerlIO_unix;
+  borrowed.Close = borrowed_close;
+  borrowed.Dup = borrowed_dup;
+  PerlIOBase(bottom)->tab = &borrowed;
+  PerlIOUnix_refcnt_dec(fd);
+  return f;
+}
+
+GV *aio_poll_gv(pTHX_ aio_cxt *cxt, int fd)
+{
+  PerlIO *f = cxt->poll_gv && GvIO(cxt->poll_gv) ? IoIFP(GvIO(cxt->poll_gv)) : NULL;
+
+  if (PerlIOValid(f) && is_borrowed(f) && PerlIO_fileno(f) == fd)
+    return cxt->poll_gv;
+  if (PerlIOValid(f) && is_borrowed(f)) /* of another number, which the program has closed */
+    PerlIO_close(f);
+  else if (PerlIOValid(f)) {            /* the program has opened something else there */
+    SvREFCNT_dec_NN(cxt->poll_gv);
+    cxt->poll_gv = NULL;
+  }
+  if (!cxt->poll_gv)
+    cxt->poll_gv = new_named(aTHX_ cxt->stash, STR_WITH_LEN("poll_handle"));
+  IoIFP(GvIOn(cxt->poll_gv)) = borrow(aTHX_ fd);
+  IoTYPE(GvIOn(cxt->poll_gv)) = IoTYPE_RDONLY;
+  return cxt->poll_gv;
 }
