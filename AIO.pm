@@ -1931,7 +1931,8 @@ on. An unknown name croaks; in the environment it is ignored.
 
 The function returns the name of the engine that is active, and in list
 context also a reason if that is not the one that was asked for, or C<"">. A
-ring that cannot be had is no error: the pool takes its place.
+ring that cannot be had is no error: the pool takes its place. So it does when
+a sandbox forbids the ring later.
 
 =for example begin engine
 

@@ -272,7 +272,8 @@ void eio_set_idle_timeout(eio_ctx *ctx, double seconds);
  * default), "uring" (the kernel's ring where it pays, threads for the rest) or
  * "sync" (executes in eio_submit()). Returns -1 with EINVAL for another name,
  * -1 with the system's errno when the ring is refused; the pool is active
- * then. The ring is created here, never unasked. */
+ * then. The ring is created here, never unasked. When it is forbidden later the pool
+ * takes its place. */
 int eio_set_engine(eio_ctx *ctx, const char *name);
 
 /* The active engine's name; *why (if not NULL) is the reason why the one asked

@@ -113,9 +113,41 @@ static int open_ring(struct eio_ring *ring)
   return error;
 }
 
+/* liburing's own is missing before version 2.2. Returns 0, or an error, negative. */
+static int get_events(struct io_uring *uring)
+{
+#if defined(IORING_SETUP_DEFER_TASKRUN)
+  return io_uring_get_events(uring);
+#else
+  return syscall(__NR_io_uring_enter, uring->ring_fd, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0) < 0 ? -errno : 0;
+#endif
+}
+
+/* All three calls are tried: a sandbox may know the first and refuse the others. Returns
+ * the one that is refused, NULL if none. */
+static const char *set_up(struct eio_ring *ring, int wake_fd, int *error)
+{
+  const char *what = "io_uring_register";
+
+  if ((*error = open_ring(ring)) < 0)
+    return "io_uring_setup";
+  *error = io_uring_register_eventfd(&ring->uring, wake_fd);
+  if (*error >= 0)
+    *error = io_uring_ring_dontfork(&ring->uring);
+  if (*error >= 0) {
+    what = "io_uring_enter";
+    *error = get_events(&ring->uring);
+  }
+  if (*error >= 0)
+    return NULL;
+  io_uring_queue_exit(&ring->uring);
+  return what;
+}
+
 int eio__ring_create(eio_ctx *ctx)
 {
   struct eio_ring *ring = calloc(1, sizeof *ring);
+  const char *what;
   int error;
 
   if (!ring || ctx->wake.fd[0] != ctx->wake.fd[1]) {
@@ -123,19 +155,9 @@ int eio__ring_create(eio_ctx *ctx)
     refused(ctx, ring ? "no eventfd" : "memory", ring ? ENOSYS : ENOMEM);
     return -1;
   }
-  error = open_ring(ring);
-  if (error < 0) {
+  if ((what = set_up(ring, ctx->wake.fd[0], &error))) {
     free(ring);
-    refused(ctx, "io_uring_setup", -error);
-    return -1;
-  }
-  error = io_uring_register_eventfd(&ring->uring, ctx->wake.fd[0]);
-  if (!error)
-    error = io_uring_ring_dontfork(&ring->uring);
-  if (error < 0) {
-    io_uring_queue_exit(&ring->uring);
-    free(ring);
-    refused(ctx, "io_uring_register", -error);
+    refused(ctx, what, -error);
     return -1;
   }
   ctx->ring = ring;
@@ -268,21 +290,34 @@ static bool may_fly(eio_ctx *ctx, const eio_req *req)
   return !ahead && eio__slot_take(ctx);
 }
 
+/* The program has locked itself in since: the ring takes no more. */
+static void give_up(eio_ctx *ctx, int error)
+{
+  if (error != EPERM && error != EACCES && error != ENOSYS)
+    return; /* it may take the next */
+  refused(ctx, "io_uring_enter", error);
+  ctx->ring->mute = true;
+  ctx->engine = &eio__engine_pool;
+}
+
 /* No more than the ring has room for when they complete. (To cancel one, the kernel looks
  * for it among them.) */
 static bool fly(eio_ctx *ctx, eio_req *req)
 {
   struct eio_ring *ring = ctx->ring;
   struct io_uring_sqe prepared = { 0 }, *sqe;
+  int result;
 
   if (ring->flying.length >= ring->uring.cq.ring_entries || !eio__ops[req->op].prepare(req, &prepared)
       || !(sqe = io_uring_get_sqe(&ring->uring)))
     return false;
   *sqe = prepared;
   io_uring_sqe_set_data(sqe, req);
-  if (io_uring_submit(&ring->uring) < 0) {
+  result = io_uring_submit(&ring->uring);
+  if (result < 0) {
     io_uring_prep_nop(sqe); /* not consumed: take the request off it */
     io_uring_sqe_set_data(sqe, NULL);
+    give_up(ctx, -result);
     return false;
   }
   eio__state(ctx, req, EIO_FLYING);
@@ -364,16 +399,6 @@ static bool needs_entering(struct io_uring *uring)
     return true;
 #endif
   return flags & IORING_SQ_CQ_OVERFLOW;
-}
-
-/* liburing's own is missing before version 2.2. */
-static void get_events(struct io_uring *uring)
-{
-#if defined(IORING_SETUP_DEFER_TASKRUN)
-  io_uring_get_events(uring);
-#else
-  syscall(__NR_io_uring_enter, uring->ring_fd, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0);
-#endif
 }
 
 void eio__ring_reap(eio_ctx *ctx)

@@ -99,7 +99,7 @@ my @case = (
         'my ($name, $why) = IO::AIO::engine; print "$name ", $why =~ /not permitted/ ? "told" : $why, "\n"; aio_readdir $D, sub { print $_[0] ? "read" : errno(), "\n" };', "pool told\nread\n0\n", { uring => 1 }],
     (map ["no ring: $_", ['-e', 'trace=io_uring_setup', '-e', "inject=io_uring_setup:error=$_"],
         'print scalar IO::AIO::engine, "\n"; open my $fh, "<", $F or die; aio_read $fh, 0, 10, my $buf = "", 0, \&status;', "pool\n10\n0\n", { uring => 1 }], qw(ENOSYS EACCES ENOMEM EINVAL)),
-    ['the ring does not take a request', ['-e', 'trace=io_uring_enter', '-e', 'inject=io_uring_enter:error=EBUSY'],
+    ['the ring does not take a request', ['-e', 'trace=io_uring_enter', '-e', 'inject=io_uring_enter:error=EBUSY:when=2+'],
         'open my $fh, "<", $F or die; aio_fsync $fh, \&status;', "0\n0\n", { uring => 1 }],
     ['no inline attempts', ['-e', 'trace=preadv2,openat2', '-e', 'inject=preadv2,openat2:error=EPERM'],
         'open my $fh, "<", $F or die; aio_read $fh, 0, 10, my $buf = "", 0, \&status; IO::AIO::flush; aio_stat $F, \&status;', "10\n0\n0\n", { pool => 1 }],

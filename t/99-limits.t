@@ -1,5 +1,5 @@
-# Limits of the process: each request has the result of the blocking call, no signal comes, nothing is lost. And signals
-# of the program's own stay what they are.
+# Limits of the process, and sandboxes that refuse the ring: each request has the result of the blocking call, no signal
+# comes, nothing is lost. And signals of the program's own stay what they are.
 use strict;
 use warnings;
 use FindBin;
@@ -259,6 +259,27 @@ sub dispositions {
     is($_->[1], $_->[2], "pending before: $_->[0]") for @rows;
 }
 
+# ---- sandboxes ----------------------------------------------------------------------------------------------
+
+my @ring = (['io_uring_setup', 425], ['io_uring_enter', 426], ['io_uring_register', 427]);
+
+sub sandboxes {
+    for my $call (@ring) {
+        my ($name, $number) = @$call;
+        for my $errno (POSIX::EPERM(), POSIX::ENOSYS()) {
+            limited "$name: " . errno_name($errno), sub {
+                KindTest::refuse($number, $errno) or return ['no seccomp', 0, 0];
+                my ($active, $reason) = IO::AIO::engine 'uring';
+                local $! = $errno;
+                return (
+                    ['the engine', $active, 'pool'], ['the reason', $reason, "uring: $name: $!"],
+                    compare(@everything), ['the engine at the end', scalar IO::AIO::engine, 'pool'],
+                );
+            };
+        }
+    }
+}
+
 chmod 0777, $dir;
 symlink 'x', "$dir/link" or die "symlink: $!";
 each_engine {
@@ -269,5 +290,6 @@ each_engine {
     descriptors();
     locked_memory();
     threads();
+    sandboxes() if engine eq 'uring';
 };
 done;

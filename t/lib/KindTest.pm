@@ -18,11 +18,11 @@ use POSIX ();
 my %call = (
     x86_64 => {
         read => 0, write => 1, pread => 17, pwrite => 18, signalfd4 => 289, inotify_init1 => 294, inotify_add_watch => 254,
-        epoll_create1 => 291, prlimit64 => 302,
+        epoll_create1 => 291, prlimit64 => 302, prctl => 157,
     },
     aarch64 => {
         read => 63, write => 64, pread => 67, pwrite => 68, signalfd4 => 74, inotify_init1 => 26, inotify_add_watch => 27,
-        epoll_create1 => 20, prlimit64 => 261,
+        epoll_create1 => 20, prlimit64 => 261, prctl => 167,
     },
 );
 my $call = $^O eq 'linux' && $Config{ptrsize} == 8 ? $call{ ($Config{archname} =~ /^([^-]+)/)[0] } : undef;
@@ -115,6 +115,19 @@ sub limit {
     syscall $call->{prlimit64}, 0, $resource{$name}, 0, $old;
     my $new = pack 'QQ', defined $soft ? $soft : (unpack 'QQ', $old)[1], (unpack 'QQ', $old)[1];
     syscall($call->{prlimit64}, 0, $resource{$name}, $new, 0) == 0 or die "prlimit: $!";
+}
+
+# From now on a system call of this process fails, as in a sandbox; false where there is no seccomp.
+sub refuse {
+    my ($number, $errno) = @_;
+    my $filter = join '', map pack('SCCL', @$_),
+        [0x20, 0, 0, 0],                     # load the number
+        [0x15, 0, 1, $number],               # another one: skip
+        [0x06, 0, 0, 0x00050000 | $errno],   # fail
+        [0x06, 0, 0, 0x7fff0000];            # let pass
+    my $program = pack 'S x![J] J', length($filter) / 8, unpack 'J', pack 'p', $filter;
+    return syscall($call->{prctl}, 38, 1, 0, 0, 0) == 0    # PR_SET_NO_NEW_PRIVS
+        && syscall($call->{prctl}, 22, 2, $program, 0, 0) == 0;    # PR_SET_SECCOMP, a filter
 }
 
 # All calls of a kind, each on a descriptor of its own.
