@@ -224,12 +224,13 @@ int eio__copy_data(struct eio__copy *copy)
 
 int eio__copy_rest(struct eio__copy *copy)
 {
+  struct stat st;
+
   copy->req = NULL;
-  if (fstat(copy->in, &copy->from) < 0)
-    return -1;
-  if (copy->from.st_size <= copy->offs)
-    return 0;
-  if (copy_until(copy, copy->from.st_size) < 0)
+  if (fstat(copy->in, &st) < 0 || st.st_size <= copy->offs)
+    return 0; /* some file systems know nothing of a file without a name */
+  copy->from = st;
+  if (copy_until(copy, st.st_size) < 0)
     return -1;
   return copy->length == copy->offs || cut(copy, copy->offs) == 0 ? 1 : -1;
 }

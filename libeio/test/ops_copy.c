@@ -81,13 +81,14 @@ static void test_attributes(void)
       bail_out("chown");
     chmod("src", (mode_t)modes[i]);
     utimensat(AT_FDCWD, "src", times, 0);
-    if (i & 1)
+    if (i & 1 || geteuid())
       unlink("dst");
     if (geteuid() == 0 || modes[i] & 0400) {
       from = stat_of("src");
       is_int(just(copying("src", "dst")), 0, "copy of a file with mode 0%o", (unsigned)modes[i]);
     } else {
       skip(1, "not root");
+      unlink("src");
       continue;
     }
     to = stat_of("dst");
@@ -292,8 +293,12 @@ static void test_sizeless(void)
   struct stat null = stat_of("/dev/null");
   pid_t pid;
 
-  is_int(just(copying("/proc/sys/kernel/ostype", "dst")), 0, "copy from /proc");
-  is_str(get("dst"), "Linux\n", "has what is there");
+  if (exists("/proc/self")) {
+    is_int(just(copying("/proc/sys/kernel/ostype", "dst")), 0, "copy from /proc");
+    is_str(get("dst"), "Linux\n", "has what is there");
+  } else
+    skip(2, "no /proc");
+  unlink("dst"); /* which nobody may write but root */
   is_int(just(copying("/dev/null", "dst")), 0, "copy of an empty device");
   is_int(stat_of("dst").st_size, 0, "is empty");
 
@@ -374,7 +379,7 @@ static void test_no_space(void)
   ok(!exists("dst"), "removes the target");
   put("dst", "old");
   is_int(just(copying("src", "dst")), 0, "copy of a small one");
-  fails(copying("/proc/self/maps", "/dev/full"), ENOSPC, "copy to a full device");
+  fails(copying("big", "/dev/full"), ENOSPC, "copy to a full device");
   ok(exists("/dev/full"), "which is left alone");
 }
 

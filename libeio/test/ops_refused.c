@@ -143,6 +143,7 @@ static void copies_well(const char *how)
 
 static void no_copy_range(int error)
 {
+  refuse(SYS_ioctl, EOPNOTSUPP); /* nor shared blocks */
   if (EIO_HAVE_COPY_FILE_RANGE)
     refuse(SYS_copy_file_range, error);
 }
@@ -155,6 +156,7 @@ static void no_sendfile(void)
 
 static void inside_the_kernel(void)
 {
+  refuse(SYS_ioctl, EOPNOTSUPP);
   copies_well("inside the kernel");
 }
 

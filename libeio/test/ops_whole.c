@@ -158,8 +158,15 @@ static char holds(const char *path)
 {
   static char buf[SIZE * 3];
   int fd = open(path, O_RDONLY | O_NOFOLLOW);
+  struct stat st;
   ssize_t n;
 
+  if (fd < 0 && errno == EACCES) { /* a copy that could not get its mode */
+    st = stat_of(path);
+    chmod(path, 0600);
+    fd = open(path, O_RDONLY | O_NOFOLLOW);
+    chmod(path, st.st_mode & 07777);
+  }
   if (fd < 0)
     return errno == ELOOP ? 'l' : '-';
   n = read(fd, buf, sizeof buf);
