@@ -161,6 +161,9 @@ sub close_others { close $_ for grep ref eq 'GLOB', @x }
 
 sub object { my ($value, $code) = @_; bless { value => $value, code => $code }, 'EvilTest::Object' }
 
+# STDIN, and numbers that become 0, are among the handles: a file of ours gets other modes and times, not /dev/null.
+{ open my $stdin, '+>', undef or die "temporary file: $!"; open STDIN, '<&', $stdin or die "STDIN: $!" }
+
 my $closed = do { open my $fh, '<', '/dev/null' or die; close $fh; $fh };
 my %shared = ('0 shared' => 1);
 my $long   = 'c' x 2000;
