@@ -293,15 +293,50 @@ PROGRAM
 PROGRAM
 
     # A perl with assertions asks whether what is looked at for its string can have one.
-    in_threads('a locked scalar that has become a glob', "thread: *main::STDIN\nread 4: *main::STDIN\n", <<'PROGRAM');
+    my $became = $] < 5.022 ? "thread: *main::STDIN\nread 4: *main::STDIN\n" : "it cannot\nthread: \nread 4: data\n";
+    in_threads('a locked scalar that has become a glob', $became, <<'PROGRAM');
         pipe my $r, my $w or die "pipe: $!";
         my $data;
         aio_read $r, undef, 4, $data, 0, sub { print "read $_[0]: $data\n" };
         Internals::SvREADONLY($data, 0);
-        $data = *STDIN;
+        eval { $data = *STDIN; 1 } or print "it cannot\n";
         threads->create(sub { print "thread: $data\n" })->join;
         syswrite $w, 'data';
         IO::AIO::flush;
+PROGRAM
+
+    # Perl copies arguments of threads after everything else, and results without asking any package.
+    my $sizes = join '', map "argument: 1000001 L x\nresult: 1000001 L x\n", 1 .. 3;
+    in_threads('scalars in flight that nothing but an argument or a result refers to', $sizes, <<'PROGRAM');
+        my ($data, $n) = ("L" x 1_000_000, 0);
+        sub in_flight {
+            my ($kind) = @_;
+            my $mine = $data;                         # copy on write
+            my $copy = 'M' . $data;
+            $copy = reverse $copy unless $kind == 2;  # moved, or not
+            open my $zero, '<', '/dev/zero' or die;
+            IO::AIO::max_parallel 0;
+            $kind ? aio_read $zero, 0, 10, $copy, 1_000_001 : aio_write $fh, 0, undef, $copy, 0;
+            aio_write $fh, 0, undef, $mine, 0;
+            return { data => \$copy, shared => \$mine, filler => 'x' x 100 };
+        }
+        sub look {
+            my ($what, $given) = @_;
+            my ($data, $shared) = @$given{qw(data shared)};
+            my $length = length $$data;
+            $$_ .= 'x' for $data, $shared;
+            print "$what: $length ", substr($$shared, 0, 1), ' ', substr($$data, -1), "\n";
+        }
+        for my $kind (0 .. 2) {
+            my $thread = threads->create(sub { my @fill = map 'f' x 1_000_001, 1 .. 20; look(argument => @_) }, in_flight($kind));
+            IO::AIO::max_parallel 4;
+            IO::AIO::flush;
+            my @fill = map 'F' x 1_000_001, 1 .. 20;
+            $thread->join;
+            my ($result) = threads->create({ context => 'list' }, sub { in_flight($kind) })->join;
+            @fill = map 'G' x 1_000_001, 1 .. 20;
+            look(result => $result);
+        }
 PROGRAM
 
     # What a worker fills when the thread has ended must not be somebody else's by then.

@@ -318,32 +318,45 @@ each_engine {
         undef $Itself::scalar;
     }
 
-    # Code that takes the read-only flag away can give a scalar another string, which the lock does not protect.
+    # What perl changes also in a read-only scalar can give it another string, which the lock does not protect.
     ours {
-        my ($data, $path) = ('first', tmpdir . "/replaced-" . engine);
+        my ($data, $path) = ("f\xefrst", tmpdir . "/replaced-" . engine);
         open my $fh, '+>', $path or die "$path: $!";
         hold;
         aio_write $fh, 0, 5, $data, 0;
-        Internals::SvREADONLY($data, 0);
-        $data = join ', ', '', 'second'; # a string of its own
+        utf8::upgrade($data);
         croaks { aio_read $fh, 0, 5, $data, 0 } qr/read-only/, 'a scalar in use that has got another string: read';
         croaks { aio_ioctl $fh, 0x541b, $data } qr/read-only/, 'ioctl';
-        aio_write $fh, 5, 8, $data, 0;
-        $data =~ tr/a-z/A-Z/;            # in place
+        aio_write $fh, 5, 5, $data, 0;
+        Internals::SvREADONLY($data, 0);
+        my $changed = eval { $data =~ tr/a-z/A-Z/; 1 }; # in place
+        ok($] >= 5.022 ? !$changed : $changed, 'Perl code cannot unlock it, where perl has a flag for that');
         release;
         IO::AIO::flush;
-        is(read_file($path), 'first, second', 'what is written is a copy');
+        is(read_file($path), "f\xefrst" x 2, 'what is written is a copy');
+        ok(eval { $data = 'changed' }, 'and then it is unlocked');
+
+      SKIP: {
+            skip 'this perl has one flag for both', 2 if $] < 5.022;
+            hold;
+            aio_read $fh, 0, 5, $data, 0;
+            Internals::SvREADONLY($data, 1);
+            release;
+            IO::AIO::flush;
+            is($data, "f\xefrst", 'a scalar that is made read-only in flight is read into');
+            croaks { $data = 'changed' } qr/read-only/, 'and stays so afterwards';
+        }
 
         my @got;
-        IO::AIO::mmap my $mapped, 13, IO::AIO::PROT_READ() | IO::AIO::PROT_WRITE(), IO::AIO::MAP_SHARED(), $fh or die "mmap: $!";
+        IO::AIO::mmap my $mapped, 10, IO::AIO::PROT_READ() | IO::AIO::PROT_WRITE(), IO::AIO::MAP_SHARED(), $fh or die "mmap: $!";
         hold;
-        aio_write $fh, 13, 13, $mapped, 0, sub { @got = @_ };
+        aio_write $fh, 10, 10, $mapped, 0, sub { @got = @_ };
         Internals::SvREADONLY($mapped, 0);
         eval { undef $mapped };
         release;
         IO::AIO::flush;
-        is("@got", '13', 'a mapping in use that is undefined stays until it is written');
-        is(read_file($path), 'first, second' x 2, 'with its data');
+        is("@got", '10', 'a mapping in use that is undefined stays until it is written');
+        is(read_file($path), "f\xefrst" x 4, 'with its data');
         undef $mapped;
     } 'uses memory that is gone';
 };

@@ -44,6 +44,7 @@ typedef struct aio_cxt {
   size_t live;             /* requests that are not spare */
   struct aio_lock *locks;  /* scalars in flight, hashed by address */
   unsigned nlocks, locks_size;
+  bool in_thread;          /* not the program's first interpreter */
   unsigned max_poll_reqs, max_outstanding;
   uint64_t max_poll_time;  /* nanoseconds */
   SV *on_next_submit;
@@ -332,7 +333,7 @@ bool aio_lock_replaced(pTHX_ SV *sv);
 bool aio_lock_on_perls(pTHX_ SV *sv);
 /* Whether there is a count of those that share its string, with room for one more. */
 bool aio_can_share(SV *sv);
-/* A thread was created: its copies of locked scalars are its own. */
+/* A thread is being created: its copies of locked scalars are its own. */
 void aio_clone_locks(pTHX_ const aio_cxt *parent);
 /* The interpreter ends: it frees all scalars, whoever holds references, and workers
  * that are still at a request go on using the strings. */

@@ -280,6 +280,7 @@ static void start_thread(pTHX)
   aio_cxt *parent = MY_CXT.cxt;
 
   MY_CXT.cxt = new_cxt(aTHX);
+  MY_CXT.cxt->in_thread = TRUE;
   if (MY_CXT.cxt->eio)
     eio_hand_over(MY_CXT.cxt->eio); /* CLONE runs in the parent's thread */
   aio_clone_locks(aTHX_ parent);

@@ -1,6 +1,7 @@
 /* lock.c - scalars whose string a request uses while Perl code runs.
  *
- * A locked scalar is read-only for Perl, and its string cannot be moved or
+ * A locked scalar is read-only for Perl (by a flag that Perl code can neither set nor
+ * take away, where perl has such a one), and its string cannot be moved or
  * freed: its SvLEN is 0 meanwhile, which is perl's word for "not mine". So
  * even code that takes the read-only flag away cannot make the kernel write
  * into memory that is gone. A string that is shared (copy on write) stays as it
@@ -14,8 +15,10 @@ struct aio_lock {
   STRLEN len;        /* SvLEN before, 0: the string is not perl's to move */
   STRLEN offset;     /* of the string in its memory (OOK) */
   unsigned count;
-  bool was_readonly, shared;
+  bool was_readonly, shared, dup;
 };
+
+#define READONLY_FLAG (SVf_PROTECT ? SVf_PROTECT : SVf_READONLY)
 
 /* The hash ------------------------------------------------------------- */
 
@@ -112,6 +115,58 @@ static bool has_string(SV *sv, const struct aio_lock *lock)
   return SvTYPE(sv) >= SVt_PV && !isGV_with_GP(sv) && SvPVX(sv) == lock->string;
 }
 
+/* Threads ---------------------------------------------------------------- */
+/* A copy in another thread is its own: it must have a string of its own, and is
+ * not locked there. Perl makes copies when a thread is created, then it calls CLONE, and
+ * then it makes copies of the arguments; and when a thread is joined, of what it returns.
+ * The first are put right by aio_clone_locks(), which makes use of magic for the
+ * second. The last need it from the beginning. */
+
+#ifdef USE_ITHREADS
+/* `locked` is NULL where the string was not perl's before: nothing is known of it. */
+static void own_string(pTHX_ SV *copy, const char *locked, bool readonly)
+{
+  if (locked && SvTYPE(copy) >= SVt_PV && !isGV_with_GP(copy) && SvPVX(copy) == locked && !SvLEN(copy)) {
+    STRLEN cur = SvCUR(copy);
+
+    SvPV_set(copy, savepvn(locked, cur));
+    SvLEN_set(copy, cur + 1);
+  }
+  if (!readonly)
+    SvFLAGS(copy) &= ~(U32)READONLY_FLAG;
+}
+
+static int lock_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *param)
+{
+  own_string(aTHX_ mg->mg_obj, mg->mg_ptr, cBOOL(mg->mg_private));
+  mg->mg_flags &= (U8)~MGf_DUP; /* it means nothing there */
+  PERL_UNUSED_VAR(param);
+  return 0;
+}
+
+static MGVTBL lock_vtbl = { NULL, NULL, NULL, NULL, NULL, NULL, lock_dup, NULL };
+
+static void set_dup(pTHX_ struct aio_lock *lock)
+{
+  MAGIC *mg;
+
+  if (lock->dup)
+    return;
+  mg = sv_magicext(lock->sv, lock->sv, PERL_MAGIC_ext, &lock_vtbl, lock->len ? lock->string : NULL, 0);
+  mg->mg_flags |= MGf_DUP;
+  mg->mg_private = lock->was_readonly;
+  lock->dup = TRUE;
+}
+#else
+static MGVTBL lock_vtbl = { NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL };
+
+static void set_dup(pTHX_ struct aio_lock *lock)
+{
+  PERL_UNUSED_CONTEXT;
+  PERL_UNUSED_VAR(lock);
+}
+#endif
+
 void aio_lock(pTHX_ SV *sv)
 {
   dAIO;
@@ -128,7 +183,7 @@ void aio_lock(pTHX_ SV *sv)
   lock->sv = SvREFCNT_inc_simple_NN(sv);
   lock->string = SvPVX(sv);
   lock->count = 1;
-  lock->was_readonly = cBOOL(SvREADONLY(sv));
+  lock->was_readonly = cBOOL(SvFLAGS(sv) & READONLY_FLAG);
   lock->shared = SvIsCOW(sv) && aio_can_share(sv);
   lock->offset = 0;
   lock->len = !SvIsCOW(sv) || lock->shared ? SvLEN(sv) : 0;
@@ -139,7 +194,10 @@ void aio_lock(pTHX_ SV *sv)
     SvFLAGS(sv) &= ~SVf_OOK; /* perl would move the string to where its memory begins */
     SvLEN_set(sv, 0);
   }
-  SvREADONLY_on(sv);
+  SvFLAGS(sv) |= READONLY_FLAG;
+  lock->dup = FALSE;
+  if (cxt->in_thread)
+    set_dup(aTHX_ lock); /* join may copy it */
 }
 
 char *aio_unlock(pTHX_ SV *sv)
@@ -156,7 +214,9 @@ char *aio_unlock(pTHX_ SV *sv)
   was = *lock;
   drop_slot(cxt, lock);
   if (!was.was_readonly)
-    SvREADONLY_off(sv);
+    SvFLAGS(sv) &= ~(U32)READONLY_FLAG;
+  if (was.dup)
+    sv_unmagicext(sv, PERL_MAGIC_ext, &lock_vtbl);
   if (was.shared)
     drop_share(was.string, was.len);
   else if (was.len) {
@@ -201,23 +261,16 @@ void aio_clone_locks(pTHX_ const aio_cxt *parent)
 {
 #ifdef USE_ITHREADS
   for (unsigned i = 0; i < parent->locks_size; i++) {
-    const struct aio_lock *lock = &parent->locks[i];
+    struct aio_lock *lock = &parent->locks[i];
     SV *copy = lock->sv && PL_ptr_table ? (SV *)ptr_table_fetch(PL_ptr_table, lock->sv) : NULL;
 
-    if (!copy)
-      continue;
-    if (lock->len && has_string(copy, lock)) {
-      STRLEN cur = SvCUR(copy);
-      char *p;
-
-      Newx(p, cur + 1, char);
-      Copy(lock->string, p, cur, char);
-      p[cur] = 0;
-      SvPV_set(copy, p);
-      SvLEN_set(copy, cur + 1);
+    if (copy)
+      own_string(aTHX_ copy, lock->len ? lock->string : NULL, lock->was_readonly);
+    if (lock->sv) {
+      PERL_SET_CONTEXT(parent->owner); /* CLONE runs in its thread, which waits for us */
+      set_dup(parent->owner, lock);
+      PERL_SET_CONTEXT(aTHX);
     }
-    if (!lock->was_readonly)
-      SvREADONLY_off(copy);
   }
 #else
   PERL_UNUSED_CONTEXT;
