@@ -71,15 +71,56 @@ unsigned eio_parallel(const eio_ctx *ctx)
   return ctx->min_parallel < ctx->max_parallel ? ctx->min_parallel : ctx->max_parallel;
 }
 
-/* Whether an inline attempt is made. What waits is overtaken only where order is not
- * promised: with max_parallel 1 it is, and where priorities are in use.
- * For that a request that a worker takes counts in nrunning before it leaves
+/* What waits is not overtaken by more than so many while nobody takes anything. */
+#define OVERTAKEN_MAX 64
+
+/* What waits may be overtaken by a higher priority than all of it has, and where order is not
+ * promised: with max_parallel 1 it is, and where priorities are in use. */
+static bool may_overtake(eio_ctx *ctx, const eio_req *req)
+{
+  unsigned taken = atomic_load(&ctx->ntaken);
+
+  if (ctx->npri)
+    return eio__pool_outranks(ctx, req);
+  if (ctx->overtaken_at != taken) {
+    ctx->overtaken_at = taken;
+    ctx->overtaken = 0;
+  }
+  return !eio__keeps_order(ctx) && ctx->overtaken++ < OVERTAKEN_MAX;
+}
+
+/* Whether an inline attempt is made. With max_parallel 1 only when nothing executes: for that a request that a worker takes counts in nrunning before it leaves
  * nready, and in nfinished before it leaves the other two. */
 static bool may_inline(eio_ctx *ctx, const eio_req *req)
 {
   return !(req->flags & EIO_NO_INLINE)
          && (eio__ops[req->op].flags & EIO_OPF_INLINE || req->flags & EIO_FAILED)
-         && (eio_nready(ctx) == 0 || (!eio__keeps_order(ctx) && !ctx->npri));
+         && (eio_nready(ctx) == 0 || may_overtake(ctx, req));
+}
+
+/* One in so many is measured, also of those that would be left: what an attempt takes may
+ * have changed. */
+#define MEASURED 8
+#define TRIED 64
+
+/* Only the pool's workers do better, and not at what takes no system call. */
+static bool leaves(eio_ctx *ctx, const eio_req *req)
+{
+  if (ctx->engine != &eio__engine_pool || req->op == EIO_NOP || req->flags & EIO_FAILED
+      || !eio__pool_leaves(ctx, req))
+    return false;
+  ctx->left = (ctx->left + 1) % TRIED;
+  return ctx->left;
+}
+
+static bool attempt(eio_ctx *ctx, eio_req *req)
+{
+  uint64_t began = ctx->stats.inlined % MEASURED && ctx->left ? 0 : eio_p_now();
+  bool done = eio__inline(ctx, req, false);
+
+  if (done && began)
+    eio__pool_attempted(ctx, req, eio_p_now() - began);
+  return done;
 }
 
 /* Where a maximum has been set, the attempt counts like any other execution: so nothing
@@ -88,9 +129,9 @@ static bool finish_inline(eio_ctx *ctx, eio_req *req)
 {
   bool limited = ctx->max_parallel != UINT_MAX, done;
 
-  if (!may_inline(ctx, req) || (limited && !eio__slot_take(ctx)))
+  if (!may_inline(ctx, req) || leaves(ctx, req) || (limited && !eio__slot_take(ctx)))
     return false;
-  done = req->flags & EIO_FAILED || eio__inline(ctx, req, false);
+  done = req->flags & EIO_FAILED || attempt(ctx, req);
   if (done) {
     ctx->stats.inlined++;
     eio__finish_here(ctx, req);

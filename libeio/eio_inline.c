@@ -323,20 +323,6 @@ static bool inline_none(eio_ctx *ctx, eio_req *req)
 }
 #endif
 
-/* Whether the owner does better by leaving a request to a worker. While little is
- * outstanding the hop there and back is what counts, and with `share` requests
- * waiting the workers have enough: then the owner does its part. A worker that
- * sleeps is worth waking only for many. */
-#define FEW 3
-#define MANY 32
-
-static bool leave_to_worker(const eio_ctx *ctx, unsigned share)
-{
-  return ctx->nreqs > FEW && ctx->engine == &eio__engine_pool
-         && eio_nready(ctx) < share
-         && (ctx->nreqs > MANY || eio__pool_is_awake(ctx));
-}
-
 bool eio__inline(eio_ctx *ctx, eio_req *req, bool waits)
 {
   int saved = errno;
@@ -348,14 +334,13 @@ bool eio__inline(eio_ctx *ctx, eio_req *req, bool waits)
   }
   switch (req->op) {
   case EIO_READ:
-    done = (waits || !leave_to_worker(ctx, 8)) && inline_read(ctx, req, waits ? WAITS_READ_MAX : READ_MAX);
+    done = inline_read(ctx, req, waits ? WAITS_READ_MAX : READ_MAX);
     break;
   case EIO_STAT: case EIO_LSTAT: done = inline_stat(ctx, req); break;
-  case EIO_LOAD: case EIO_SLURP: done = (waits || !leave_to_worker(ctx, 4)) && inline_load(ctx, req); break;
+  case EIO_LOAD: case EIO_SLURP: done = inline_load(ctx, req); break;
   case EIO_REALPATH: done = inline_realpath(ctx, req); break;
-  /* Two threads that open files are in each other's way. */
-  case EIO_OPEN: done = ctx->nreqs <= FEW && inline_open(ctx, req); break;
-  case EIO_CLOSE: done = ctx->nreqs <= FEW && inline_close(ctx, req); break;
+  case EIO_OPEN: done = inline_open(ctx, req); break;
+  case EIO_CLOSE: done = inline_close(ctx, req); break;
   default: break;
   }
   if (!done)

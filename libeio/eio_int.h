@@ -57,8 +57,8 @@ bool eio_u_fdatasync(eio_req *req, struct io_uring_sqe *sqe);
 void eio__execute(eio_req *req);
 
 /* Tries to finish a request of a row with flag INLINE without blocking.
- * Returns true when result and errorno are set. An owner that has something
- * else to do leaves some of them to workers; one that waits does not. */
+ * Returns true when result and errorno are set. An owner that waits reads more
+ * at once. */
 bool eio__inline(eio_ctx *ctx, eio_req *req, bool waits);
 
 /* Flags of a request that is RUNNING may be set by its worker and by the owner
@@ -160,7 +160,12 @@ struct eio_ctx {
   eio_req *feeding;          /* (O) groups whose feeder runs; linked by fed_before */
   unsigned nreqs;            /* (O) outstanding */
   unsigned npri;             /* (O) of them, those with a priority other than 0 */
-  unsigned look_misses, look_skips; /* (O) see look_for_some() */
+  unsigned left;             /* (O) to workers, see leaves() */
+  uint64_t watched_at;       /* (O) when it looked for workers that are held up */
+  unsigned helpable;         /* (O) nsubmitted with the last request that it could attempt */
+  unsigned overtaken, overtaken_at; /* (O) see may_overtake() */
+  uint64_t began;            /* (O) this poll, if it is measured; else 0 */
+  unsigned polled;           /* (O) since then */
   unsigned depth;            /* (O) nested polls */
   bool watched;              /* (O) somebody knows the wakeup descriptor */
   bool waited;               /* (O) since the last poll, in eio_poll_wait() */
@@ -212,14 +217,22 @@ void eio__take_incoming(eio_ctx *ctx);
 void eio__pool_limits(eio_ctx *ctx);
 void eio__pool_set_idle(eio_ctx *ctx, unsigned max_idle, double timeout);
 unsigned eio__pool_nthreads(const eio_ctx *ctx);
-/* Whether the owner may look for what workers finish without sleeping. */
+/* Whether the owner may look for what workers finish without sleeping, and how long. */
 bool eio__pool_may_look(const eio_ctx *ctx);
+uint64_t eio__pool_look_ns(const eio_ctx *ctx);
+/* How long it has waited for a result. */
+void eio__pool_waited(eio_ctx *ctx, uint64_t ns);
+/* What the owner has measured: polling so many requests, and an attempt in submit. */
+void eio__pool_stepped(eio_ctx *ctx, uint64_t ns, unsigned nreqs);
+void eio__pool_attempted(eio_ctx *ctx, const eio_req *req, uint64_t ns);
+/* Whether the owner leaves it to workers rather than to attempt it. */
+bool eio__pool_leaves(eio_ctx *ctx, const eio_req *req);
+/* Whether nothing waits that has its priority, or a higher one. */
+bool eio__pool_outranks(eio_ctx *ctx, const eio_req *req);
 /* Who looks calls it before each look, with the present time, as what he looks for may
  * have to be done on the processor that he is on. Returns what time it is then. Any
  * thread. */
 uint64_t eio__pool_yield(eio_ctx *ctx, uint64_t now);
-/* Whether a worker is at the queue, or about to be. */
-bool eio__pool_is_awake(const eio_ctx *ctx);
 /* Tells workers, if that concerns any, what the owner has done. */
 void eio__pool_tell(eio_ctx *ctx, enum eio_event event);
 /* Whether a thread was refused since the next one was called last. */

@@ -1,175 +1,181 @@
-/* eio_pace.c - how many workers shall be awake.
- *
- * At most one worker is on its way to the queue at a time; when it takes a request
- * and more are left it sends for the next. So a burst wakes as many workers as it
- * takes to keep the queue moving, and no more. While executions are work for
- * processors, and not waiting, more workers than processors would only be in each
- * other's way: then one of those that are parked watches instead.
- *
- * All of this follows from the counters, and from a clock that callers read: nothing
- * here sleeps, locks or asks for the time. So test/core_pace.c can try each limit. */
-#include "eio_pool.h"
+/* eio_pace.c - what the pool does next, see eio_pace.h. README.md has the rules, each
+ * with what it buys. */
+#include "eio_pace.h"
 
 #include <limits.h>
 
-#define WATCH_IDLE 5
+/* A hop as long as that is the rule where nothing was measured yet, and what is longer
+ * than the other says that the processors had other work. */
+#define HOP_FIRST 10000
+#define HOP_MAX 50000
 
-/* Executions that take less are work for a processor, not waiting. */
-#define QUICK_NS 20000
-/* And these are over sooner than another thread could be sent for. */
-#define TRIVIAL_NS 3000
-/* One that was merely preempted shall not count for much; between trivial ones, it
- * shall not send for another thread, whose coming would preempt the next. */
-#define COST_MAX 100000
-#define TRIVIAL_COST_MAX 8000
-/* Where many contend, executions take long because they are many: so now and
- * then few have to show what they can do. */
-#define PROBE_NS 50000000
+/* What takes as many hops is long, whatever it is; workers that do are held up after so many:
+ * to look for them more often costs more than it saves. */
+#define LONG 8
+#define PATIENCE 32
 
-/* Nobody of ours needs a processor for as long, while executions are quick; others
- * that compute do, and who yields waits for them. For as many times as long nobody
- * does: so little is lost by it. */
-#define TAKEN_NS 200000
+/* Nobody yields for as many times as long as a yield has cost: little is lost by it. */
 #define TAKEN_TIMES 20
 
-/* How many workers shall be awake at a time, not counting those that are stuck:
- * no more than processors can be busy with, unless executions take so long that
- * they must be waiting for something. The owner has work to do as well, always when
- * requests are trivial, and as long as it helps rather than sleeps. */
-static unsigned enough(const struct eio_pool *pool)
+static unsigned get(const atomic_uint *value)
 {
-  unsigned cost = atomic_load_explicit(&pool->cost, memory_order_relaxed);
-
-  if (cost >= QUICK_NS)
-    return UINT_MAX;
-  if (cost >= TRIVIAL_NS)
-    return pool->ncpus - (pool->ncpus > 1 && atomic_load_explicit(&pool->helping, memory_order_relaxed));
-  return pool->ncpus > 5 ? 4 : pool->ncpus > 2 ? pool->ncpus - 1 : 1;
+  return atomic_load_explicit(value, memory_order_relaxed);
 }
 
-static unsigned awake(const struct eio_pool *pool)
+static void set(atomic_uint *value, uint64_t to)
 {
-  return pool->nthreads - pool->nparked - pool->nstuck;
+  atomic_store_explicit(value, to < UINT_MAX ? (unsigned)to : UINT_MAX, memory_order_relaxed);
 }
 
-bool eio__pace_is_crowded(const struct eio_pool *pool)
+/* Steps of a sixteenth down, and `up` of them up, towards the sample, whatever that is: so the
+ * value comes to where one of 1 + up is longer, and a few that are out of all proportion do
+ * nothing to it. */
+static void approach(atomic_uint *value, uint64_t ns, unsigned up)
 {
-  return awake(pool) >= enough(pool);
+  unsigned old = get(value), step = old / 16 + 1;
+
+  if (!old)
+    set(value, ns ? ns : 1);
+  else if (ns > old)
+    set(value, (uint64_t)old + up * step);
+  else if (old > step && ns < old)
+    set(value, old - step);
 }
 
-bool eio__pace_is_too_many(const struct eio_pool *pool)
+static unsigned hop_of(const struct eio_pace *pace)
 {
-  return awake(pool) > enough(pool);
+  unsigned hop = get(&pace->hop);
+
+  return hop ? hop : HOP_FIRST;
 }
 
-/* Finds out which workers are held up. */
-static void find_stuck(struct eio_pool *pool, uint64_t now)
+void eio__pace_init(struct eio_pace *pace, unsigned ncpus)
 {
-  for (struct worker *w = pool->all; w; w = w->next)
-    if (w->current && !w->stuck && !w->abandoned && now - w->began >= EIO_WATCH_NS) {
-      w->stuck = true;
-      pool->nstuck++;
-    }
+  pace->ncpus = ncpus ? ncpus : 1;
 }
 
-void eio__pace_watch(eio_ctx *ctx, uint64_t now, unsigned *idle)
+/* Measuring -------------------------------------------------------------- */
+
+void eio__pace_executed(struct eio_pace *pace, unsigned kind, uint64_t ns, enum eio_course course)
 {
-  struct eio_pool *pool = ctx->pool;
+  struct eio_kind *k = &pace->kinds[kind];
+  uint64_t wait = get(&k->wait), enough = LONG * (uint64_t)hop_of(pace);
 
-  find_stuck(pool, now);
-  if (eio_nready(ctx))
-    *idle = 0;
-  else if (++*idle >= WATCH_IDLE)
-    pool->watcher = NULL; /* who submits now sees that, or is seen in a moment */
-}
-
-/* When enough are awake already: the worker that shall watch whether they get
- * on, the one that would be sent for last. NULL when somebody has to go. */
-static struct worker *new_watcher(struct eio_pool *pool, uint64_t now)
-{
-  struct worker *w = pool->parked;
-
-  if (!w || !eio__pace_is_crowded(pool))
-    return NULL;
-  find_stuck(pool, now);
-  if (!eio__pace_is_crowded(pool))
-    return NULL;
-  while (w->below)
-    w = w->below;
-  pool->watcher = w;
-  return w;
-}
-
-struct worker *eio__pace_send_for(eio_ctx *ctx, uint64_t now, bool *start)
-{
-  struct eio_pool *pool = ctx->pool;
-  struct worker *w;
-
-  w = new_watcher(pool, now);
-  if (w)
-    return w;
-  w = pool->parked;
-  pool->coming++;
-  if (w) {
-    pool->parked = w->below;
-    pool->nparked--;
-    w->parked = false;
-    w->coming = true;
-  } else {
-    pool->nthreads++;
-    *start = true;
-  }
-  return w;
-}
-
-bool eio__pace_may_look(const struct eio_pool *pool)
-{
-  return awake(pool) < pool->ncpus
-         && atomic_load_explicit(&pool->cost, memory_order_relaxed) < QUICK_NS;
-}
-
-bool eio__pace_may_yield(const struct eio_pool *pool, uint64_t now)
-{
-  return now >= atomic_load_explicit(&pool->taken_until, memory_order_relaxed);
-}
-
-void eio__pace_yielded(struct eio_pool *pool, uint64_t before, uint64_t now)
-{
-  if (now - before >= TAKEN_NS)
-    atomic_store_explicit(&pool->taken_until, now + TAKEN_TIMES * (now - before), memory_order_relaxed);
-}
-
-enum eio_step eio__pace_next(const struct eio_pool *pool, bool busy, bool may_take)
-{
-  if (eio__pace_is_too_many(pool))
-    return EIO_PARK;
-  if (may_take)
-    return EIO_TAKE;
-  return busy && eio__pace_may_look(pool) && !atomic_load(&pool->lingering) ? EIO_LINGER : EIO_PARK;
-}
-
-void eio__pace_note(struct eio_pool *pool, const struct worker *w, uint64_t now)
-{
-  uint64_t ns = now - w->began;
-  unsigned cost = atomic_load_explicit(&pool->cost, memory_order_relaxed), max;
-
-  if (w->began < pool->probed)
+  if (course == EIO_PREEMPTED)
     return;
-  max = cost < TRIVIAL_NS ? TRIVIAL_COST_MAX : COST_MAX;
-  cost = cost - cost / 8 + (ns < max ? (unsigned)ns : max) / 8;
-  if (cost >= QUICK_NS && now - pool->probed >= PROBE_NS) {
-    cost = 0;
-    pool->probed = now;
-  }
-  atomic_store_explicit(&pool->cost, cost, memory_order_relaxed);
+  if (ns > enough)
+    ns = enough; /* it says what it has to; the watcher does the rest */
+  if (course == EIO_WAITED && !wait && !get(&k->busy))
+    set(&k->wait, ns);
+  else if (wait || course == EIO_WAITED)
+    set(&k->wait, wait - (wait + 63) / 64 + (course == EIO_WAITED ? ns / 64 : 0));
+  if (course == EIO_BUSY_ALL)
+    approach(&k->busy, ns, 1);
 }
 
-bool eio__pool_may_look(const eio_ctx *ctx)
+bool eio__pace_is_long(const struct eio_pace *pace, uint64_t ns)
 {
-  return eio__pace_may_look(ctx->pool);
+  return ns >= hop_of(pace);
 }
 
-bool eio__pool_is_awake(const eio_ctx *ctx)
+void eio__pace_attempted(struct eio_pace *pace, unsigned kind, uint64_t ns)
 {
-  return awake(ctx->pool) != 0;
+  approach(&pace->kinds[kind].attempt, ns, 1);
+}
+
+void eio__pace_hopped(struct eio_pace *pace, uint64_t ns)
+{
+  approach(&pace->hop, ns < HOP_MAX ? ns : HOP_MAX, 1);
+}
+
+void eio__pace_idled(struct eio_pace *pace, atomic_uint *usual, uint64_t ns)
+{
+  uint64_t most = 2 * LONG * (uint64_t)hop_of(pace); /* so it is soon known when that changes */
+
+  approach(usual, ns < most ? ns : most, 3); /* three of four shall be worth looking for */
+}
+
+void eio__pace_stepped(struct eio_pace *pace, uint64_t ns, unsigned nreqs)
+{
+  approach(&pace->step, ns / nreqs, 1);
+}
+
+/* Deciding --------------------------------------------------------------- */
+
+unsigned eio__pace_load(const struct eio_pace *pace, unsigned kind)
+{
+  uint64_t busy = get(&pace->kinds[kind].busy), wait = get(&pace->kinds[kind].wait);
+
+  return busy ? (unsigned)(EIO_FULL * busy / (busy + wait)) : 0;
+}
+
+/* As many as give the owner, who takes a step for each, all that it can do. It needs a
+ * processor itself while it helps, or else if it had more to do than to wait beside workers on
+ * all others. There is one in any case. */
+unsigned eio__pace_enough(const struct eio_pace *pace, unsigned kind, bool owner_helps)
+{
+  unsigned step = get(&pace->step), others = pace->ncpus - 1;
+  unsigned steps = step ? get(&pace->kinds[kind].busy) / step : UINT_MAX;
+  unsigned most = owner_helps || steps < 2 * others ? others : pace->ncpus;
+
+  return EIO_FULL * (most <= 1 ? 1 : steps < most ? steps + 1 : most);
+}
+
+/* What is over soon does not need another one before the first is there. */
+unsigned eio__pace_wanted(const struct eio_pace *pace, unsigned kind, unsigned waiting)
+{
+  return eio__pace_load(pace, kind) < EIO_FULL / 2 ? waiting : 1;
+}
+
+bool eio__pace_is_dear(const struct eio_pace *pace, unsigned kind)
+{
+  unsigned busy = get(&pace->kinds[kind].busy);
+
+  return busy && get(&pace->kinds[kind].attempt) > busy;
+}
+
+/* The owner does what is outstanding itself when that is a single one, or over before a worker
+ * could have brought it back, and when workers only wait. Else it leaves what workers do with less
+ * effort; and of the rest as much as keeps them busy until the next could be there, when
+ * there is a processor for them. */
+bool eio__pace_leaves(const struct eio_pace *pace, unsigned kind, const struct eio_crew *crew)
+{
+  uint64_t hop = hop_of(pace), attempt = get(&pace->kinds[kind].attempt), busy = get(&pace->kinds[kind].busy);
+
+  if (crew->nreqs <= 1 || crew->nreqs * attempt <= 2 * hop + busy)
+    return false;
+  if (!crew->spare && 2 * crew->load < EIO_FULL * crew->awake)
+    return false;
+  if (!busy || eio__pace_is_dear(pace, kind))
+    return true;
+  return pace->ncpus > 1 && crew->nready * busy * EIO_FULL < hop * (crew->load > EIO_FULL ? crew->load : EIO_FULL);
+}
+
+/* As a rule it comes in less. To be woken for it costs two threads a hop and more each. */
+uint64_t eio__pace_look_ns(const struct eio_pace *pace, const atomic_uint *usual)
+{
+  uint64_t hop = hop_of(pace), ns = get(usual);
+
+  return ns > LONG * hop ? 0 : 2 * (ns > hop ? ns : hop);
+}
+
+bool eio__pace_may_look(const struct eio_pace *pace, unsigned load)
+{
+  return load && load < EIO_FULL * pace->ncpus;
+}
+
+uint64_t eio__pace_patience_ns(const struct eio_pace *pace)
+{
+  return PATIENCE * (uint64_t)hop_of(pace);
+}
+
+bool eio__pace_may_yield(const struct eio_pace *pace, uint64_t now)
+{
+  return now >= atomic_load_explicit(&pace->taken_until, memory_order_relaxed);
+}
+
+void eio__pace_yielded(struct eio_pace *pace, uint64_t before, uint64_t now)
+{
+  if (now - before >= eio__pace_patience_ns(pace))
+    atomic_store_explicit(&pace->taken_until, now + TAKEN_TIMES * (now - before), memory_order_relaxed);
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,6 +17,21 @@
 #ifdef __linux__
 # include <sched.h>
 #endif
+
+bool eio_p_switches(struct eio_switches *s)
+{
+#ifdef RUSAGE_THREAD
+  struct rusage usage;
+
+  if (getrusage(RUSAGE_THREAD, &usage) < 0)
+    return false;
+  *s = (struct eio_switches){ usage.ru_nvcsw, usage.ru_nivcsw };
+  return true;
+#else
+  (void)s;
+  return false;
+#endif
+}
 
 uint64_t eio_p_now(void)
 {

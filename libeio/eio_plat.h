@@ -48,6 +48,27 @@ struct statvfs { int nothing; };
 
 /* Nanoseconds since some fixed time. */
 uint64_t eio_p_now(void);
+
+/* A bed for one thread: it sleeps until somebody has woken it since it slept last, or until some
+ * time of eio_p_now() (UINT64_MAX: never); then that returns false. Nobody needs a lock. */
+struct eio_bed {
+  atomic_uint woken;
+#if !EIO_HAVE_FUTEX
+  pthread_mutex_t mutex;
+  pthread_cond_t cond;
+#endif
+};
+void eio_p_bed_init(struct eio_bed *bed);
+void eio_p_bed_finish(struct eio_bed *bed);
+bool eio_p_sleep(struct eio_bed *bed, uint64_t until);
+void eio_p_wake(struct eio_bed *bed);
+
+/* How often the calling thread has slept, and others had its processor. False where nobody
+ * tells. */
+struct eio_switches {
+  long voluntary, involuntary;
+};
+bool eio_p_switches(struct eio_switches *s);
 /* How many processors this process may run on. */
 unsigned eio_p_ncpus(void);
 

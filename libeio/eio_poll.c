@@ -127,6 +127,9 @@ static void mend_wake_fd(eio_ctx *ctx)
 
 /* Poll side ------------------------------------------------------------ */
 
+/* A poll of as many requests tells what the owner does for each. */
+#define MEASURED 4
+
 void eio_poll_begin(eio_ctx *ctx)
 {
   if (ctx->wake.fd[0] < 0)
@@ -137,6 +140,10 @@ void eio_poll_begin(eio_ctx *ctx)
   ctx->depth++;
   eio_queue_append(&ctx->done, &ctx->fresh);
   eio__take_finished(ctx, &ctx->done);
+  if (ctx->depth == 1 && ctx->done.length >= MEASURED) {
+    ctx->began = eio_p_now();
+    ctx->polled = 0;
+  }
 }
 
 eio_req *eio_next(eio_ctx *ctx)
@@ -161,6 +168,7 @@ eio_req *eio_next(eio_ctx *ctx)
     }
     eio__state(ctx, req, EIO_FINISHED);
     eio__count(ctx, req, -1);
+    ctx->polled++;
     req->next = ctx->current;
     ctx->current = req;
     return req;
@@ -218,6 +226,10 @@ static bool leave_poll(eio_ctx *ctx)
 {
   if (!--ctx->depth)
     eio_queue_append(&ctx->done, &ctx->fresh);
+  if (!ctx->depth && ctx->began && ctx->polled) {
+    eio__pool_stepped(ctx, eio_p_now() - ctx->began, ctx->polled);
+    ctx->began = 0;
+  }
   if (eio__pool_was_refused(ctx))
     eio__pool_wants_thread(ctx);
   if (!ctx->waited)
@@ -272,22 +284,17 @@ static bool something_done(eio_ctx *ctx)
          || (ctx->ring && eio__ring_ready(ctx));
 }
 
-/* With more than one processor, a worker that is at a request now is likely to
- * finish it in less time than it takes to sleep and be woken: so the owner
- * looks a moment, and the worker need not wake it. When looking was in vain the
- * next chances are skipped, twice as many each time. */
-#define LOOK_NS 20000
-
-static bool look_for_some(eio_ctx *ctx)
+/* With more than one processor, a worker that is at a request now may finish it in less
+ * time than it takes to sleep and be woken: when that is the rule the owner looks, and the
+ * worker need not wake it. */
+static bool look_for_some(eio_ctx *ctx, uint64_t began)
 {
+  uint64_t now = began, end = began + eio__pool_look_ns(ctx);
   bool found = false;
-  uint64_t now, end;
 
-  if (!eio__pool_may_look(ctx) || (ctx->look_skips && ctx->look_skips--))
+  if (end == began || !eio__pool_may_look(ctx))
     return false;
   atomic_store(&ctx->polling, true);
-  now = eio_p_now();
-  end = now + LOOK_NS;
   do {
     now = eio__pool_yield(ctx, now);
     for (int i = 0; i < 32 && !found; i++) {
@@ -298,11 +305,7 @@ static bool look_for_some(eio_ctx *ctx)
   atomic_store(&ctx->polling, false);
   found = found || something_done(ctx); /* after polling: its signal was spared */
   if (found)
-    ctx->look_misses = 0;
-  else {
-    ctx->look_misses += ctx->look_misses < 6;
-    ctx->look_skips = 1u << ctx->look_misses;
-  }
+    eio__pool_waited(ctx, now - began);
   return found;
 }
 
@@ -339,22 +342,27 @@ static int sleep_once(eio_ctx *ctx, int ms)
 
 int eio_poll_wait(eio_ctx *ctx, int timeout)
 {
-  uint64_t end;
+  uint64_t began, end;
   int n;
 
   ctx->waited = true;
-  if (!ctx->nreqs || something_done(ctx) || eio__pool_help(ctx) || look_for_some(ctx))
+  if (!ctx->nreqs || something_done(ctx) || eio__pool_help(ctx))
+    return 0;
+  began = eio_p_now();
+  if (look_for_some(ctx, began))
     return 0;
   eio__pool_sleeps(ctx);
   if (!ctx->watched && settle_signal(ctx, false))
     return 0;
-  end = timeout < 0 ? UINT64_MAX : eio_p_now() + (uint64_t)timeout * 1000000;
+  end = timeout < 0 ? UINT64_MAX : began + (uint64_t)timeout * 1000000;
   for (;;) {
     n = sleep_once(ctx, milliseconds_until(end));
     if (n < 0)
       return -1;
-    if (something_done(ctx) || (n && !eio__pool_was_refused(ctx)))
+    if (something_done(ctx) || (n && !eio__pool_was_refused(ctx))) {
+      eio__pool_waited(ctx, eio_p_now() - began);
       return 0;
+    }
     if (n) /* that was all it had to say */
       settle_signal(ctx, false);
     else if (milliseconds_until(end) == 0) {

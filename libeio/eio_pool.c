@@ -14,21 +14,12 @@
  * What workers do is in eio_worker.c; how many shall be awake in eio_pace.c. */
 #include "eio_pool.h"
 
+#include <limits.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "eio_plat.h"
-
-void eio__cond_init(pthread_cond_t *cond)
-{
-  pthread_condattr_t attr;
-
-  pthread_condattr_init(&attr);
-  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-  pthread_cond_init(cond, &attr);
-  pthread_condattr_destroy(&attr);
-}
 
 int eio__pool_create(eio_ctx *ctx)
 {
@@ -40,26 +31,42 @@ int eio__pool_create(eio_ctx *ctx)
   ctx->max_running = ctx->max_parallel;
   pool->max_idle = 4;
   pool->idle_timeout = 10;
-  pool->ncpus = eio_p_ncpus();
-  eio__cond_init(&pool->left);
+  eio__pace_init(&pool->pace, eio_p_ncpus());
+  pthread_cond_init(&pool->left, NULL);
   ctx->pool = pool;
   return 0;
 }
 
 /* The hand-over -------------------------------------------------------- */
 
-static struct eio_counts counts_now(const eio_ctx *ctx, unsigned waiting)
+#define ANY UINT_MAX /* kind of requests that are not known */
+
+void eio__set_load(struct eio_pool *pool, struct worker *w, unsigned load)
+{
+  atomic_fetch_add(&pool->load, load - w->load);
+  w->load = load;
+}
+
+bool eio__is_crowded(const struct eio_pool *pool, unsigned kind, const struct worker *besides)
+{
+  return pool->load - (besides ? besides->load : 0)
+         >= eio__pace_enough(&pool->pace, kind, atomic_load_explicit(&pool->helping, memory_order_relaxed));
+}
+
+/* A request of that kind is first in the queue, or will be. */
+static struct eio_counts counts_now(const eio_ctx *ctx, unsigned waiting, unsigned kind)
 {
   struct eio_pool *pool = ctx->pool;
+  unsigned expected = pool->coming + pool->lingering;
   struct eio_counts c = { .waiting = waiting };
 
-  c.expected = pool->coming || pool->lingering;
+  c.expected = expected && expected >= (kind == ANY ? waiting : eio__pace_wanted(&pool->pace, kind, waiting));
   c.parked = pool->nparked;
   c.threads = pool->nthreads;
   c.max_threads = pool->limit;
   c.running = atomic_load(&ctx->nrunning);
   c.max_running = ctx->max_running;
-  c.watched = pool->watcher && eio__pace_is_crowded(pool);
+  c.watched = pool->watcher && kind != ANY && eio__is_crowded(pool, kind, NULL);
   return c;
 }
 
@@ -79,10 +86,10 @@ void eio__slot_give(eio_ctx *ctx)
   atomic_fetch_sub(&ctx->nrunning, 1);
 }
 
-bool eio__may_take(eio_ctx *ctx)
+eio_req *eio__may_take(eio_ctx *ctx)
 {
   eio__take_incoming(ctx);
-  return ctx->ready.length && eio__admits(atomic_load(&ctx->nrunning), ctx->max_running);
+  return eio__admits(atomic_load(&ctx->nrunning), ctx->max_running) ? eio_queue_first(&ctx->ready) : NULL;
 }
 
 eio_req *eio__take(eio_ctx *ctx)
@@ -107,56 +114,105 @@ static void put_back(eio_ctx *ctx, eio_req *req)
   eio__slot_give(ctx);
 }
 
-bool eio__tell(eio_ctx *ctx, enum eio_event event, uint64_t now)
+/* When the load is enough already: the worker that shall watch whether those get on, the one
+ * that would be sent for last. NULL when somebody has to go. */
+static struct worker *new_watcher(struct eio_pool *pool, unsigned kind, uint64_t now)
+{
+  struct worker *w = pool->parked;
+
+  if (!w || !eio__is_crowded(pool, kind, NULL))
+    return NULL;
+  eio__find_stuck(pool, now);
+  if (!eio__is_crowded(pool, kind, NULL))
+    return NULL;
+  while (w->below)
+    w = w->below;
+  pool->watcher = w;
+  return w;
+}
+
+/* Chooses who goes to the queue. Returns a worker to signal, or NULL; *start asks for a
+ * new thread. */
+static struct worker *send_for(struct eio_pool *pool, unsigned kind, uint64_t now, bool *start)
+{
+  struct worker *w = new_watcher(pool, kind, now);
+
+  if (w)
+    return w;
+  w = pool->parked;
+  pool->coming++;
+  if (w) {
+    pool->parked = w->below;
+    pool->nparked--;
+    w->parked = false;
+    w->coming = true;
+    w->sent = now;
+    eio__set_load(pool, w, EIO_FULL);
+  } else {
+    pool->nthreads++;
+    pool->load += EIO_FULL;
+    *start = true;
+  }
+  return w;
+}
+
+struct worker *eio__tell(eio_ctx *ctx, enum eio_event event, uint64_t now, bool *start)
 {
   struct eio_pool *pool = ctx->pool;
   struct worker *w = NULL;
   struct eio_counts counts;
-  bool start = false;
-  unsigned whom;
+  unsigned whom, kind;
 
   eio__take_incoming(ctx);
-  counts = counts_now(ctx, ctx->ready.length);
+  kind = ctx->ready.length ? eio__kind(eio_queue_first(&ctx->ready)) : ANY;
+  counts = counts_now(ctx, ctx->ready.length, kind);
   whom = eio__whom_to_tell(event, &counts);
   if (whom & EIO_TELL_WORKER)
-    w = eio__pace_send_for(ctx, now ? now : eio_p_now(), &start);
-  if (w)
-    pthread_cond_signal(&w->cond); /* unlocked, it may be gone already */
+    w = send_for(pool, kind, now ? now : eio_p_now(), start);
   if (whom & EIO_TELL_LIMITS)
     pthread_cond_broadcast(&pool->left);
   if (whom & EIO_TELL_OWNER)
     atomic_store(&pool->refused, true);
-  return start;
+  return w;
 }
 
 /* By the owner, who executes all there is when no thread can be had at all: else
  * nobody ever would. */
 static void tell_and_unlock(eio_ctx *ctx, enum eio_event event)
 {
-  bool start = eio__tell(ctx, event, 0);
+  bool start = false;
+  struct worker *w = eio__tell(ctx, event, 0, &start);
 
   pthread_mutex_unlock(&ctx->lock);
+  if (w)
+    eio_p_wake(&w->bed);
   if (start && eio__start_thread(ctx, NULL) < 0)
     eio__run_ready(ctx, true);
 }
 
-static bool must_tell(const eio_ctx *ctx, enum eio_event event)
+static bool must_tell(const eio_ctx *ctx, enum eio_event event, unsigned kind)
 {
-  struct eio_counts counts = counts_now(ctx, eio_nready(ctx));
+  struct eio_counts counts = counts_now(ctx, eio_nready(ctx), kind);
 
   return eio__whom_to_tell(event, &counts);
 }
 
-void eio__pool_tell(eio_ctx *ctx, enum eio_event event)
+static void tell_if_must(eio_ctx *ctx, enum eio_event event, unsigned kind)
 {
-  if (must_tell(ctx, event)) {
+  if (must_tell(ctx, event, kind)) {
     pthread_mutex_lock(&ctx->lock);
     tell_and_unlock(ctx, event);
   }
 }
 
+void eio__pool_tell(eio_ctx *ctx, enum eio_event event)
+{
+  tell_if_must(ctx, event, ANY);
+}
+
 void eio__run_ready(eio_ctx *ctx, bool without_workers)
 {
+  struct worker *w = NULL;
   eio_req *req;
 
   pthread_mutex_lock(&ctx->lock);
@@ -169,8 +225,10 @@ void eio__run_ready(eio_ctx *ctx, bool without_workers)
     eio__slot_give(ctx);
   }
   if (without_workers)
-    eio__tell(ctx, EIO_EV_REFUSED, 0); /* that sends for parked workers only */
+    w = eio__tell(ctx, EIO_EV_REFUSED, 0, NULL); /* that sends for parked workers only */
   pthread_mutex_unlock(&ctx->lock);
+  if (w)
+    eio_p_wake(&w->bed);
 }
 
 void eio__pool_return(eio_ctx *ctx, eio_req *req)
@@ -180,15 +238,21 @@ void eio__pool_return(eio_ctx *ctx, eio_req *req)
   tell_and_unlock(ctx, EIO_EV_FREED);
 }
 
-/* Whether what is first can be attempted. */
+/* Whether it is worth while to attempt a request. */
+static bool can_help(const eio_ctx *ctx, const eio_req *req)
+{
+  return req->flags & EIO_FAILED
+         || (!(req->flags & EIO_NO_INLINE) && eio__ops[req->op].flags & EIO_OPF_INLINE
+             && !eio__pace_is_dear(&ctx->pool->pace, eio__kind(req)));
+}
+
 static bool may_help(eio_ctx *ctx)
 {
   const eio_req *req;
 
   eio__take_incoming(ctx);
   req = eio_queue_first(&ctx->ready);
-  return req && !(req->flags & EIO_NO_INLINE)
-         && (eio__ops[req->op].flags & EIO_OPF_INLINE || req->flags & EIO_FAILED);
+  return req && can_help(ctx, req);
 }
 
 bool eio__pool_help(eio_ctx *ctx)
@@ -196,9 +260,10 @@ bool eio__pool_help(eio_ctx *ctx)
   eio_req *req;
   bool done;
 
-  if (eio_nready(ctx) <= ctx->pool->coming) /* who comes takes it */
+  if (eio_nready(ctx) <= ctx->pool->coming /* who comes takes it */
+      || (!ctx->npri && (int)(ctx->helpable - atomic_load(&ctx->ntaken)) <= 0)
+      || pthread_mutex_trylock(&ctx->lock) != 0) /* somebody does right now */
     return false;
-  pthread_mutex_lock(&ctx->lock);
   req = may_help(ctx) ? eio__take(ctx) : NULL;
   pthread_mutex_unlock(&ctx->lock);
   if (!req)
@@ -237,10 +302,14 @@ void eio__take_incoming(eio_ctx *ctx)
 
 void eio__pool_submit(eio_ctx *ctx, eio_req *req)
 {
+  unsigned kind = eio__kind(req);
+
   eio__state(ctx, req, EIO_READY);
   atomic_store(&ctx->nsubmitted, ctx->nsubmitted + 1); /* first: nready is never less than 0 */
+  if (can_help(ctx, req))
+    ctx->helpable = ctx->nsubmitted;
   eio__push(&ctx->incoming, req);
-  eio__pool_tell(ctx, EIO_EV_SUBMITTED);
+  tell_if_must(ctx, EIO_EV_SUBMITTED, kind);
 }
 
 const struct eio_engine eio__engine_pool = { "pool", eio__pool_submit };
@@ -254,14 +323,14 @@ bool eio__pool_wants_thread(eio_ctx *ctx)
 {
   atomic_store(&ctx->pool->refused, false);
   eio__pool_tell(ctx, EIO_EV_SUBMITTED);
-  return must_tell(ctx, EIO_EV_SUBMITTED);
+  return must_tell(ctx, EIO_EV_SUBMITTED, ANY);
 }
 
 /* Parked workers look again at the limits that they wait by. */
 static void rouse_locked(struct eio_pool *pool)
 {
   for (struct worker *w = pool->parked; w; w = w->below)
-    pthread_cond_signal(&w->cond);
+    eio_p_wake(&w->bed);
 }
 
 void eio__pool_limits(eio_ctx *ctx)
@@ -294,12 +363,76 @@ uint64_t eio__pool_yield(eio_ctx *ctx, uint64_t now)
 {
   uint64_t before = now;
 
-  if (!eio__pace_may_yield(ctx->pool, before))
+  if (!eio__pace_may_yield(&ctx->pool->pace, before))
     return eio_p_now();
   sched_yield();
   now = eio_p_now();
-  eio__pace_yielded(ctx->pool, before, now);
+  eio__pace_yielded(&ctx->pool->pace, before, now);
   return now;
+}
+
+uint64_t eio__pool_look_ns(const eio_ctx *ctx)
+{
+  return eio__pace_look_ns(&ctx->pool->pace, &ctx->pool->pace.wait);
+}
+
+void eio__pool_waited(eio_ctx *ctx, uint64_t ns)
+{
+  eio__pace_idled(&ctx->pool->pace, &ctx->pool->pace.wait, ns);
+}
+
+bool eio__pool_may_look(const eio_ctx *ctx)
+{
+  return eio__pace_may_look(&ctx->pool->pace, ctx->pool->load);
+}
+
+void eio__pool_stepped(eio_ctx *ctx, uint64_t ns, unsigned nreqs)
+{
+  eio__pace_stepped(&ctx->pool->pace, ns, nreqs);
+}
+
+void eio__pool_attempted(eio_ctx *ctx, const eio_req *req, uint64_t ns)
+{
+  eio__pace_attempted(&ctx->pool->pace, eio__kind(req), ns);
+}
+
+/* Where all workers are at something, nobody watches but the owner. */
+static void look_for_stuck(eio_ctx *ctx)
+{
+  struct eio_pool *pool = ctx->pool;
+  uint64_t now = eio_p_now();
+
+  if (now - ctx->watched_at < eio__pace_patience_ns(&pool->pace))
+    return;
+  ctx->watched_at = now;
+  pthread_mutex_lock(&ctx->lock);
+  eio__find_stuck(pool, now);
+  pthread_mutex_unlock(&ctx->lock);
+}
+
+bool eio__pool_leaves(eio_ctx *ctx, const eio_req *req)
+{
+  struct eio_pool *pool = ctx->pool;
+  struct eio_crew crew = { .nreqs = ctx->nreqs, .nready = eio_nready(ctx) };
+  unsigned parked = pool->nparked, threads = pool->nthreads;
+
+  crew.awake = threads > parked ? threads - parked : 0;
+  crew.spare = parked || threads < pool->limit;
+  if (crew.nready && !crew.spare)
+    look_for_stuck(ctx);
+  crew.load = pool->load;
+  return eio__pace_leaves(&pool->pace, eio__kind(req), &crew);
+}
+
+bool eio__pool_outranks(eio_ctx *ctx, const eio_req *req)
+{
+  bool outranks;
+
+  pthread_mutex_lock(&ctx->lock);
+  eio__take_incoming(ctx);
+  outranks = !(ctx->ready.used >> (req->pri - EIO_PRI_MIN));
+  pthread_mutex_unlock(&ctx->lock);
+  return outranks;
 }
 
 unsigned eio__pool_nthreads(const eio_ctx *ctx)
@@ -315,16 +448,39 @@ void eio__pool_abandon_locked(eio_ctx *ctx)
     if (w->abandoned)
       continue;
     w->abandoned = true;
-    w->parked = w->coming = w->stuck = false;
+    w->parked = w->coming = false;
+    w->load = 0;
     pool->abandoned++;
     if (w->current)
       eio__flag_set(w->current, EIO_ORPHAN | EIO_CANCELLED);
-    pthread_cond_signal(&w->cond);
+    eio_p_wake(&w->bed);
   }
   pool->parked = NULL;
   pool->watcher = NULL;
-  pool->nthreads = pool->nparked = pool->coming = pool->nstuck = 0;
+  pool->nthreads = pool->nparked = pool->coming = pool->load = 0;
   atomic_store(&pool->lingering, false);
+}
+
+static void free_worker(struct worker *w)
+{
+  eio_p_bed_finish(&w->bed);
+  free(w);
+}
+
+static void free_spare(struct eio_pool *pool)
+{
+  for (struct worker *w = pool->spare, *next; w; w = next) {
+    next = w->next;
+    free_worker(w);
+  }
+  pool->spare = NULL;
+}
+
+void eio__pool_free(struct eio_pool *pool)
+{
+  pthread_cond_destroy(&pool->left);
+  free_spare(pool);
+  free(pool);
 }
 
 void eio__pool_after_fork(eio_ctx *ctx)
@@ -339,13 +495,14 @@ void eio__pool_after_fork(eio_ctx *ctx)
       eio_queue_push(&ctx->orphans, w->current);
     }
     pool->all = w->next;
-    free(w);
+    free_worker(w);
   }
+  free_spare(pool);
   pool->parked = NULL;
   pool->watcher = NULL;
-  pool->nthreads = pool->nparked = pool->coming = pool->nstuck = pool->abandoned = 0;
+  pool->nthreads = pool->nparked = pool->coming = pool->load = pool->abandoned = 0;
   atomic_store(&pool->lingering, false);
-  eio__cond_init(&pool->left);
+  pthread_cond_init(&pool->left, NULL);
 }
 
 bool eio__pool_destroy_locked(eio_ctx *ctx)
@@ -355,7 +512,6 @@ bool eio__pool_destroy_locked(eio_ctx *ctx)
   ctx->dead = true;
   if (pool->abandoned)
     return true;
-  pthread_cond_destroy(&pool->left);
-  free(pool);
+  eio__pool_free(pool);
   return false;
 }

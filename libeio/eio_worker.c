@@ -5,8 +5,9 @@
  * lock. Workers hold it but while they execute, linger or sleep.
  *
  * Last parked, first woken: its caches are warm. Where a processor is left one worker
- * lingers a few tens of microseconds before it parks, and sees the next request
- * without being woken. Who is woken, and when, is up to eio_pace.c. */
+ * lingers a moment before it parks, and sees the next request without being woken. What
+ * is enough, how long a moment, and what else depends on how long things take is up to
+ * eio_pace.c. */
 #include "eio_pool.h"
 
 #include <errno.h>
@@ -16,8 +17,10 @@
 
 #include "eio_plat.h"
 
-#define LINGER_NS 30000
 #define STACK_SIZE (256 * 1024)
+
+/* If the watcher finds nothing that waits as often in a row, nobody has to watch. */
+#define WATCH_IDLE 5
 
 static void arrive(struct eio_pool *pool, struct worker *w)
 {
@@ -25,6 +28,43 @@ static void arrive(struct eio_pool *pool, struct worker *w)
     w->coming = false;
     pool->coming--;
   }
+  if (w->sent) {
+    eio__pace_hopped(&pool->pace, eio_p_now() - w->sent);
+    if (w->ran_out)
+      eio__pace_idled(&pool->pace, &pool->pace.idle, w->sent - w->ran_out);
+    w->sent = 0;
+  }
+  w->ran_out = 0;
+}
+
+void eio__find_stuck(struct eio_pool *pool, uint64_t now)
+{
+  uint64_t patience = eio__pace_patience_ns(&pool->pace);
+
+  for (struct worker *w = pool->all; w; w = w->next)
+    if (w->current && !w->abandoned && now - w->began >= patience)
+      eio__set_load(pool, w, 0);
+}
+
+/* One tick of the watcher, a parked worker that looks whether enough others are still busy
+ * when some of them may be held up by what they execute. It gives the post up when
+ * nothing has waited for a while. */
+static void watch(eio_ctx *ctx, unsigned *idle)
+{
+  eio__find_stuck(ctx->pool, eio_p_now());
+  if (ctx->ready.length)
+    *idle = 0;
+  else if (++*idle >= WATCH_IDLE)
+    ctx->pool->watcher = NULL; /* who submits now sees that, or is seen in a moment */
+}
+
+/* Takes the lock again. */
+static void relock(eio_ctx *ctx, struct worker *w)
+{
+  if (pthread_mutex_trylock(&ctx->lock) == 0)
+    return;
+  pthread_mutex_lock(&ctx->lock);
+  w->slept = true;
 }
 
 static void unpark(struct eio_pool *pool, struct worker *w)
@@ -39,31 +79,42 @@ static void unpark(struct eio_pool *pool, struct worker *w)
 }
 
 /* Watches for a request without the lock; returns with it. */
-static void linger(eio_ctx *ctx)
+static void linger(eio_ctx *ctx, struct worker *w)
 {
   struct eio_pool *pool = ctx->pool;
+  bool found = false;
   uint64_t now, end;
 
   atomic_store(&pool->lingering, true);
   pthread_mutex_unlock(&ctx->lock);
   now = eio_p_now();
-  end = now + LINGER_NS;
+  end = now + eio__pace_look_ns(&pool->pace, &pool->pace.idle);
+  w->ran_out = now;
   do {
     now = eio__pool_yield(ctx, now);
-    for (int i = 0; i < 32; i++) {
-      if (eio_nready(ctx))
-        goto out;
+    for (int i = 0; i < 32 && !found; i++) {
+      found = eio_nready(ctx);
       eio_p_relax();
     }
-  } while (now < end);
-out:
-  pthread_mutex_lock(&ctx->lock);
+  } while (!found && now < end);
+  relock(ctx, w);
+  if (found) {
+    eio__pace_idled(&pool->pace, &pool->pace.idle, now - w->ran_out);
+    w->ran_out = 0;
+  }
+  w->slept = true; /* yields count, too */
   atomic_store(&pool->lingering, false);
 }
 
-static struct timespec timespec_of(uint64_t ns)
+/* Without the lock. False when time is up. */
+static bool sleep_until(eio_ctx *ctx, struct worker *w, uint64_t until)
 {
-  return (struct timespec){ (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+  bool woken;
+
+  pthread_mutex_unlock(&ctx->lock);
+  woken = eio_p_sleep(&w->bed, until);
+  pthread_mutex_lock(&ctx->lock);
+  return woken && !w->abandoned;
 }
 
 /* Sleeps until it is sent for, or finds that it is needed. Returns whether it
@@ -73,40 +124,37 @@ static bool sleep_parked(eio_ctx *ctx, struct worker *w)
   struct eio_pool *pool = ctx->pool;
   double seconds;
   uint64_t since = eio_p_now(), end;
-  struct timespec ts;
   unsigned idle = 0;
+  eio_req *req;
 
   for (;;) {
     if (w->abandoned || !w->parked || pool->nthreads > pool->limit)
       return !w->abandoned && !w->parked;
-    if (eio__may_take(ctx)) {
-      if (!eio__pace_is_crowded(pool))
+    if ((req = eio__may_take(ctx))) {
+      if (!eio__is_crowded(pool, eio__kind(req), NULL))
         return true;
       if (!pool->watcher)
         pool->watcher = w;
     }
     if (pool->watcher == w) {
-      ts = timespec_of(eio_p_now() + EIO_WATCH_NS);
-      if (pthread_cond_timedwait(&w->cond, &ctx->lock, &ts) == ETIMEDOUT && !w->abandoned
-          && pool->watcher == w)
-        eio__pace_watch(ctx, eio_p_now(), &idle);
+      if (!sleep_until(ctx, w, eio_p_now() + eio__pace_patience_ns(&pool->pace)) && pool->watcher == w)
+        watch(ctx, &idle);
       continue;
     }
     idle = 0;
     if (pool->nparked <= pool->max_idle) {
-      pthread_cond_wait(&w->cond, &ctx->lock);
+      sleep_until(ctx, w, UINT64_MAX);
       continue;
     }
     seconds = pool->idle_timeout > 1e8 ? 1e8 : pool->idle_timeout;
     end = since + (uint64_t)(seconds * 1e9);
     if (eio_p_now() >= end)
       return false;
-    ts = timespec_of(end);
-    pthread_cond_timedwait(&w->cond, &ctx->lock, &ts);
+    sleep_until(ctx, w, end);
   }
 }
 
-static bool park(eio_ctx *ctx, struct worker *w)
+static bool park(eio_ctx *ctx, struct worker *w, bool busy)
 {
   struct eio_pool *pool = ctx->pool;
   bool needed;
@@ -115,13 +163,19 @@ static bool park(eio_ctx *ctx, struct worker *w)
   pool->parked = w;
   w->parked = true;
   pool->nparked++;
+  eio__set_load(pool, w, 0);
+  if (busy && !w->ran_out)
+    w->ran_out = eio_p_now();
   needed = sleep_parked(ctx, w);
+  w->slept = true;
   if (w->abandoned)
     return false;
   if (pool->watcher == w)
     pool->watcher = NULL;
-  if (needed && w->parked)
+  if (needed && w->parked) {
     unpark(pool, w);
+    eio__set_load(pool, w, EIO_FULL);
+  }
   return needed;
 }
 
@@ -136,13 +190,36 @@ static void insert(struct eio_pool *pool, struct worker *w)
   pool->all = w;
 }
 
-static void take_out(struct worker *w)
+/* Whoever sends for a worker signals it without the lock: it may have come and gone. So its
+ * memory stays one of a worker. */
+static struct worker *new_worker(eio_ctx *ctx)
+{
+  struct worker *w = ctx->pool->spare;
+
+  if (w)
+    ctx->pool->spare = w->next;
+  else {
+    w = calloc(1, sizeof *w);
+    if (!w)
+      return NULL;
+    eio_p_bed_init(&w->bed);
+  }
+  w->ctx = ctx;
+  w->coming = w->slept = true;
+  w->load = EIO_FULL;
+  w->sent = 0;
+  w->parked = w->abandoned = false;
+  insert(ctx->pool, w);
+  return w;
+}
+
+static void take_out(struct eio_pool *pool, struct worker *w)
 {
   *w->link = w->next;
   if (w->next)
     w->next->link = w->link;
-  pthread_cond_destroy(&w->cond);
-  free(w);
+  w->next = pool->spare;
+  pool->spare = w;
 }
 
 static int create_thread(struct worker *w)
@@ -166,22 +243,16 @@ static int create_thread(struct worker *w)
 int eio__start_thread(eio_ctx *ctx, struct worker *starter)
 {
   struct eio_pool *pool = ctx->pool;
-  struct worker *w = calloc(1, sizeof *w);
+  struct worker *w, *other = NULL;
   int error = ENOMEM;
 
-  if (w) {
-    w->ctx = ctx;
-    w->coming = true;
-    eio__cond_init(&w->cond);
-  }
   pthread_mutex_lock(&ctx->lock);
   if (starter && starter->abandoned) {
     pthread_mutex_unlock(&ctx->lock);
-    free(w);
     return 0;
   }
+  w = new_worker(ctx);
   if (w) {
-    insert(pool, w);
     pthread_mutex_unlock(&ctx->lock);
     error = create_thread(w);
     pthread_mutex_lock(&ctx->lock);
@@ -194,14 +265,17 @@ int eio__start_thread(eio_ctx *ctx, struct worker *starter)
     else {
       pool->nthreads--;
       pool->coming--;
-      eio__tell(ctx, EIO_EV_REFUSED, 0); /* which starts none */
+      pool->load -= EIO_FULL;
+      other = eio__tell(ctx, EIO_EV_REFUSED, 0, NULL); /* which starts none */
       if (starter && pool->refused)
         eio__signal_locked(ctx);
     }
     if (w)
-      take_out(w);
+      take_out(pool, w);
   }
   pthread_mutex_unlock(&ctx->lock);
+  if (other)
+    eio_p_wake(&other->bed);
   return error ? -1 : 0;
 }
 
@@ -211,10 +285,61 @@ static bool is_trivial(const eio_req *req)
   return req->op == EIO_NOP || eio__flag(req, EIO_FAILED);
 }
 
+/* How what this worker has just executed went; since it asked last it has not slept on its
+ * own account. Where nobody tells, whatever takes long waits. */
+static enum eio_course course_of(struct worker *w)
+{
+  struct eio_switches before = w->switches;
+
+  if (!eio_p_switches(&w->switches))
+    return EIO_WAITED;
+  if (w->switches.involuntary != before.involuntary)
+    return EIO_PREEMPTED;
+  return w->switches.voluntary != before.voluntary ? EIO_WAITED : EIO_BUSY_ALL;
+}
+
+/* Takes the time from `began` until now, which it returns. */
+static uint64_t measure(eio_ctx *ctx, struct worker *w, uint64_t began, enum eio_course *course)
+{
+  uint64_t now = eio_p_now();
+
+  *course = eio__pace_is_long(&ctx->pool->pace, now - began) ? course_of(w) : EIO_BUSY_ALL;
+  return now;
+}
+
+/* With the lock, which it gives up. Returns when the execution begins. */
+static uint64_t begin(eio_ctx *ctx, struct worker *w, eio_req *req, uint64_t now)
+{
+  struct worker *other;
+  bool start = false;
+
+  w->current = req;
+  w->began = now;
+  eio__set_load(ctx->pool, w, eio__pace_load(&ctx->pool->pace, eio__kind(req)));
+  other = eio__tell(ctx, EIO_EV_TAKEN, now, &start);
+  pthread_mutex_unlock(&ctx->lock);
+  if (other)
+    eio_p_wake(&other->bed);
+  if (start) {
+    eio__start_thread(ctx, w);
+    w->slept = true;
+    now = eio_p_now();
+  }
+  if (w->slept)
+    eio_p_switches(&w->switches);
+  w->slept = false;
+  return now;
+}
+
+/* One in so many executions of the usual length is measured: others read what changes. */
+#define MEASURED 8
+
 /* Returns the time when it is done, `now` for the next one; 0: not known. */
 static uint64_t execute(eio_ctx *ctx, struct worker *w, eio_req *req, uint64_t now)
 {
-  bool start;
+  unsigned kind = eio__kind(req);
+  enum eio_course course;
+  uint64_t began;
 
   if (is_trivial(req)) {
     eio__execute(req);
@@ -223,30 +348,23 @@ static uint64_t execute(eio_ctx *ctx, struct worker *w, eio_req *req, uint64_t n
     eio__slot_give(ctx);
     return 0;
   }
-  w->current = req;
-  w->began = now ? now : eio_p_now();
-  start = eio__tell(ctx, EIO_EV_TAKEN, w->began);
-  pthread_mutex_unlock(&ctx->lock);
-  if (start)
-    eio__start_thread(ctx, w);
+  began = begin(ctx, w, req, now ? now : eio_p_now());
   eio__execute(req);
-  pthread_mutex_lock(&ctx->lock);
+  now = measure(ctx, w, began, &course);
+  relock(ctx, w);
   w->current = NULL;
   if (w->abandoned) {
     eio__state(ctx, req, EIO_DONE);
     eio_queue_push(&ctx->orphans, req);
     return 0;
   }
-  now = eio_p_now();
-  eio__pace_note(ctx->pool, w, now);
-  if (w->stuck) {
-    w->stuck = false;
-    ctx->pool->nstuck--;
-  }
+  if (ctx->executed % MEASURED == 0 || eio__pace_is_long(&ctx->pool->pace, now - began))
+    eio__pace_executed(&ctx->pool->pace, kind, now - began, course);
+  eio__set_load(ctx->pool, w, EIO_FULL);
   ctx->executed++;
   eio__finished(ctx, req);
   eio__slot_give(ctx);
-  return now;
+  return w->slept ? 0 : now;
 }
 
 static void leave(eio_ctx *ctx, struct worker *w)
@@ -258,18 +376,33 @@ static void leave(eio_ctx *ctx, struct worker *w)
     last = --pool->abandoned == 0 && ctx->dead;
   else {
     arrive(pool, w);
+    eio__set_load(pool, w, 0);
     pool->nthreads--; /* before nparked, see struct eio_counts */
     if (w->parked)
       unpark(pool, w);
-    eio__tell(ctx, EIO_EV_LEFT, 0);
+    eio__tell(ctx, EIO_EV_LEFT, 0, NULL);
   }
-  take_out(w);
+  take_out(pool, w);
   pthread_mutex_unlock(&ctx->lock);
   if (last) {
-    pthread_cond_destroy(&pool->left);
-    free(pool);
+    eio__pool_free(pool);
     eio__free(ctx);
   }
+}
+
+/* What a worker at the queue does next: execute what is first, look a moment for something
+ * to come, as those do that were busy till now with what does not wait, or park. */
+enum step { TAKE, LINGER, PARK };
+
+static enum step next_step(eio_ctx *ctx, const struct worker *w, bool busy)
+{
+  struct eio_pool *pool = ctx->pool;
+  const eio_req *req = eio__may_take(ctx);
+
+  if (req)
+    return eio__is_crowded(pool, eio__kind(req), w) ? PARK : TAKE;
+  return busy && !pool->lingering && eio__pace_may_look(&pool->pace, pool->load)
+         && eio__pace_look_ns(&pool->pace, &pool->pace.idle) ? LINGER : PARK;
 }
 
 static void *work(void *arg)
@@ -277,26 +410,28 @@ static void *work(void *arg)
   struct worker *w = arg;
   eio_ctx *ctx = w->ctx;
   struct eio_pool *pool = ctx->pool;
-  bool busy = false; /* has just executed something */
+  bool busy = false; /* has just executed something that did not take long */
   uint64_t now = 0;
 
   pthread_mutex_lock(&ctx->lock);
   for (;;) {
     eio_req *req = NULL;
-    enum eio_step step;
+    bool quick = false;
+    enum step step;
 
     if (w->abandoned || pool->nthreads > pool->limit)
       break;
     arrive(pool, w);
-    step = eio__pace_next(pool, busy, eio__may_take(ctx));
-    if (step == EIO_TAKE && !(req = eio__take(ctx)))
+    step = next_step(ctx, w, busy);
+    if (step == TAKE && !(req = eio__take(ctx)))
       continue; /* the owner has had the last place */
-    busy = req != NULL;
-    now = busy ? execute(ctx, w, req, now) : 0;
-    if (step == EIO_LINGER)
-      linger(ctx);
-    else if (step == EIO_PARK && !park(ctx, w))
+    quick = req && eio__pace_load(&pool->pace, eio__kind(req)) >= EIO_FULL / 2;
+    now = req ? execute(ctx, w, req, now) : 0;
+    if (step == LINGER)
+      linger(ctx, w);
+    else if (step == PARK && !park(ctx, w, busy))
       break;
+    busy = quick;
   }
   leave(ctx, w);
   return NULL;

@@ -452,20 +452,28 @@ static void help(void)
   check(eio_poll_wait(ctx, 0) < 0 && eio_nready(ctx) == 2, "nor by an owner that waits");
   submit_with_priority(&jobs[3], EIO_LSTAT, "no/such/file", 3, 0);
   check(eio_poll_wait(ctx, 0) < 0 && eio_nready(ctx) == 3, "it leaves errors to the worker");
-  submit_with_priority(&jobs[4], EIO_NOP, NULL, 4, 0);
-  check(eio_nready(ctx) == 4 && eio_poll_wait(ctx, 0) == 0 && eio_nready(ctx) == 3,
-        "it executes what comes next and does not block");
+  submit_with_priority(&jobs[6], EIO_NOP, NULL, 4, 0);
+  check(eio_nready(ctx) == 3 && eio_npending(ctx) == 1, "what is before all that waits is executed in submit");
   eio_poll(ctx, 0, 0);
-  check(called_in_order(4, 1), "which is called back");
+  check(called_in_order(6, 1), "and called back");
+  ncalled = 0;
+
+  eio_set_max_parallel(ctx, 1); /* there is no place for these now */
+  submit_with_priority(&jobs[4], EIO_NOP, NULL, 4, 0);
   job_init(&jobs[5], EIO_LSTAT, 5);
   jobs[5].req.path = (char *)"/";
   jobs[5].req.pri = 4;
   jobs[5].req.flags = EIO_FAILED;
   jobs[5].req.errorno = ENAMETOOLONG;
   eio_submit(ctx, &jobs[5].req);
-  check(eio_nready(ctx) == 4 && eio_poll_wait(ctx, 0) == 0 && jobs[5].req.result == -1
-        && jobs[5].req.errorno == ENAMETOOLONG, "what has failed from the start keeps its error");
+  eio_set_max_parallel(ctx, 8);
+  check(eio_nready(ctx) == 5 && eio_poll_wait(ctx, 0) == 0 && eio_nready(ctx) == 4,
+        "an owner that waits executes what comes next and does not block");
   eio_poll(ctx, 0, 0);
+  check(eio_poll_wait(ctx, 0) == 0 && jobs[5].req.result == -1 && jobs[5].req.errorno == ENAMETOOLONG,
+        "what has failed from the start keeps its error");
+  eio_poll(ctx, 0, 0);
+  check(called_in_order(4, 2), "both are called back");
   check(eio_poll_wait(ctx, 0) < 0 && eio_npending(ctx) == 0, "the others wait on");
 }
 
@@ -487,7 +495,7 @@ static void without_threads(void)
     help();
   gate_open(&gate);
   finish_all(ctx);
-  check(ncalled == (is_sync() ? 0 : 6), "the thread executes all");
+  check(ncalled == (is_sync() ? 0 : 6), "the thread executes the others");
   eio_reset(ctx);
 
   ncalled = 0;

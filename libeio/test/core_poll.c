@@ -267,7 +267,7 @@ static void test_looks(void)
   int late = 0;
 
   ctx = context();
-  ctx->pool->ncpus = 2; /* with one processor it never looks */
+  ctx->pool->pace.ncpus = 2; /* with one processor it never looks */
   for (int i = 0; i < rounds && !late; i++) {
     job_init(&jobs[0], EIO_READ, i);
     jobs[0].req.fd = fd;
@@ -277,8 +277,7 @@ static void test_looks(void)
     jobs[0].req.flags = EIO_NO_INLINE;
     eio_submit(ctx, &jobs[0].req);
     while (eio_nreqs(ctx) && !late) {
-      ctx->look_skips = ctx->look_misses = 0; /* it looks each time */
-      atomic_store(&ctx->pool->cost, 0);
+      atomic_store(&ctx->pool->pace.wait, 1); /* it looks each time */
       late = eio_poll_wait(ctx, 10000) < 0 && errno == EAGAIN;
       eio_poll(ctx, 0, 0);
     }

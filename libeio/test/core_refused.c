@@ -40,9 +40,11 @@ static int refuse_create(pthread_t *thread, const pthread_attr_t *attr, void *(*
   return pthread_create(thread, attr, n ? start : start_late, arg);
 }
 
-static void begin(unsigned which, int first_waits_for)
+static void set_up(unsigned which, int first_waits_for)
 {
   ctx = context();
+  for (unsigned kind = 0; kind < EIO_NKINDS; kind++)
+    ctx->pool->pace.kinds[kind].busy = 1000; /* one at a time is sent for what is quick */
   ncalled = 0;
   atomic_store(&asked, 0);
   refused = which;
@@ -74,7 +76,7 @@ static void test_asked_again(void)
   for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
     struct gate gate = gate_make();
 
-    begin(table[i].which, table[i].wait);
+    set_up(table[i].which, table[i].wait);
     block(ctx, &jobs[0], &gate, 0);
     if (table[i].wait == 1)
       wait_running(ctx, 1);
@@ -93,7 +95,7 @@ static void test_in_loop(void)
   struct gate gate = gate_make();
 
   if (!is_sync()) {
-    begin(1 << 1, 2);
+    set_up(1 << 1, 2);
     block(ctx, &jobs[0], &gate, 0);
     write_gate(&jobs[1], &gate, 1);
     while (eio_nreqs(ctx)) {
@@ -131,7 +133,7 @@ static void test_lowered(void)
 
   if (is_sync())
     return;
-  begin(1 << 1, 3);
+  set_up(1 << 1, 3);
   atomic_store(&hold, true);
   for (int i = 0; i < 3; i++)
     submit_readlink(i);
