@@ -1811,7 +1811,7 @@ prints
 
 It works by itself, with the loops of IO::Async, with Mojolicious (the class
 Mojo::Promise is an option) and with L<Future::IO>. Where another loop runs,
-have that watch for results as above.
+have it watch for results by C<attach>.
 
 Note C<$!> and C<_>: both are set while the callback runs, and neither lasts
 beyond. Code after an C<await> may run within it or much later, when others

@@ -12,8 +12,7 @@ use Exporter ();
 use Future ();
 use Future::Exception ();
 use IO::AIO ();
-use IO::Poll qw(POLLIN);
-use Scalar::Util qw(blessed refaddr set_prototype);
+use Scalar::Util qw(blessed set_prototype);
 
 our $VERSION = '5.0';
 
@@ -113,32 +112,19 @@ sub _new_future {
         _attach($loop);
         return Future::AIO::Future::OfLoop->new($loop);
     }
-    _watch() if _implementation();
+    _attach('Future::IO') if _implementation();
     return Future::AIO::Future->new;
 }
 
-# A handle of the descriptor that tells of results; a child of a fork has another one.
-my ($results, $owner) = (undef, 0);
-
-sub _results {
-    return $results if $owner == $$;
-    open $results, '<&', IO::AIO::poll_fileno() or croak "Future::AIO: $!";
-    $owner = $$;
-    return $results;
-}
-
-# Has a loop watch for results, once.
-my ($attached, $process) = (0, 0);
+# Has a loop watch for results, once in each process.
+my ($attached, $process) = ('', 0);
 
 sub _attach {
     my ($loop) = @_;
-    return if $attached == refaddr $loop && $process == $$;
-    ($attached, $process) = (refaddr $loop, $$);
+    return if $attached eq $loop && $process == $$;
+    ($attached, $process) = ($loop, $$);
     require IO::Async::Future if $loop->isa('IO::Async::Loop');
-    my $fh = _results();
-    $loop->can('reactor')
-        ? $loop->reactor->io($fh => \&IO::AIO::poll_cb)->watch($fh, 1, 0)
-        : $loop->watch_io(handle => $fh, on_read_ready => \&IO::AIO::poll_cb);
+    IO::AIO::attach($loop);
 }
 
 # The implementation of Future::IO that the program has chosen, if it is one that knows nothing of this module. The one
@@ -148,21 +134,6 @@ sub _implementation {
     my $implementation = $Future::IO::IMPL;
     return $implementation if $implementation && $implementation !~ /\AFuture::IO::(?:Impl::AIO|_DefaultImpl)\z/;
     return;
-}
-
-# Has it watch for results, as long as there are some to come.
-my ($watch, $watcher) = (undef, 0);
-
-sub _watch {
-    return if $watch && $watcher == $$;
-    my $fh = _results();
-    $watcher = $$;
-    $watch = Future::IO->can('poll') ? Future::IO->poll($fh, POLLIN) : _implementation()->ready_for_read($fh);
-    $watch->on_ready(sub {
-        undef $watch;
-        IO::AIO::poll_cb();
-        _watch() if IO::AIO::nreqs();
-    });
 }
 
 # Functions -------------------------------------------------------------
@@ -621,7 +592,7 @@ prints
 
 =item any other loop
 
-Have it watch for results as L<IO::AIO/EVENT LOOPS> says. Within the loop nothing else is needed. At the top of the program run
+Have it watch for results by L<IO::AIO/IO::AIO::attach>. Within the loop nothing else is needed. At the top of the program run
 the loop instead of waiting for a future, since that waits for requests only.
 
 =back

@@ -360,6 +360,7 @@ SKIP: {
     skip 'IO::Async is not installed', 1 if $status;
     each_engine {
         my ($status, $out, $err) = run_perl(<<'PERL', $0);
+            BEGIN { $ENV{IO_ASYNC_LOOP} = "Poll" } # Epoll 0.22 cannot be used any more in the child of a fork
             use strict; use warnings; use Future::AIO; use IO::Async::Loop;
             my $path = shift;
             print ref aio_nop, "\n";
