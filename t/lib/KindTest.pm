@@ -227,16 +227,16 @@ sub inotify {
 
 sub epoll { my $fd = syscall $call->{epoll_create1}, 0; $fd < 0 ? () : ($fd) }
 
-# The name of a block device of 4096 octets, or nothing. There is one until the test ends.
+# The name of a block device of 4096 octets, or nothing. It goes with the last who has it open, however this test ends.
 my $loop;
 sub loop_device {
     my ($path) = @_;
     return if $>;
     AIOTest::write_file($path, "\0" x 4096);
-    my $name = `losetup --find --show '$path' 2>/dev/null`;
-    return $loop = $name =~ m{^(/dev/loop\d+)$} ? $1 : undef;
+    my ($name) = `losetup --find --show '$path' 2>/dev/null` =~ m{^(/dev/loop\d+)$} or return;
+    my $opened = sysopen $loop, $name, O_RDWR;
+    system 'losetup', '-d', $name;
+    return $opened ? $name : undef;
 }
-
-END { my $status = $?; system 'losetup', '-d', $loop if defined $loop; $? = $status }
 
 1;
