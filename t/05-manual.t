@@ -77,7 +77,7 @@ is(join(' ', grep $seen{$_}++, map $_->{name}, @$examples), '', 'each has a name
 @INC = map { ref $_ ? $_ : File::Spec->rel2abs($_) } @INC;
 my $start = Cwd::getcwd();
 my %have;
-each_engine {
+usual_engine {
     my ($engine) = @_;
     for my $example (@$examples) {
         my $name = $example->{name};

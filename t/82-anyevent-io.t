@@ -16,7 +16,7 @@ use AIOTest ();
 use AnyEvent;
 use Errno qw(ENOENT EEXIST ENOSYS);
 
-BEGIN { AIOTest->import(qw(each_engine fresh_dir write_file read_file mode_of errno_name without done)) }
+BEGIN { AIOTest->import(qw(each_engine usual_engine fresh_dir write_file read_file mode_of errno_name without done)) }
 
 # The event loop and what it opens belong to the state at the start.
 { my $turn = AE::cv; AE::postpone { $turn->send }; $turn->recv }
@@ -50,7 +50,7 @@ sub io_fails(&$$) {
 
 is($AnyEvent::IO::MODEL, 'AnyEvent::IO::IOAIO', 'the backend in use');
 
-each_engine {
+usual_engine {
     my $dir  = fresh_dir();
     my $path = "$dir/file";
 
@@ -199,7 +199,7 @@ sub list_tree {
     } grep !/^\.\.?$/, readdir $d;
 }
 
-each_engine {
+usual_engine {
     my ($from, $to, $count) = (fresh_dir(), fresh_dir(), 0);
     my $entries = make_tree($from, 3);
     my $cv = AE::cv;

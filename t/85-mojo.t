@@ -71,7 +71,7 @@ post '/file/#name' => sub {
 my $t = Test::Mojo->new;
 $t->get_ok('/nowhere')->status_is(404);
 
-each_engine {
+usual_engine {
     for my $kind (map ref, @reactors) {
         local $ENV{MOJO_REACTOR} = $kind;
         check_programs(
@@ -87,7 +87,7 @@ each_engine {
     }
 };
 
-each_engine {
+usual_engine {
     for my $reactor (@reactors) {
         note ref $reactor;
         my $turn = sub { $reactor->one_tick };

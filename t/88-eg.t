@@ -31,7 +31,7 @@ sub make_files {
     return %file;
 }
 
-each_engine {
+usual_engine {
     my $root = fresh_dir();
     my %file = make_files($root);
 

@@ -63,7 +63,7 @@ sub make_tree {
     return ($dirs + 1, $others + 2);
 }
 
-each_engine {
+usual_engine {
     my $root = fresh_dir();
     my ($dirs, $others) = make_tree($root);
     for my $options ([], ['--parallel', 1], ['-p', 50], ['-q']) {
@@ -95,7 +95,7 @@ each_engine {
 };
 
 # Directories that may not be read, or not be searched: both ways of counting agree.
-each_engine {
+usual_engine {
     my $root = fresh_dir();
     for (qw(closed closed/inner listed listed/inner open)) {
         mkdir "$root/$_" or die $!;
@@ -115,7 +115,7 @@ each_engine {
     chmod 0755, "$root/$_" for qw(closed listed);
 };
 
-each_engine {
+usual_engine {
     my ($text, $status) = treescan('--help');
     like($text, qr/--compare.*--parallel.*--quiet/s, '--help');
     is($status, 0, 'exit status');
@@ -152,7 +152,7 @@ sub on_terminal {
     return ($text, $?);
 }
 
-each_engine {
+usual_engine {
     my $big = fresh_dir();
     for my $i (1 .. 60) {
         mkdir "$big/$i" or die $!;

@@ -13,7 +13,7 @@ my $asan = ($ENV{LD_PRELOAD} || '') =~ /\blibasan\b/;
 
 for my $kind (qw(model storm args fork signal)) {
     my @inc = map "-I$_", @INC;
-    my @args = ('--only', $kind, '--seconds', 3, '--seed', 1, $asan && $kind eq 'fork' ? ('--engine', 'sync') : ());
+    my @args = ('--only', $kind, '--seconds', $ENV{EXTENDED_TESTING} ? 3 : 0.5, '--seed', 1, $asan && $kind eq 'fork' ? ('--engine', 'sync') : ());
     open my $out, '-|', $^X, @inc, $script, @args or die "$^X: $!";
     my @lines = <$out>;
     close $out;

@@ -14,7 +14,7 @@ use IO::AIO;
 # AIOTEST_ROUNDS=n   how many of them, and how many thousand callbacks of each request
 
 use constant SEED   => $ENV{AIOTEST_SEED} || 1;
-use constant ROUNDS => $ENV{AIOTEST_ROUNDS} || 6;
+use constant ROUNDS => $ENV{AIOTEST_ROUNDS} || (extended ? 6 : 1);
 
 # One test: a program ends with this status and output, and says nothing.
 sub ends {
@@ -53,7 +53,7 @@ my $deep = <<'PERL';
 PERL
 
 sub exits_and_deaths {
-    for my $depth (0, 1, 20) {
+    for my $depth (0, extended ? 1 : (), 20) {
         for my $poll (qw(flush poll poll_cb)) {
             my ($status, $out, $err) = run_perl("use IO::AIO; \$| = 1; no warnings 'recursion'; $deep", $depth, $poll, 'exit');
             is($status >> 8 . $err, '7', "exit, $depth callbacks deep in $poll");
@@ -330,10 +330,13 @@ each_engine {
     my ($engine) = @_;
     exits_and_deaths;
     packages_deleted;
-    threads_that_exit;
     objects_at_the_end;
     objects_in_any_order;
     recursion;
+};
+
+usual_engine {
+    threads_that_exit;
   SKIP: {
         skip 'no /proc/self/statm here', 1 unless rss;
         skip 'a sanitizer has memory of its own', 1 if sanitizer;

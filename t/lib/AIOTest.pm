@@ -14,6 +14,7 @@ package AIOTest;
 #
 # AIOTEST_ENGINE=pool,uring   restricts the engines
 # AIOTEST_LIMIT=n             seconds that a test file may take, for tools that make everything slow
+# EXTENDED_TESTING=1          tries more: see extended() and usual_engine(); script/run-tests sets it
 # AIOTEST_PEER=1              runs on another installed IO::AIO, which has no engines, to compare
 #
 # SIGALRM belongs to the watchdog.
@@ -33,7 +34,7 @@ use Test::More;
 use IO::AIO;
 
 our @EXPORT = qw(
-    each_engine engine is_peer ours
+    each_engine usual_engine engine extended is_peer ours
     tmpdir fresh_dir write_file read_file names_in mode_of renames_with errno_name
     run_req succeeds fails_with as_blocking croaks
     saturate hold release one_by_one reset_limits wait_for poll_ready
@@ -51,6 +52,10 @@ my %child;           # pids to take along when the watchdog bites
 
 sub is_peer() { $is_peer }
 sub engine()  { $engine }
+
+# Who installs the module waits for its tests: rounds, sizes and combinations that take long are for those who work on it.
+#     for my $n (1e4, 1e5, extended ? 1e6 : ()) { ... }
+sub extended() { !!$ENV{EXTENDED_TESTING} }
 
 # ---- watchdog ----------------------------------------------------------------------------------
 
@@ -128,6 +133,15 @@ sub each_engine(&) {
         IO::AIO::flush();
     }
     use_engine('pool');
+}
+
+# The same on the default engine alone, unless extended: for programs and clients, which do not see the engine.
+sub usual_engine(&) {
+    my ($code) = @_;
+    my @all = @engines;
+    @engines = (grep({ $_ eq 'pool' } @all), @all)[0] unless extended;
+    &each_engine($code);
+    @engines = @all;
 }
 
 # Tests of what the other implementation is known to do worse: they are TODO there, or skipped if it would
