@@ -162,7 +162,7 @@ sub fits {
 sub have {
     my ($what) = @_;
     return $ENV{$1} if $what =~ /^\$(\w+)$/;
-    return !without($1) if $what =~ /^\+(\w+)$/;
+    return !without($1) && !($1 eq 'STATX' && refuses_statx) if $what =~ /^\+(\w+)$/;
     return IO::AIO->can($what) && IO::AIO->$what if $what =~ /^[A-Z]+_[A-Z_]+$/;
     return $have{$what} ||= !(run_perl("require $what"))[0] || undef;
 }

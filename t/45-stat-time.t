@@ -121,10 +121,11 @@ my $all = IO::AIO::STATX_ALL;
 SKIP: {
     # before the first call, and after a failed one: all 0
     my ($status, $out) = run_perl 'use IO::AIO; print "@{[map IO::AIO->can($_)->(), @ARGV]}\n"; print IO::AIO::statx("/none/x", 0, 1), " ", $!{ENOENT} ? 1 : $!{ENOSYS} ? 2 : 0; print " @{[map IO::AIO->can($_)->(), @ARGV]}"', @count, @time;
-    my $error = without('STATX') ? 2 : 1;
+    my $error = without('STATX') ? 2 : refuses_statx ? 0 : 1;
     is($out, join(' ', (0) x (@count + @time)) . "\n-1 $error " . join(' ', (0) x (@count + @time)), 'all values are 0 at first');
 
     $! = 0;
+    skip 'the system refuses statx', 1 if refuses_statx;
     my @got = IO::AIO::statx($file, 0, $all);
     skip 'no statx here', 1 if $!{ENOSYS} && $got[0];
     is("@got", '0', 'statx');

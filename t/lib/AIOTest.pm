@@ -39,7 +39,7 @@ our @EXPORT = qw(
     run_req succeeds fails_with as_blocking croaks
     saturate hold release one_by_one reset_limits wait_for poll_ready
     in_child as_nobody output_of perl_command run_perl
-    without needs sanitizer valgrind late_times large_files pack_u64 unpack_u64
+    without needs refuses_statx sanitizer valgrind late_times large_files pack_u64 unpack_u64
     done
 );
 
@@ -172,6 +172,9 @@ sub needs {
     my @absent = without(@names) or return;
     skip("built without @absent", $n);
 }
+
+# Whether a container's filter refuses statx, which nothing but IO::AIO::statx depends on.
+sub refuses_statx() { !$is_peer && !without('STATX') && IO::AIO::statx('/', 0, 0) && !!$!{EPERM} }
 
 # The sanitizer that this runs under, or '': see the targets asan and tsan of Makefile.PL. They replace some calls of
 # the C library, and run signal handlers late. The runtime is loaded into perls that load the module, and into nothing
