@@ -43,6 +43,7 @@ each_engine {
 
     # a file that does not say how long it is
     ours {
+        return unless procfs;
         is(load('/proc/self/cmdline'), read_file('/proc/self/cmdline'), 'a file of /proc');
         my $long = read_file('/proc/self/smaps');
         cmp_ok(length load('/proc/self/smaps'), '>', length($long) / 2, 'a long one');

@@ -29,7 +29,7 @@ sub number_in {
     local $/;
     <$fh> =~ $pattern ? $1 : undef;
 }
-sub locked { number_in('/proc/self/status', qr/^VmLck:\s*(\d+)/m) }
+sub locked { scalar number_in('/proc/self/status', qr/^VmLck:\s*(\d+)/m) }
 
 # Who has CAP_IPC_LOCK may lock all memory of a process; others, if there is less than the limit.
 sub may_lock_all() {
@@ -187,7 +187,7 @@ each_engine {
             push @got, IO::AIO::munlockall(), locked();
             @got;
         };
-        my $may = may_lock_all;
+        my $may = !procfs ? !$got[0] : may_lock_all;
         is("@got[0, 2, 4, 6]", $may ? '0 0 0 0' : '-1 0 -1 0', 'mlockall and munlockall, both ways');
         if ($may && defined $got[1]) {
             cmp_ok($got[1], '>', 1000, 'aio_mlockall locks');

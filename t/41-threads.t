@@ -8,6 +8,8 @@ use Config;
 use POSIX ();
 use IO::AIO;
 
+IO::AIO::min_fdlimit(256);    # it has many files open
+
 # The number of threads and what it depends on; the counters of requests. Perl's threads, which are created where
 # the module is in the middle of something.
 

@@ -112,7 +112,7 @@ PERL
         our $group = aio_group;
         add $group our $member = aio_nop;
         our ($r, $buf);
-        open $r, '<', $0 eq '-e' ? $^X : $0;
+        open $r, '<', $0 eq '-e' ? $INC{'IO/AIO.pm'} : $0;
         our $read = aio_read $r, 0, 10, $buf, 0, sub { };
 PERL
     ['a request made in DESTROY at the end', <<'PERL', '', 0, 'crashes'],

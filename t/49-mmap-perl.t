@@ -8,6 +8,8 @@ use Test::More;
 use Config;
 use IO::AIO;
 
+plan skip_all => 'needs /proc/self/maps' unless procfs;
+
 # What Perl code can do to a mapped scalar. What would move, free or resize the memory dies and changes nothing;
 # everything else works as with any string; nothing crashes. Each thing is done in a child process.
 

@@ -48,6 +48,7 @@ sub io_fails(&$$) {
     ok(!@got && $! == $errno, $name) or diag 'got ' . @got . " arguments, $!";
 }
 
+IO::AIO::min_fdlimit(256);    # many files are open at a time
 is($AnyEvent::IO::MODEL, 'AnyEvent::IO::IOAIO', 'the backend in use');
 
 usual_engine {

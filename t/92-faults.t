@@ -13,7 +13,7 @@ print $fh 'x' x 10_000;
 close $fh;
 
 plan skip_all => 'needs strace that can trace here'
-    if system("strace -f -o /dev/null -e inject=fsync:error=EIO true >/dev/null 2>&1");
+    if !procfs || system("strace -f -o /dev/null -e inject=fsync:error=EIO true >/dev/null 2>&1");
 
 # A build that has no fdatasync takes fsync instead.
 my $fdatasync = output_of(perl_command, '-MIO::AIO', '-e', 'print IO::AIO::_features()') =~ /\bFDATASYNC\b/ ? 'fdatasync' : 'fsync';

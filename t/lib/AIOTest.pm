@@ -39,7 +39,7 @@ our @EXPORT = qw(
     run_req succeeds fails_with as_blocking croaks
     saturate hold release one_by_one reset_limits wait_for poll_ready
     in_child as_nobody output_of perl_command run_perl
-    without needs refuses_statx sanitizer valgrind late_times large_files pack_u64 unpack_u64
+    without needs refuses_statx procfs sanitizer valgrind late_times large_files pack_u64 unpack_u64
     done
 );
 
@@ -176,7 +176,10 @@ sub needs {
 # Whether a container's filter refuses statx, which nothing but IO::AIO::statx depends on.
 sub refuses_statx() { !$is_peer && !without('STATX') && IO::AIO::statx('/', 0, 0) && !!$!{EPERM} }
 
-# The sanitizer that this runs under, or '': see the targets asan and tsan of Makefile.PL. They replace some calls of
+# Whether there is /proc: a chroot may have none. ($^X may be a word without a directory then.)
+sub procfs() { -r '/proc/self/status' }
+
+# The sanitizer that this runs under, or '': see the targets asan and tsan of dev.mk. They replace some calls of
 # the C library, and run signal handlers late. The runtime is loaded into perls that load the module, and into nothing
 # else: with ThreadSanitizer's (gcc 12) preloaded, programs that call _setjmp crash, like each shell.
 my $runtime = ($ENV{LD_PRELOAD} || '') =~ tr/ /:/r;
@@ -205,7 +208,7 @@ sub unpack_u64 {
 }
 
 # Whether this runs under valgrind, which sees every call and gives each process an allocator of its own: the target
-# leakcheck of Makefile.PL.
+# leakcheck of dev.mk.
 sub valgrind { ($ENV{LD_PRELOAD} || '') =~ /\bvgpreload_/ }
 
 # ---- files ---------------------------------------------------------------------------------------
@@ -442,7 +445,7 @@ sub in_child(&) {
         my @list = eval { $code->() };
         my $frozen = Storable::freeze([$@, @list]);
         close $r;
-        IO::AIO::_cover() if defined &IO::AIO::_cover && $> == $uid; # make cover: counts it
+        IO::AIO::_cover() if defined &IO::AIO::_cover && $> == $uid; # make -f dev.mk cover: counts it
         print $w $frozen and close $w or POSIX::_exit(112);
         POSIX::_exit(0);
     }
@@ -527,7 +530,7 @@ my %start;    # what was there before the first test
 
 # Descriptors by what they refer to. Numbers do not matter: an engine may have opened its own again.
 sub descriptors {
-    opendir my $dir, '/proc/self/fd' or return;
+    opendir my $dir, '/proc/self/fd' or return undef;
     my $own = fileno $dir;
     my %fd;
     for my $fd (grep /^\d+$/, readdir $dir) {

@@ -158,6 +158,7 @@ sub check_many {
 
 # Many coros write, read back, copy and remove files of their own, in steps that mix.
 sub check_storm {
+    IO::AIO::min_fdlimit(256);
     my $dir   = fresh_dir();
     my $bytes = 0;
     concurrently {

@@ -30,7 +30,7 @@ sub fresh {
 
 # Mappings of the file in this process.
 sub maps {
-    open my $maps, '<', '/proc/self/maps' or return 0;
+    open my $maps, '<', '/proc/self/maps' or return 0;    # t/47-mmap.t and t/49-mmap-perl.t say what they leave out
     scalar grep /\Q$name\E/, <$maps>;
 }
 
