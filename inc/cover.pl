@@ -2,7 +2,7 @@
 # Prints the line coverage of the C code after a run with COVERAGE=1, a line a
 # file, and writes FILE.gcov beside each object, where ##### marks what no test
 # reached. Each such region has to be in inc/uncovered.txt, with its reason:
-# exit code 1 if one is not, or if less than 90 % are reached. See `make cover`.
+# exit code 1 if one is not, or if less than 90 % are reached. See `make -f dev.mk cover`.
 
 use strict;
 use warnings;
@@ -36,7 +36,7 @@ for my $object (map { glob } 'libeio/build/*.gcno', 'xs/*.gcno', '*.gcno') {
         $missed{$name} = regions("$in/" . ($name =~ m{([^/]+)$})[0] . '.gcov');
     }
 }
-die "no coverage data: see make cover\n" if !%file;
+die "no coverage data: see make -f dev.mk cover\n" if !%file;
 
 my ($reached, $lines, $named, @unnamed) = (0, 0, 0);
 for my $source (sort keys %file) {

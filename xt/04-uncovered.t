@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# inc/uncovered.txt names what no test reaches of the C code (see `make cover`):
+# inc/uncovered.txt names what no test reaches of the C code (see `make -f dev.mk cover`):
 # those lines are there, below a reason.
 
 use strict;
