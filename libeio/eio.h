@@ -21,6 +21,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct eio_ctx eio_ctx;
 typedef struct eio_req eio_req;
 typedef struct eio_wd eio_wd;
@@ -69,9 +73,10 @@ enum eio_state {
 typedef void (*eio_cb)(eio_req *req);
 
 /* A request. The caller owns the memory from eio_req_init() to eio_submit()
- * and again from the callback on; it may be part of a larger struct. Strings,
- * buffers and directories that it points to must stay as they are in between,
- * and remain the caller's. */
+ * and again when the callback has returned, see eio_on_release(); it may be part
+ * of a larger struct. In the callback it may be read, and what it points to may
+ * be freed. Strings, buffers and directories that it points to must stay as they
+ * are in between, and remain the caller's. */
 struct eio_req {
   eio_req *next, *prev;      /* private: the queue that the state names */
   eio_req *group;            /* the group that this is a member of, or NULL */
@@ -221,6 +226,19 @@ int eio_poll_fd(eio_ctx *ctx);
  * nothing is left, -1 when something is. Requests that a callback submits and
  * that are done before it returns wait for the next call. */
 int eio_poll(eio_ctx *ctx, unsigned max_reqs, uint64_t max_time);
+
+/* Whom eio_poll() gives each request with which it is done: those that were called
+ * back, and those that were not, as they were cancelled or have no callback. After
+ * that it does not look at the request, so the hook may free it; a callback may not,
+ * for what belongs to the result is freed and the group told when it has returned.
+ * Without a hook (NULL, as at first) the caller finds out by itself: a request of
+ * its own is free once the call of eio_poll() that called it back has returned.
+ *
+ *     static void done(eio_req *req) { free(req); }
+ *     eio_on_release(ctx, done);
+ *
+ * Dropped requests do not come here: see eio_orphan(). */
+void eio_on_release(eio_ctx *ctx, void (*hook)(eio_req *));
 
 /* eio_poll() in parts, for callers that want to own the loop:
  * begin { next [callback] release } end. Nests. eio_next() gives the next
@@ -372,5 +390,9 @@ struct eio_op_info {
   unsigned char on_request; /* give its function only to those who ask for it */
 };
 const struct eio_op_info *eio_op_info(enum eio_op op);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

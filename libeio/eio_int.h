@@ -126,6 +126,7 @@ struct eio_ctx {
   unsigned min_parallel, max_parallel; /* (O) as set */
   pthread_t owner;           /* (O) whoever submitted last */
   struct eio_wake wake;      /* the wakeup descriptor */
+  void (*release_hook)(eio_req *);        /* (O) */
   void (*fork_hook)(void *);
   void *fork_data;
 

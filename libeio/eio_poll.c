@@ -249,6 +249,11 @@ int eio_poll_end(eio_ctx *ctx)
   return settle_signal(ctx, pending) ? -1 : 0;
 }
 
+void eio_on_release(eio_ctx *ctx, void (*hook)(eio_req *))
+{
+  ctx->release_hook = hook;
+}
+
 int eio_poll(eio_ctx *ctx, unsigned max_reqs, uint64_t max_time)
 {
   uint64_t end = max_time ? eio_p_now() + max_time : 0;
@@ -260,6 +265,8 @@ int eio_poll(eio_ctx *ctx, unsigned max_reqs, uint64_t max_time)
     if (req->cb && !eio__cancelled(req))
       req->cb(req);
     eio_release(ctx, req);
+    if (ctx->release_hook)
+      ctx->release_hook(req);
     if ((max_reqs && ++count >= max_reqs) || (end && eio_p_now() >= end))
       break;
   }
