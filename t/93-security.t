@@ -47,7 +47,8 @@ sub meanwhile(&$) {
 }
 
 # Once, in the middle: while many files are removed, in the directory itself or beside it, a link to the outside,
-# where there are files of the same names, takes its place. Directories made last are what is removed last.
+# where there are files of the same names, takes its place. What has the largest inode is removed last: file systems
+# may give directories some on either side of the files'.
 sub exchanged {
     my ($where) = @_;
     my $outside = fresh_dir;
@@ -56,18 +57,22 @@ sub exchanged {
     my $middle = 0;
     for (1 .. 30) {
         my $dir   = fresh_dir;
-        my $files = $where eq 'in' ? "$dir/tree/d" : "$dir/tree";
+        my @d     = map "$dir/tree/d$_", 1 .. 8;
         make_dirs("$dir/tree");
         fill("$dir/tree", 2000) if $where eq 'beside';
-        make_dirs(map "$dir/tree/$_", 'd', 'd/sub');
-        fill($_, 300) for "$dir/tree/d", "$dir/tree/d/sub";
-        link "$dir/tree/d/1", "$dir/tree/d/$_" for 301 .. 2000;
+        make_dirs(@d);
+        my ($d) = sort { (stat $b)[1] <=> (stat $a)[1] } @d;
+        next if $where eq 'beside' && (stat $d)[1] < (stat "$dir/tree/1")[1];
+        my $files = $where eq 'in' ? $d : "$dir/tree";
+        make_dirs("$d/sub");
+        fill($_, 300) for $d, "$d/sub";
+        link "$d/1", "$d/$_" for 301 .. 2000;
         my $left = meanwhile {
             my ($over) = @_;
             while (-e "$files/1" && -e "$files/2000" && -e "$files/1000") { return 0 if $over->() }
-            rename "$dir/tree/d", "$dir/away" or return 0;
-            symlink $outside, "$dir/tree/d" or die "symlink: $!";
-            $where eq 'in' ? entries("$dir/away") : entries($files) - 1;
+            rename $d, "$dir/away" or return 0;
+            symlink $outside, $d or die "symlink: $!";
+            $where eq 'in' ? entries("$dir/away") : entries($files) - 8;
         } sub { run_req { aio_rmtree "$dir/tree", $_[0] } };
         $middle = $left =~ /^[1-9]/ and last;
     }
