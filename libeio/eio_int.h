@@ -1,9 +1,11 @@
 /* eio_int.h - what the files of the library share with each other.
  *
  * Locks: ctx->lock guards everything marked (L). Everything marked (O) belongs
- * to the owner thread. Atomics are written under the lock and may be read
- * without it as a hint. Nobody holds the lock across a system call that may
- * block, nor across a callback. */
+ * to the owner thread. Atomics marked (L) are written under the lock and read by
+ * the owner without; the others are written without it, by whom their comments
+ * say: a count or a flag that somebody else reads is a hint, unless the order of
+ * the two is argued for where it is used. Nobody holds the lock across a system
+ * call that may block, nor across a callback. */
 #ifndef EIO_INT_H
 #define EIO_INT_H
 
@@ -148,7 +150,7 @@ struct eio_ctx {
   char line3[EIO_LINE];      /* both: what is done */
   _Atomic(eio_req *) finished; /* executed by workers, last first; the owner moves
                               * them to `done` (eio__take_finished) */
-  atomic_uint nfinished;     /* length of finished */
+  atomic_uint nfinished;     /* its length: both sides count, before and after */
   atomic_bool signaled;      /* (L) the wakeup fd was written since the last poll began, which
                               * the owner forgets without the lock */
   bool raised;               /* (L) it may be readable */

@@ -1,7 +1,7 @@
 /* eio_poll.c - the poll side: what is done comes back to the owner here.
  *
- * Workers put what they have executed into `finished`, under the lock; the owner
- * moves it to `done`, which is its own, and hands it out from there. What the
+ * Workers push what they have executed onto `finished`, by compare-and-swap; the
+ * owner moves it to `done`, which is its own, and hands it out from there. What the
  * owner itself finishes goes there directly. The wakeup descriptor is readable
  * when either has something, unless the owner is known to look. */
 #include "eio_int.h"
