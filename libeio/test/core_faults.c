@@ -2,155 +2,20 @@
  * error that the manuals of such calls list: in place, by a worker, and on the
  * ring. Every request is called back once; it fails with that very error, or
  * its result is the one without the fault, where a substitute exists; and no
- * descriptor is left behind. Then the same for the calls of the context itself.
- *
- * A supervisor, another thread, is asked about each call. */
-#include "core.h"
+ * descriptor is left behind. */
+#include "faults.h"
 
-#if defined __SANITIZE_THREAD__
-# define THREAD_SANITIZER 1
-#elif defined __has_feature
-# if __has_feature(thread_sanitizer)
-#  define THREAD_SANITIZER 1
-# endif
-#endif
-
-#if defined THREAD_SANITIZER
+#ifdef NO_FAULTS
 
 int main(void)
 {
-  return tap_skip_all("ThreadSanitizer's own calls are supervised as well: takes many minutes");
-}
-
-#elif !EIO_HAVE_AT || !EIO_HAVE_PIPE2 || !defined SYS_newfstatat || !defined SYS_io_uring_setup
-
-int main(void)
-{
-  return tap_skip_all("knows the calls of complete builds for 64 bits only");
-}
-
-#elif !defined SECCOMP_USER_NOTIF_FLAG_CONTINUE || !defined SECCOMP_FILTER_FLAG_NEW_LISTENER
-
-int main(void)
-{
-  return tap_skip_all("needs seccomp with a supervisor");
+  return tap_skip_all(NO_FAULTS);
 }
 
 #else
 
-# include "supervise.h"
-
 # include <sys/mman.h>
 # include <sys/socket.h>
-# if EIO_HAVE_LIBURING
-#  include <liburing.h>
-# endif
-
-/* The supervisor ---------------------------------------------------------- */
-
-static atomic_int wake_fd = -1;
-static atomic_int countdown = -1; /* calls until the one that fails; -1: none */
-static atomic_int error_now;
-static atomic_long failed_call;
-static atomic_int setups;         /* of a ring, since arm() */
-static atomic_int may_be_terminal; /* opens without O_NOCTTY */
-static atomic_bool own_calls;     /* those of the context fail as well */
-
-/* On the wakeup descriptor; a write that would block says that it is readable. */
-static bool is_wakeup(const struct seccomp_data *call)
-{
-  return (call->nr == SYS_read || call->nr == SYS_write || call->nr == SYS_fstat || call->nr == SYS_newfstatat)
-         && (int)call->args[0] == atomic_load(&wake_fd);
-}
-
-/* Calls that are not the operations' own; some of them cannot fail, either. */
-static bool is_own(const struct seccomp_data *call)
-{
-  switch (call->nr) {
-  case SYS_read: case SYS_write: case SYS_fstat: case SYS_newfstatat: return is_wakeup(call);
-# ifdef SYS_clone3
-  case SYS_clone3:
-# endif
-# ifdef SYS_poll
-  case SYS_poll:
-# endif
-  case SYS_clone: case SYS_ppoll: case SYS_mmap: case SYS_mprotect: case SYS_madvise:
-  case SYS_eventfd2: case SYS_pipe2: case SYS_io_uring_setup: case SYS_io_uring_register:
-    return true;
-  default: return false;
-  }
-}
-
-static bool cannot_fail(const struct seccomp_data *call)
-{
-  if (is_wakeup(call))
-    return atomic_load(&error_now) != EINTR;
-  switch (call->nr) {
-# ifdef SYS_rseq
-  case SYS_rseq:
-# endif
-# ifdef SYS_sigaltstack
-  case SYS_sigaltstack: /* the sanitizers' */
-# endif
-  case SYS_futex: case SYS_sched_yield: case SYS_rt_sigprocmask: case SYS_rt_sigpending:
-  case SYS_rt_sigtimedwait: case SYS_exit: case SYS_munmap: case SYS_brk: case SYS_gettid:
-  case SYS_set_robust_list: case SYS_sched_getaffinity: case SYS_prctl: case SYS_getpid:
-    return true;
-  case SYS_mmap: case SYS_mprotect: case SYS_madvise: case SYS_clone:
-    return SANITIZED; /* sanitizers give up then */
-# ifdef SYS_clone3
-  case SYS_clone3: return SANITIZED;
-# endif
-  default: return false;
-  }
-}
-
-static bool shall_fail(const struct seccomp_data *call)
-{
-  if (atomic_load(&countdown) < 0 || cannot_fail(call))
-    return false;
-  if (is_own(call) != atomic_load(&own_calls) && call->nr != SYS_io_uring_enter)
-    return false;
-  if (atomic_fetch_sub(&countdown, 1) > 0)
-    return false;
-  atomic_store(&failed_call, call->nr);
-  return true;
-}
-
-/* What the library opens by a name must not become the program's terminal. */
-static void check_flags(const struct seccomp_data *call)
-{
-  if (call->nr == SYS_openat && !(call->args[2] & O_NOCTTY))
-    atomic_fetch_add(&may_be_terminal, 1);
-}
-
-static int on_call(const struct seccomp_notif *call)
-{
-  if (call->data.nr == SYS_io_uring_setup)
-    atomic_fetch_add(&setups, 1);
-  if (atomic_load(&countdown) >= 0)
-    check_flags(&call->data);
-  if (!shall_fail(&call->data))
-    return 0;
-  if (call->data.nr == SYS_close)
-    close((int)call->data.args[0]); /* as Linux does, whatever it says */
-  return atomic_load(&error_now);
-}
-
-static void arm(int nth, int error)
-{
-  atomic_store(&failed_call, -1);
-  atomic_store(&setups, 0);
-  atomic_store(&error_now, error);
-  atomic_store(&countdown, nth);
-}
-
-/* The number of the call that failed, or -1. */
-static long disarm(void)
-{
-  atomic_store(&countdown, -1);
-  return atomic_load(&failed_call);
-}
 
 /* Operations -------------------------------------------------------------- */
 
@@ -538,92 +403,6 @@ static void all_faults(void)
   }
 }
 
-/* The context's own calls ------------------------------------------------- */
-
-/* The modes of a ring that there are to try. */
-enum {
-  MODES = 1
-# ifdef IORING_SETUP_COOP_TASKRUN
-  + 1
-# endif
-# ifdef IORING_SETUP_DEFER_TASKRUN
-  + 1
-# endif
-};
-
-/* The ring is given up with the error of its setup as the reason, or because there
- * is no eventfd, or no liburing; but not for a mode that the kernel does not know, or
- * one for which the thread has to keep the ring, unless it is the last. */
-static bool is_told(eio_ctx *mine, const char *name, int result, int error)
-{
-  long nr = atomic_load(&failed_call);
-  const char *why;
-
-  if (result == 0)
-    return !strcmp(eio_engine(mine, &why), name) && !*why
-           && (nr != SYS_io_uring_register || atomic_load(&setups) > 1);
-  if (nr == SYS_eventfd2 || !EIO_HAVE_LIBURING)
-    error = ENOSYS;
-  return errno == error && !strcmp(eio_engine(mine, &why), "pool") && strstr(why, strerror(error))
-         && (nr != SYS_io_uring_setup || error != EINVAL || atomic_load(&setups) == MODES);
-}
-
-/* Whatever is refused: either there is no context, with that error, or its
- * requests are executed. */
-static bool live(const char *name, int nth, int error, bool *reached)
-{
-  struct job jobs[3];
-  int before = open_fds(), failures;
-  eio_ctx *mine;
-  bool fine = true;
-
-  ncalled = 0;
-  arm(nth, error);
-  mine = eio_create();
-  if (mine) {
-    atomic_store(&wake_fd, eio_poll_fd(mine));
-    fine = is_told(mine, name, eio_set_engine(mine, name), error);
-    for (int i = 0; i < 3; i++) {
-      job_init(&jobs[i], EIO_STAT, i);
-      jobs[i].req.path = (char *)(uintptr_t) "file";
-      jobs[i].req.flags = EIO_NO_INLINE;
-      eio_submit(mine, &jobs[i].req);
-    }
-    finish_all(mine);
-    eio_destroy(mine);
-    for (int i = 0; i < 3; i++)
-      fine = fine && jobs[i].req.result == 0;
-    fine = fine && ncalled == 3;
-  } else
-    fine = errno == error;
-  *reached = disarm() >= 0;
-  failures = open_fds() - before;
-  if (*reached && (!fine || failures))
-    printf("# own call %d (number %ld) fails with %s: %u callbacks, %d descriptors\n", nth,
-           atomic_load(&failed_call), strerror(error), ncalled, failures);
-  return fine && failures <= 0;
-}
-
-static void own_faults(const char *name)
-{
-  static const int own_errors[] = { EAGAIN, EINTR, ENOMEM, EMFILE, ENFILE, EPERM, ENOSYS, EINVAL, EACCES, EBUSY };
-  int faults = 0, failed = 0;
-
-  engine = name;
-  atomic_store(&own_calls, true);
-  for (unsigned e = 0; e < sizeof own_errors / sizeof *own_errors; e++) {
-    bool reached = true;
-
-    for (int nth = 0; reached; nth++) {
-      failed += !live(name, nth, own_errors[e], &reached);
-      faults += reached;
-    }
-  }
-  atomic_store(&own_calls, false);
-  check_int(failed, 0, "the context lives, or is not made: %d faults", faults);
-  ok(faults > 10, "%d", faults);
-}
-
 static void *subject(void *arg)
 {
   static const char *const engines[] = { "pool", "uring", "sync" };
@@ -648,8 +427,6 @@ static void *subject(void *arg)
     eio_destroy(ctx);
     ctx = NULL;
   }
-  for (unsigned i = 0; i < sizeof engines / sizeof *engines; i++)
-    own_faults(engines[i]);
   close(plain_fd);
   close(writable_fd);
   close(socket_fd);
@@ -659,16 +436,7 @@ static void *subject(void *arg)
 
 int main(void)
 {
-  pthread_t thread;
-
-  if (under_valgrind())
-    return tap_skip_all("valgrind does not know seccomp, and its own calls would be supervised as well");
-  scratch_begin();
-  first_thread();
-  if (pthread_create(&thread, NULL, subject, NULL))
-    bail_out("no thread");
-  pthread_join(thread, NULL);
-  return scratch_end(atomic_load(&listener) < 0 ? 0 : 1 + pipes); /* the supervisor's, and those */
+  return supervised(subject, &pipes);
 }
 
 #endif
