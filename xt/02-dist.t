@@ -8,6 +8,8 @@ use Cwd qw(getcwd);
 use ExtUtils::Manifest qw(manicopy maniread maniskip manifind);
 use File::Find qw(find);
 use File::Temp qw(tempdir);
+use JSON::PP qw(decode_json);
+use Module::CoreList;
 use Test::More;
 
 my $home = getcwd;
@@ -34,6 +36,8 @@ chdir $unpacked or die "chdir: $!";
 is_deeply(tree(), [ sort keys %files, 'MANIFEST', 'META.json', 'META.yml' ], 'it holds all files');
 is_deeply([ sort keys %{ maniread() } ], tree(), 'its MANIFEST lists them');
 
+metadata();
+
 unlike(run_ok("$^X Makefile.PL"), qr/warning/i, 'no warnings of Makefile.PL');
 unlike(run_ok('make'), qr/warning:/, 'no warnings of the compiler');
 is(run_ok('make') =~ s/^(?:Manifying.*|make.*)\n//mgr, '', 'make has nothing left to do');
@@ -48,6 +52,35 @@ for my $file (qw(IO/AIO.pm Coro/AIO.pm Future/AIO.pm Future/IO/Impl/AIO.pm auto/
 
 chdir $home; # so that the folder can go
 done_testing;
+
+# What CPAN indexes and what clients install before.
+sub metadata {
+    my $meta = decode_json(slurp('META.json'));
+    like("@{$meta->{author}}", qr/\S+\@\S+/, 'META has an author');
+    is($meta->{license}[0], 'perl_5', 'the license');
+    my @modules = grep m{\.pm$} && !m{^(?:t|xt|bench|eg|inc)/}, @{ tree() };
+    is(join(' ', sort map $_->{file}, values %{ $meta->{provides} }), "@modules", 'it provides all modules');
+    my %version = map { $_->{file} => $_->{version} } values %{ $meta->{provides} };
+    is(join(' ', grep !$version{$_}, @modules), '', 'with their versions');
+    my %private = map { $_ => 1 } @{ $meta->{no_index}{directory} };
+    is(join(' ', sort grep { -d && !$private{$_} } glob '*'), 'Coro Future bin', 'and nothing else is indexed');
+
+    # Some systems package the modules of perl's own distribution apart.
+    my %used = (runtime => \@modules, test => [grep m{^t/.*\.(?:t|pm)$}, @{ tree() }]);
+    for my $phase (sort keys %used) {
+        my %has = %{ $meta->{prereqs}{$phase}{requires} };
+        my %need = map { $_ => 1 } map { slurp($_) =~ /^(?:use|require) ([A-Z][\w:]*|parent)\b/mg } @{ $used{$phase} };
+        my @core = grep { Module::CoreList->first_release($_) && !/^(?:Config|B|DB|threads)$/ } sort keys %need;
+        is(join(' ', grep !exists $has{$_}, @core), '', "$phase: all are asked for that perl may lack");
+    }
+}
+
+sub slurp {
+    my ($path) = @_;
+    open my $fh, '<', $path or die "$path: $!";
+    local $/;
+    return scalar <$fh>;
+}
 
 # The command's output.
 sub run_ok {
