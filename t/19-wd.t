@@ -149,6 +149,7 @@ each_engine {
     way '[wd, name]'      => sub { [wd($_[0]), $_[1]] };
     way '[wd, below/..]'  => sub { [wd($_[0]), "full/../$_[1]"] };
     way '[wd, absolute]'  => sub { [wd('/'), "$_[0]/$_[1]"] };
+    return if thinned;
     way '[wd below, ..]'  => sub { [wd("$_[0]/full"), "../$_[1]"] };
     way '[CWD, absolute]' => sub { [IO::AIO::CWD, "$_[0]/$_[1]"] };
     way '[CWD, name]'     => sub { chdir $_[0]; [IO::AIO::CWD, $_[1]] };

@@ -34,7 +34,7 @@ use Test::More;
 use IO::AIO;
 
 our @EXPORT = qw(
-    each_engine usual_engine engine extended is_peer ours
+    each_engine usual_engine engine extended thinned is_peer ours
     tmpdir fresh_dir write_file read_file names_in mode_of renames_with errno_name
     run_req succeeds fails_with as_blocking croaks
     saturate hold release one_by_one reset_limits wait_for poll_ready
@@ -134,6 +134,9 @@ sub each_engine(&) {
     }
     use_engine('pool');
 }
+
+# Whether the engine under test is another than the default, and shall try some of a large matrix only.
+sub thinned() { !extended && $engine ne 'pool' }
 
 # The same on the default engine alone, unless extended: for programs and clients, which do not see the engine.
 sub usual_engine(&) {
