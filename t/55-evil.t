@@ -99,6 +99,8 @@ sub try_function {
             reset_limits if $name =~ /::(?:max|min|idle)_/;
         }
     }
+    chmod 0700, $dir;
+    chmod 0700, grep -d, names_in $dir if -d $dir;    # or who is not root could not remove them
     return [$tried, @wrong];
 }
 

@@ -80,6 +80,7 @@ our ($wd, $listener, $path);
 sub set_up {
     open my $fh, '>', 'file' or die "file: $!";
     print $fh 'x' x 100;
+    open STDIN, '+<', 'file' or die "file: $!";    # it is among the handles: mode and owner of /dev/null are not ours
     mkdir 'dir' or die "dir: $!";
     $path = 0;
     aio_wd('.', sub { $wd = shift });
@@ -95,6 +96,7 @@ sub argument {
         return $default{$_} if exists $default{$_};
     }
     if ($kind eq 'handle') {
+        chmod 0600, 'file';    # some take that from who is not root
         open my $fh, '+<', 'file' or die "file: $!";
         return $fh;
     }
