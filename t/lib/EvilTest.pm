@@ -80,7 +80,7 @@ our ($wd, $listener, $path);
 sub set_up {
     open my $fh, '>', 'file' or die "file: $!";
     print $fh 'x' x 100;
-    open STDIN, '+<', 'file' or die "file: $!";    # it is among the handles: mode and owner of /dev/null are not ours
+    open STDIN, '+<', 'file' or die "file: $!";    # it is among the handles, as 0 is: /dev/null's mode and times are not ours
     mkdir 'dir' or die "dir: $!";
     $path = 0;
     aio_wd('.', sub { $wd = shift });
@@ -163,9 +163,6 @@ sub close_others { close $_ for grep ref eq 'GLOB', @x }
 }
 
 sub object { my ($value, $code) = @_; bless { value => $value, code => $code }, 'EvilTest::Object' }
-
-# STDIN, and numbers that become 0, are among the handles: a file of ours gets other modes and times, not /dev/null.
-{ open my $stdin, '+>', undef or die "temporary file: $!"; open STDIN, '<&', $stdin or die "STDIN: $!" }
 
 my $closed = do { open my $fh, '<', '/dev/null' or die; close $fh; $fh };
 my %shared = ('0 shared' => 1);
