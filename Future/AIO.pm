@@ -230,6 +230,7 @@ sub _fill {
             set_prototype(\&{ _function($class, $op) }, '$' x $least . ';' . '$' x ($most - $least));
     };
     for my $name (grep $_ ne 'aio_group', @IO::AIO::AIO_REQ) {
+        next unless (prototype "IO::AIO::$name" // '') =~ /\A\$*;?\$*\$\z/;    # the callback comes last
         my $op = _operation($name);
         $define->($op, $op->{data} < 0 ? $op->{min} : $op->{data}, $op->{max});
     }
