@@ -479,6 +479,20 @@ A tied scalar, a C<substr> or the like gets what was read right before the
 callback. When it does not take it, as C<STORE> dies, the request fails with
 C<EFAULT>, and a warning has the reason.
 
+=head2 Numbers
+
+A number is whatever perl takes for one, objects with an overloaded one
+included, and fractions are cut off. A number that does not fit the system
+call, infinity and C<NaN> fail with C<EINVAL> in the callback, or right away
+where there is none: none is ever cut to another one. But what is more than all
+data is all of it, and a length to read that no memory can hold gives
+C<ENOMEM>.
+
+Any other reference croaks, for then an argument is missing:
+
+    aio_mkdir "new", sub { ... };
+    # aio_mkdir: mode must be a number, not code: is an argument missing?
+
 =head2 Priorities
 
 Requests of higher priority execute first, and their results are handed out
@@ -3045,7 +3059,14 @@ another file was used.
 =item *
 
 Too many arguments croak, and what is no callback croaks before anything is
-queued.
+queued. So does a reference where a number belongs; before, its address was the
+mode, size or time.
+
+=item *
+
+Tied and overloaded arguments are read once, and all that a call needs stays
+while they are. Before, they were read several times, and what they freed was
+used.
 
 =item *
 

@@ -301,6 +301,15 @@ SV *aio_new_file(pTHX_ aio_cxt *cxt, int fd, int flags, bool terminal);
  * does not own the descriptor: a program may close and drop it. Not counted. */
 GV *aio_poll_gv(pTHX_ aio_cxt *cxt, int fd);
 
+/* layers.c: as PerlIO_fdopen(), for a descriptor that is close-on-exec, no terminal and
+ * at its beginning, where perl's layers are the usual ones: PERLIO in the environment
+ * can change them. NULL on failure. */
+PerlIO *aio_open_silently(pTHX_ int fd, const char *mode);
+/* The same for a descriptor that the handle does not own, and whether one is such. */
+PerlIO *aio_borrow(pTHX_ int fd);
+bool aio_is_borrowed(PerlIO *f);
+bool aio_usual_layers(pTHX);
+
 /* buffer.c: data of requests. */
 void aio_boot_buffer(pTHX);
 

@@ -331,12 +331,10 @@ XS_INTERNAL(xs_poll_fileno)
 
 XS_INTERNAL(xs_poll_handle)
 {
-  dXSARGS;
+  dXSARGS_AIO(0, 0, "");
   dAIO;
   int fd;
 
-  if (items)
-    croak_xs_usage(cv, "");
   fd = eio_poll_fd(cxt->eio);
   if (fd < 0)
     aio_croak(aTHX_ "IO::AIO::poll_handle", "%s", Strerror(errno));

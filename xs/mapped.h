@@ -24,6 +24,10 @@ struct aio_map *aio_map_of(pTHX_ SV *sv);
 void aio_map_detach(pTHX_ struct aio_map *map);
 void aio_map_attach(pTHX_ struct aio_map *map);
 
+/* inplace.c: whether the op that runs now is one of those that write octets into the
+ * string of `size` octets and keep its length. Not to know it is no harm. */
+bool aio_op_keeps_length(pTHX_ const SV *sv, size_t size);
+
 /* Unmaps: the scalar is undef and ordinary then. */
 void aio_map_drop(pTHX_ SV *sv);
 
