@@ -59,7 +59,7 @@ void eio__pace_init(struct eio_pace *pace, unsigned ncpus)
 void eio__pace_executed(struct eio_pace *pace, unsigned kind, uint64_t ns, enum eio_course course)
 {
   struct eio_kind *k = &pace->kinds[kind];
-  uint64_t wait = get(&k->wait), enough = LONG * (uint64_t)hop_of(pace);
+  uint64_t wait = get(&k->wait), enough = eio__pace_patience_ns(pace);
 
   if (course == EIO_PREEMPTED)
     return;
@@ -68,7 +68,7 @@ void eio__pace_executed(struct eio_pace *pace, unsigned kind, uint64_t ns, enum 
   if (course == EIO_WAITED && !wait && !get(&k->busy))
     set(&k->wait, ns);
   else if (wait || course == EIO_WAITED)
-    set(&k->wait, wait - (wait + 63) / 64 + (course == EIO_WAITED ? ns / 64 : 0));
+    set(&k->wait, wait - (wait + 255) / 256 + (course == EIO_WAITED ? ns / 64 : 0));
   if (course == EIO_BUSY_ALL)
     approach(&k->busy, ns, 1);
 }
@@ -109,22 +109,31 @@ unsigned eio__pace_load(const struct eio_pace *pace, unsigned kind)
   return busy ? (unsigned)(EIO_FULL * busy / (busy + wait)) : 0;
 }
 
-/* As many as give the owner, who takes a step for each, all that it can do. It needs a
- * processor itself while it helps, or else if it had more to do than to wait beside workers on
- * all others. There is one in any case. */
+/* Those that wait more than they work are none for a processor. */
+static bool mostly_waits(const struct eio_pace *pace, unsigned kind)
+{
+  return eio__pace_load(pace, kind) < EIO_FULL / 2;
+}
+
+/* Of what works, as much as gives the owner, who takes a step for each, all that it can do. It
+ * needs a processor itself while it helps, or else if it had twice as much to do as to wait
+ * beside workers on all others. There is one in any case. */
 unsigned eio__pace_enough(const struct eio_pace *pace, unsigned kind, bool owner_helps)
 {
   unsigned step = get(&pace->step), others = pace->ncpus - 1;
-  unsigned steps = step ? get(&pace->kinds[kind].busy) / step : UINT_MAX;
-  unsigned most = owner_helps || steps < 2 * others ? others : pace->ncpus;
+  uint64_t busy = get(&pace->kinds[kind].busy);
+  unsigned most = owner_helps || 2 * busy < 3 * (uint64_t)others * step ? others : pace->ncpus;
+  uint64_t steps = step ? busy / step : UINT_MAX;
 
-  return EIO_FULL * (most <= 1 ? 1 : steps < most ? steps + 1 : most);
+  if (mostly_waits(pace, kind))
+    return UINT_MAX;
+  return EIO_FULL * (most <= 1 ? 1 : steps < most ? (unsigned)steps + 1 : most);
 }
 
 /* What is over soon does not need another one before the first is there. */
 unsigned eio__pace_wanted(const struct eio_pace *pace, unsigned kind, unsigned waiting)
 {
-  return eio__pace_load(pace, kind) < EIO_FULL / 2 ? waiting : 1;
+  return mostly_waits(pace, kind) ? waiting : 1;
 }
 
 bool eio__pace_is_dear(const struct eio_pace *pace, unsigned kind)
@@ -135,20 +144,21 @@ bool eio__pace_is_dear(const struct eio_pace *pace, unsigned kind)
 }
 
 /* The owner does what is outstanding itself when that is a single one, or over before a worker
- * could have brought it back, and when workers only wait. Else it leaves what workers do with less
- * effort; and of the rest as much as keeps them busy until the next could be there, when
- * there is a processor for them. */
+ * that sleeps could be there, and when workers only wait. Else it leaves what workers do with less
+ * effort; and of the rest, when there is a processor for them, as much as keeps them busy
+ * while it sees to the results of all that is outstanding. */
 bool eio__pace_leaves(const struct eio_pace *pace, unsigned kind, const struct eio_crew *crew)
 {
-  uint64_t hop = hop_of(pace), attempt = get(&pace->kinds[kind].attempt), busy = get(&pace->kinds[kind].busy);
+  uint64_t hop = hop_of(pace), attempt = get(&pace->kinds[kind].attempt), busy = get(&pace->kinds[kind].busy), own;
 
-  if (crew->nreqs <= 1 || crew->nreqs * attempt <= 2 * hop + busy)
+  if (crew->nreqs <= 1 || (!crew->load && crew->nreqs * attempt <= hop))
     return false;
   if (!crew->spare && 2 * crew->load < EIO_FULL * crew->awake)
     return false;
   if (!busy || eio__pace_is_dear(pace, kind))
     return true;
-  return pace->ncpus > 1 && crew->nready * busy * EIO_FULL < hop * (crew->load > EIO_FULL ? crew->load : EIO_FULL);
+  own = hop + (uint64_t)crew->nreqs * get(&pace->step);
+  return pace->ncpus > 1 && crew->nready * busy * EIO_FULL < own * (crew->load > EIO_FULL ? crew->load : EIO_FULL);
 }
 
 /* As a rule it comes in less. To be woken for it costs two threads a hop and more each. */

@@ -114,6 +114,13 @@ static void put_back(eio_ctx *ctx, eio_req *req)
   eio__slot_give(ctx);
 }
 
+void eio__has_work(struct eio_pool *pool, uint64_t now)
+{
+  if (pool->ran_out)
+    eio__pace_idled(&pool->pace, &pool->pace.idle, now > pool->ran_out ? now - pool->ran_out : 0);
+  pool->ran_out = 0;
+}
+
 /* When the load is enough already: the worker that shall watch whether those get on, the one
  * that would be sent for last. NULL when somebody has to go. */
 static struct worker *new_watcher(struct eio_pool *pool, unsigned kind, uint64_t now)
@@ -139,6 +146,7 @@ static struct worker *send_for(struct eio_pool *pool, unsigned kind, uint64_t no
 
   if (w)
     return w;
+  eio__has_work(pool, now);
   w = pool->parked;
   pool->coming++;
   if (w) {

@@ -18,7 +18,6 @@ struct worker {
   eio_req *current;
   uint64_t began;                /* when `current` did */
   uint64_t sent;                 /* when it was sent for while it slept; 0: it was not */
-  uint64_t ran_out;              /* when it had nothing to do any more; 0: not known */
   unsigned load;                 /* its part of pool->load */
   bool coming;                   /* counted in pool->coming */
   bool parked;
@@ -40,6 +39,7 @@ struct eio_pool {
   atomic_bool helping;           /* the owner, rather than sleep, did eio__pool_help() */
   atomic_bool refused;           /* a thread was, and the owner shall ask again */
   _Atomic(struct worker *) watcher; /* a parked worker, see watch() */
+  uint64_t ran_out;              /* when workers had nothing to do any more; 0: they have */
   unsigned abandoned;            /* workers that still use the context */
   unsigned max_idle;
   double idle_timeout;
@@ -61,6 +61,8 @@ void eio__pool_free(struct eio_pool *pool);
 /* Whether workers, those besides that one, are load enough for the processors while requests
  * of that kind wait. */
 bool eio__is_crowded(const struct eio_pool *pool, unsigned kind, const struct worker *besides);
+/* After they had nothing to do, workers have. */
+void eio__has_work(struct eio_pool *pool, uint64_t now);
 /* What it adds to the load of the processors, from now on. */
 void eio__set_load(struct eio_pool *pool, struct worker *w, unsigned load);
 

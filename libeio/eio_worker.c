@@ -30,11 +30,8 @@ static void arrive(struct eio_pool *pool, struct worker *w)
   }
   if (w->sent) {
     eio__pace_hopped(&pool->pace, eio_p_now() - w->sent);
-    if (w->ran_out)
-      eio__pace_idled(&pool->pace, &pool->pace.idle, w->sent - w->ran_out);
     w->sent = 0;
   }
-  w->ran_out = 0;
 }
 
 void eio__find_stuck(struct eio_pool *pool, uint64_t now)
@@ -82,14 +79,12 @@ static void unpark(struct eio_pool *pool, struct worker *w)
 static void linger(eio_ctx *ctx, struct worker *w)
 {
   struct eio_pool *pool = ctx->pool;
+  uint64_t now = eio_p_now(), end = now + eio__pace_look_ns(&pool->pace, &pool->pace.idle);
   bool found = false;
-  uint64_t now, end;
 
+  pool->ran_out = now;
   atomic_store(&pool->lingering, true);
   pthread_mutex_unlock(&ctx->lock);
-  now = eio_p_now();
-  end = now + eio__pace_look_ns(&pool->pace, &pool->pace.idle);
-  w->ran_out = now;
   do {
     now = eio__pool_yield(ctx, now);
     for (int i = 0; i < 32 && !found; i++) {
@@ -98,10 +93,8 @@ static void linger(eio_ctx *ctx, struct worker *w)
     }
   } while (!found && now < end);
   relock(ctx, w);
-  if (found) {
-    eio__pace_idled(&pool->pace, &pool->pace.idle, now - w->ran_out);
-    w->ran_out = 0;
-  }
+  if (found)
+    eio__has_work(pool, now);
   w->slept = true; /* yields count, too */
   atomic_store(&pool->lingering, false);
 }
@@ -164,8 +157,8 @@ static bool park(eio_ctx *ctx, struct worker *w, bool busy)
   w->parked = true;
   pool->nparked++;
   eio__set_load(pool, w, 0);
-  if (busy && !w->ran_out)
-    w->ran_out = eio_p_now();
+  if (busy && !pool->ran_out)
+    pool->ran_out = eio_p_now();
   needed = sleep_parked(ctx, w);
   w->slept = true;
   if (w->abandoned)

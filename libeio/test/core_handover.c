@@ -38,6 +38,7 @@ struct setting {
   uint8_t refusals, submits, helps, holds, lowers;
   bool waits;                /* the owner sleeps in eio_poll_wait(), not in an event loop */
   bool gated;                /* the first execution ends when another has begun */
+  bool eager;                /* one is sent for each request that waits */
 };
 
 static struct decisions {
@@ -47,6 +48,11 @@ static struct decisions {
 } decide;
 
 static const struct setting *setting;
+
+static bool is_expected(unsigned waiting, unsigned expected)
+{
+  return expected && (!setting->eager || expected >= waiting);
+}
 
 /* The graph -------------------------------------------------------------- */
 
@@ -97,7 +103,8 @@ static void take_incoming(struct state *s)
 
 static struct eio_counts counts_of(const struct state *s)
 {
-  return (struct eio_counts){ .waiting = s->ready, .expected = s->coming || s->lingering, .parked = s->parked,
+  return (struct eio_counts){ .waiting = s->ready, .expected = is_expected(s->ready, (unsigned)(s->coming + s->lingering)),
+                              .parked = s->parked,
                               .threads = s->threads, .max_threads = s->max_threads, .running = s->running,
                               .max_running = s->max_running };
 }
@@ -292,7 +299,7 @@ static void tell_by_owner(struct state *s, enum eio_event event, enum owner then
 static void look(struct state *s, enum eio_event event)
 {
   s->event = event;
-  s->seen.waiting = s->submitted != s->taken;
+  s->seen.waiting = (uint8_t)(s->submitted - s->taken);
   s->owner = READS_COMING;
 }
 
@@ -394,14 +401,15 @@ static void step_reader(struct state s)
 
   switch ((enum owner)s.owner) {
   case READS_COMING: s.seen.expected = s.coming; break;
-  case READS_LINGERING: s.seen.expected |= s.lingering; break;
+  case READS_LINGERING: s.seen.expected += s.lingering; break;
   case READS_PARKED: s.seen.parked = s.parked; break;
   case READS_THREADS: s.seen.threads = s.threads; break;
   default: s.seen.running = s.running; break;
   }
   s.owner++;
   if (s.owner == TELLS) {
-    c = (struct eio_counts){ .waiting = s.seen.waiting, .expected = s.seen.expected, .parked = s.seen.parked,
+    c = (struct eio_counts){ .waiting = s.seen.waiting,
+                             .expected = is_expected(s.seen.waiting, s.seen.expected), .parked = s.seen.parked,
                              .threads = s.seen.threads, .max_threads = s.max_threads,
                              .running = s.seen.running, .max_running = s.max_running };
     s.owner = decide.whom((enum eio_event)s.event, &c) ? TELLS : IDLE;
@@ -575,6 +583,11 @@ int main(void)
     { .name = "one at a time", .threads = 1, .running = 1, .submits = 3, .helps = 2, .holds = 1 },
     { .name = "two at a time", .threads = 2, .running = 2, .submits = 3, .helps = 1, .holds = 1 },
     { .name = "no limit but of threads", .threads = 2, .running = 99, .submits = 3, .helps = 1 },
+    { .name = "one for each", .threads = 2, .running = 99, .submits = 3, .helps = 1, .eager = true },
+    { .name = "one for each, two at a time", .threads = 2, .running = 2, .submits = 2, .holds = 1, .eager = true },
+    { .name = "one for each, refused", .threads = 2, .running = 99, .submits = 3, .refusals = 1, .eager = true },
+    { .name = "one for each, refused twice, in poll_wait", .threads = 2, .running = 2, .submits = 3, .refusals = 2,
+      .waits = true, .gated = true, .eager = true },
     { .name = "one at a time, refused", .threads = 1, .running = 1, .submits = 2, .helps = 1, .holds = 1, .refusals = 1 },
     { .name = "two at a time, refused", .threads = 2, .running = 2, .submits = 2, .helps = 1, .holds = 1, .refusals = 1 },
     { .name = "refused twice, in poll_wait", .threads = 2, .running = 2, .submits = 2, .helps = 1, .refusals = 2,

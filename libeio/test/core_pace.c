@@ -83,11 +83,12 @@ static void test_load(void)
   pace.hop = 10 * US;
   for (int i = 0; i < 1000; i++)
     eio__pace_executed(&pace, kind, i % 10 ? 2 * US : 70 * US, i % 10 ? EIO_BUSY_ALL : EIO_WAITED);
-  ok(eio__pace_load(&pace, kind) > EIO_FULL / 8 && eio__pace_load(&pace, kind) < EIO_FULL / 2,
-     "one of ten waits 70 us: between a half and an eighth");
-  for (int i = 0; i < 400; i++)
+  ok(eio__pace_load(&pace, kind) > 0 && eio__pace_load(&pace, kind) < EIO_FULL / 8,
+     "one of ten waits 70 us: a small load");
+  ok(eio__pace_enough(&pace, kind, true) == UINT_MAX, "of which any number may be awake");
+  for (int i = 0; i < 2000; i++)
     eio__pace_executed(&pace, kind, 2 * US, EIO_BUSY_ALL);
-  ok(eio__pace_load(&pace, kind) > EIO_FULL * 9 / 10, "that is forgotten in some hundred");
+  ok(eio__pace_load(&pace, kind) > EIO_FULL * 9 / 10, "that is forgotten in some thousand");
   ok(!eio__pace_is_long(&pace, 10 * US - 1) && eio__pace_is_long(&pace, 10 * US), "from a hop on it matters");
 }
 
@@ -104,14 +105,14 @@ static void test_enough(void)
   is_int(enough(1, 100 * US, 0, true), 1, "also if the owner helps");
   is_int(enough(2, 2 * US, 0, false), 2, "the owner does nothing: all processors");
   is_int(enough(2, 2 * US, 0, true), 1, "it helps: the others");
-  is_int(enough(2, 1999, 1 * US, false), 1, "half of its time is its own: one of two");
-  is_int(enough(2, 2 * US, 1 * US, false), 2, "less: both");
+  is_int(enough(2, 1499, 1 * US, false), 1, "it has two thirds of its time to do: one of two");
+  is_int(enough(2, 1500, 1 * US, false), 2, "less: both");
   is_int(enough(64, 999, 1 * US, false), 1, "as many as keep it busy: one");
   is_int(enough(64, 1 * US, 1 * US, false), 2, "two");
   is_int(enough(64, 20 * US, 1 * US, false), 21, "21");
   is_int(enough(64, 62 * US, 1 * US, false), 63, "and all but its own");
-  is_int(enough(64, 126 * US, 1 * US, false), 64, "until it has hardly anything to do");
-  is_int(enough(64, 126 * US, 1 * US, true), 63, "unless it helps");
+  is_int(enough(64, 95 * US, 1 * US, false), 64, "until it has less to do");
+  is_int(enough(64, 95 * US, 1 * US, true), 63, "unless it helps");
 }
 
 static bool leaves(unsigned nreqs, unsigned nready, unsigned load, unsigned awake, bool spare)
@@ -125,19 +126,23 @@ static void test_leaves(void)
   pace.hop = 10 * US;
   ok(!leaves(1, 0, 0, 0, true) && !leaves(1000, 100, 0, 0, true), "what is not known is attempted");
   knows(0, 0, 1 * US, 0);
-  ok(!leaves(20, 0, 0, 0, true), "20 attempts of 1 us are over in two hops");
-  ok(leaves(21, 0, 0, 0, true), "one more is left");
+  ok(!leaves(10, 0, 0, 0, true), "10 attempts of 1 us are over before a worker that sleeps is there");
+  ok(leaves(11, 0, 0, 0, true), "one more is left");
+  ok(leaves(10, 0, EIO_FULL, 1, true), "as are 10 to one that is awake");
+  ok(!leaves(1, 0, EIO_FULL, 1, true), "a single one is attempted");
   knows(2 * US, 0, 5 * US, 0);
-  ok(!leaves(4, 0, 0, 0, true) && leaves(5, 0, 0, 0, true), "likewise 4 and 5 of 5 us, with the time of one");
   ok(leaves(1000, 900, EIO_FULL, 1, true), "however many wait, when attempts take more than executions");
   pace.kinds[kind].attempt = MS;
-  ok(!leaves(1, 0, 0, 0, true), "a single one is attempted");
-  ok(leaves(2, 0, 0, 0, true), "two are left");
+  ok(!leaves(1, 0, 0, 0, true) && leaves(2, 0, 0, 0, true), "but for a single one");
 
   knows(2 * US, 0, 1 * US, 0);
   ok(leaves(64, 4, EIO_FULL, 1, true), "when attempts take less, what keeps a worker busy for less than a hop");
   ok(!leaves(64, 5, EIO_FULL, 1, true), "and the owner does the rest");
   ok(leaves(64, 9, 2 * EIO_FULL, 2, true) && !leaves(64, 10, 2 * EIO_FULL, 2, true), "twice as much for two workers");
+  pace.step = 500;
+  ok(leaves(64, 20, EIO_FULL, 1, true) && !leaves(64, 21, EIO_FULL, 1, true),
+     "and for as long as the owner is busy with all that is outstanding");
+  pace.step = 0;
   pace.ncpus = 1;
   ok(!leaves(64, 0, EIO_FULL, 1, true), "all of it with one processor");
   pace.kinds[kind].attempt = 5 * US;
