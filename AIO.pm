@@ -276,6 +276,7 @@ brackets mark other arguments that may be left out, with all that follow.
     aio_mknod $pathname, $mode, $dev, $callback->($status)
 
     aio_mkdir $pathname, $mode, $callback->($status)
+    aio_mkpath $pathname[, $mode[, $callback->($status)]]
     aio_rmdir $pathname, $callback->($status)
     aio_readdir $pathname, $callback->($names)
     aio_readdirx $pathname, $flags, $callback->($entries, $flags)
@@ -853,6 +854,34 @@ or comes from L</IO::AIO::makedev>.
     aio_mkdir $pathname, $mode, $callback->($status)
 
 Makes a directory; C<mkdir(2)>. The umask at the time of execution applies.
+
+=head3 aio_mkpath
+
+    aio_mkpath $pathname[, $mode[, $callback->($status)]]
+
+Makes a directory, and those above it that are missing. One that is there
+already is fine. All get C<$mode> (C<undef>: 0777) less the umask; those above
+can be written and searched by their owner in any case. When it fails, what it
+has made stays. Errors: C<EEXIST> when a name is taken by something else, or by
+a link to nothing; C<ENOTDIR> when a file stands in the way. Exported on request,
+see L</Names>.
+
+=for example begin mkpath
+
+    use IO::AIO qw(:DEFAULT aio_mkpath);
+
+    aio_mkpath "tree/x/y/z", 0755, sub {
+        $_[0] == 0 or die "cannot make it: $!";
+        print "there it is\n" if -d "tree/x/y/z";
+    };
+
+=for example output
+
+prints
+
+    there it is
+
+=for example end
 
 =head3 aio_rmdir
 

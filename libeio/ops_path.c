@@ -1,5 +1,5 @@
 /* ops_path.c - names: making, changing, resolving, removing them. */
-#include "eio_plat.h"
+#include "ops_whole.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +27,82 @@ int64_t eio_x_symlink(eio_req *req)
 int64_t eio_x_mkdir(eio_req *req)
 {
   return eio_p_mkdir(req->wd, req->path, (mode_t)req->arg2);
+}
+
+/* Directories with all above them ---------------------------------------- */
+
+static bool is_directory(const eio_wd *wd, const char *path)
+{
+  struct stat st;
+
+  return eio_p_stat(wd, path, &st, true) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* One that is there already is fine, whatever the system says of it first: that it is
+ * there, on a file system that is read only, or not ours. Keeps errno. */
+static int make_directory(const eio_wd *wd, const char *path, mode_t mode)
+{
+  int error;
+
+  if (eio_p_mkdir(wd, path, mode) == 0)
+    return 0;
+  error = errno;
+  if (error != ENOENT && is_directory(wd, path))
+    return 0;
+  errno = error;
+  return -1;
+}
+
+/* Where the name of the directory above ends, or 0 when none is named. */
+static size_t end_of_parent(const char *path, size_t end)
+{
+  while (end && path[end - 1] == '/')
+    end--;
+  while (end && path[end - 1] != '/')
+    end--;
+  while (end && path[end - 1] == '/')
+    end--;
+  return end;
+}
+
+/* Goes up until there is something, then down again: a NUL stands where a name was
+ * cut. */
+static int make_path(const eio_req *req, const eio_wd *wd, char *path, mode_t mode)
+{
+  size_t length = strlen(path), end = length;
+
+  while (make_directory(wd, path, end < length ? mode | 0300 : mode) < 0) {
+    if (errno != ENOENT || eio__cancelled(req) || !(end = end_of_parent(path, end)))
+      return -1;
+    path[end] = 0;
+  }
+  while (end < length) {
+    path[end] = '/';
+    end = strlen(path);
+    errno = ECANCELED;
+    if (eio__cancelled(req) || make_directory(wd, path, end < length ? mode | 0300 : mode) < 0)
+      return -1;
+  }
+  return 0;
+}
+
+int eio__make_path(const eio_req *req, const eio_wd *wd, const char *path, mode_t mode)
+{
+  char *copy = strdup(path);
+  int result, error;
+
+  if (!copy)
+    return -1;
+  result = make_path(req, wd, copy, mode);
+  error = errno;
+  free(copy);
+  errno = error;
+  return result;
+}
+
+int64_t eio_x_mkpath(eio_req *req)
+{
+  return eio__make_path(req, req->wd, req->path, req->arg2 < 0 ? 0777 : (mode_t)req->arg2);
 }
 
 /* "." of a working directory cannot be removed or renamed by that name: what

@@ -24,7 +24,7 @@ static struct row rows[EIO_OP_COUNT];
 struct aio_owns aio_owns[EIO_OP_COUNT];
 
 /* The letters by kind; the kinds are read in this order. */
-#define NUMBERS "oOznimcugdtaTlx"
+#define NUMBERS "oOznimpcugdtaTlx"
 #define NAMES "FWREPQS"
 #define DATA "BDYMA"
 
@@ -98,7 +98,7 @@ static void optional_number(pTHX_ aio_req *aio, const struct row *row, int n, SV
     if ((int64_t)req->size < 0)
       req->size = ~(uint64_t)0;
     break;
-  case 'c': case 'g': req->arg2 = defined ? int_arg(aTHX_ aio, sv, func, arg) : -1; break;
+  case 'c': case 'g': case 'p': req->arg2 = defined ? int_arg(aTHX_ aio, sv, func, arg) : -1; break;
   case 'u': req->arg1 = defined ? int_arg(aTHX_ aio, sv, func, arg) : -1; break;
   case 'a': req->nv1 = defined ? seconds_arg(aTHX_ aio, sv, func, arg) : NAN; break;
   default: /* T: both undef: now; one undef: the epoch, as documented */
@@ -289,7 +289,7 @@ static void leave_out(pTHX_ aio_req *aio, const struct row *row, int n)
 {
   if (aio->r.op == EIO_MSYNC && row->letters[n] == 'i')
     aio->r.arg1 = MS_SYNC;
-  else if (is_one_of(row->letters[n], "oncugaT"))
+  else if (is_one_of(row->letters[n], "onpcugaT"))
     optional_number(aTHX_ aio, row, n, &PL_sv_undef);
 }
 
@@ -378,7 +378,7 @@ static const char *name_of(enum eio_op op, int n)
   case 'o': case 'O': return "offset";
   case 'z': case 'n': return "length";
   case 'i': return "flags";
-  case 'm': return "mode";
+  case 'm': case 'p': return "mode";
   case 'c': return "count";
   case 'u': return "uid";
   case 'g': return "gid";
@@ -401,7 +401,7 @@ static bool undef_is_ok(const char *letters, int n)
     return !is_one_of(letters[n + 1], "BY");
   if (letters[n] == 'x')
     return letters[n - 1] != 'B';
-  return is_one_of(letters[n], "oncugaTBYA");
+  return is_one_of(letters[n], "onpcugaTBYA");
 }
 
 static void prepare_arguments(struct row *row)

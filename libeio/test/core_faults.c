@@ -53,6 +53,13 @@ static void make_directory(void)
   mkdir("empty", 0755);
 }
 
+static void remove_path(void)
+{
+  rmdir("p/q/r");
+  rmdir("p/q");
+  rmdir("p");
+}
+
 static void make_tree(void)
 {
   mkdir("tree", 0755);
@@ -140,6 +147,7 @@ static const struct {
   { "rename", EIO_RENAME, make_files, .path = "file", .path2 = "dst" },
   { "rename2", EIO_RENAME2, make_files, "file", "dst", .arg1 = 1 },
   { "mkdir", EIO_MKDIR, make_directory, "new", .arg2 = 0755 },
+  { "mkpath", EIO_MKPATH, remove_path, "p/q/r", .arg2 = 0755 },
   { "rmdir", EIO_RMDIR, make_directory, .path = "empty" },
   { "readdir", EIO_READDIR, make_tree, .path = "tree" },
   { "readdirx", EIO_READDIRX, make_tree, "tree", .in_wd = true,
@@ -231,6 +239,7 @@ static bool has_substitute(const eio_req *req, long nr, int error)
            || (nr == SYS_copy_file_range && !disk_error && error != EFBIG)
 # endif
            || (nr == SYS_sendfile && !disk_error && error != EFBIG);
+  case EIO_MKPATH: return error == ENOENT; /* then it goes up, and finds what there is */
   case EIO_MOVE: return error == EXDEV; /* what it does then, ops_whole.c tries */
   case EIO_RMTREE: return true; /* see below */
   default: return false;

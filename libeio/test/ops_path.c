@@ -1,5 +1,5 @@
 /* ops_path.c - unlink, mknod, link, symlink, readlink, realpath, rename,
- * rename2, mkdir, rmdir */
+ * rename2, mkdir, mkpath, rmdir */
 #include "ops.h"
 
 #include <limits.h>
@@ -289,6 +289,36 @@ static void test_directories(void)
   eio_wd_unref(sub);
 }
 
+static void test_mkpath(void)
+{
+  eio_req req = moding(on_path(EIO_MKPATH, NULL, "dir/p/q//r/"), 0500);
+
+  is_int(just(req), 0, "mkpath");
+  is_int(stat_of("dir/p/q/r").st_mode, S_IFDIR | 0500, "the directory has the mode");
+  is_int(stat_of("dir/p/q").st_mode, S_IFDIR | 0700, "and those above it, with what their owner needs");
+  is_int(just(req), 0, "mkpath of what is there");
+  is_int(just(moding(on_path(EIO_MKPATH, wd, "p/q/s"), -1)), 0, "mkpath relative to a wd");
+  is_int(stat_of("dir/p/q/s").st_mode, S_IFDIR | 0755, "without a mode: the usual one, and the umask");
+  is_int(just(moding(on_path(EIO_MKPATH, wd, "n/../m/."), 0777)), 0, "mkpath with dots");
+  ok(exists("dir/n") && exists("dir/m"), "makes all that is named");
+  is_int(just(on_path(EIO_MKPATH, NULL, "/")), 0, "mkpath of the root");
+  is_int(just(on_path(EIO_MKPATH, NULL, "/proc/self")), 0, "mkpath of what cannot be made, but is there");
+  if (symlink("p", "dir/to-p") < 0 || symlink("nowhere", "dir/dangling") < 0)
+    bail_out("symlink");
+  is_int(just(moding(on_path(EIO_MKPATH, wd, "to-p/x/y"), 0777)), 0, "mkpath through a link");
+  ok(exists("dir/p/x/y"), "goes where it leads");
+  put("dir/a-file", "");
+  fails(on_path(EIO_MKPATH, wd, "a-file"), EEXIST, "mkpath of a file");
+  fails(on_path(EIO_MKPATH, wd, "a-file/x/y"), ENOTDIR, "mkpath below a file");
+  fails(on_path(EIO_MKPATH, wd, "dangling/x"), EEXIST, "mkpath below a link to nothing");
+  fails(on_path(EIO_MKPATH, wd, ""), ENOENT, "mkpath of an empty path");
+  fails(on_path(EIO_MKPATH, NULL, "/proc/none/x"), ENOENT, "mkpath where nothing can be made");
+  req = moding(on_path(EIO_MKPATH, wd, "c/d/e"), 0777);
+  eio__flag_set(&req, EIO_CANCELLED);
+  fails(req, ENOENT, "mkpath that was cancelled");
+  ok(!exists("dir/c"), "makes no more");
+}
+
 /* A working directory without descriptor goes by its path. */
 static void test_wd_by_path(void)
 {
@@ -324,6 +354,7 @@ int main(void)
   test_realpath_long();
   test_rename();
   test_directories();
+  test_mkpath();
   test_wd_by_path();
   eio_wd_unref(wd);
   return scratch_end(0);
