@@ -268,7 +268,7 @@ void eio__ring_rewire(eio_ctx *ctx)
 
 void eio__ring_cancel(eio_ctx *ctx, eio_req *req)
 {
-  if (req->state == EIO_FLYING)
+  if (__atomic_load_n(&req->state, __ATOMIC_RELAXED) == EIO_FLYING) /* a worker may change others */
     send_cancel(ctx->ring, req);
 }
 
