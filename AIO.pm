@@ -51,7 +51,6 @@ sub aio_copy($$;$) {
     _whole (_copy ($_[0], $_[1]), $pri, $cb);
 }
 
-# The number of requests at a time is always within $maxreq: there is one.
 sub aio_scandir($$;$) {
     my @keep = \(@_);
     my $cb = _callback ($_[2], @_ - 2);
@@ -1051,8 +1050,9 @@ directory gives C<EISDIR>, and a name of the source itself C<EINVAL>.
 
 Reads a directory and sorts its entries into real directories and everything
 else, which includes symbolic links. The callback gets two arrays of names
-without directory, or nothing after an error. C<$maxreq> bounds the number of
-requests at a time, as far as there are several; 0 is a good value.
+without directory, or nothing after an error. C<$maxreq> is how many entries are
+looked at a time at most, where that is needed; 0 means as many as threads are
+free.
 
 Most file systems deliver types with the names, and nothing else is asked. For
 others the entries have to be looked at, likely directories first, and the

@@ -9,7 +9,7 @@
  *   eio_plat*.c   what systems lack          eio_pace.c    how many of them
  *
  * This file: states, submit, cancel, limits, and what a fork does. */
-#include "eio_int.h"
+#include "eio_parts.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -300,15 +300,43 @@ static void orphan_queue(eio_ctx *ctx, struct eio_queue *q)
   }
 }
 
-/* Everything but what threads are executing; lock held. */
-static void orphan_all(eio_ctx *ctx)
+/* Takes the parts out of the ready queue; lock held. */
+static eio_req *take_parts(eio_ctx *ctx)
 {
+  struct eio_queue others;
+  eio_req *parts = NULL, *req;
+
+  if (!atomic_load(&ctx->nparts))
+    return NULL;
+  eio_queue_init(&others);
+  while ((req = eio_queue_pop(&ctx->ready)))
+    if (req->op == EIO_PART) {
+      req->next = parts;
+      parts = req;
+    } else
+      eio_queue_push(&others, req);
+  eio_queue_append(&ctx->ready, &others);
+  return parts;
+}
+
+/* Everything but what threads are executing; lock held. Returns the parts that waited
+ * for a thread: somebody has to execute them, without the lock, as others wait for their
+ * end. All that belongs to is cancelled. */
+static eio_req *orphan_all(eio_ctx *ctx)
+{
+  eio_req *parts;
+
   eio__take_incoming(ctx);
+  parts = take_parts(ctx);
+  for (int n = 0; n < EIO_NPRI; n++)
+    for (eio_req *req = ctx->parted.head[n]; req; req = req->next)
+      eio__flag_set(req, EIO_ORPHAN | EIO_CANCELLED);
   orphan_queue(ctx, &ctx->ready);
   eio__take_finished(ctx, &ctx->done);
   orphan_queue(ctx, &ctx->done);
   orphan_queue(ctx, &ctx->fresh);
   atomic_store(&ctx->ntaken, ctx->nsubmitted);
+  atomic_store(&ctx->nparts, 0);
   atomic_store(&ctx->nrunning, 0);
   for (eio_req *req = ctx->current; req; req = req->next)
     for (eio_req *up = req; up; up = up->group)
@@ -316,19 +344,38 @@ static void orphan_all(eio_ctx *ctx)
   for (eio_req *req = ctx->feeding; req; req = req->fed_before)
     req->flags |= EIO_ORPHAN | EIO_CANCELLED; /* likewise; those above follow it */
   ctx->nreqs = ctx->npri = 0;
+  return parts;
+}
+
+static void end_parts(eio_ctx *ctx, eio_req *parts)
+{
+  while (parts) {
+    eio_req *part = parts, *over;
+
+    parts = part->next;
+    eio__state(ctx, part, EIO_RUNNING);
+    over = eio__execute_here(part);
+    if (over) {
+      pthread_mutex_lock(&ctx->lock);
+      eio__over(ctx, over);
+      pthread_mutex_unlock(&ctx->lock);
+    }
+  }
 }
 
 void eio_reset(eio_ctx *ctx)
 {
+  eio_req *parts;
   bool repaired;
 
   eio__ring_drop(ctx);
   pthread_mutex_lock(&ctx->lock);
   eio__pool_abandon_locked(ctx);
-  orphan_all(ctx);
+  parts = orphan_all(ctx);
   repaired = eio__wake_repair(&ctx->wake);
   eio__silence(ctx);
   pthread_mutex_unlock(&ctx->lock);
+  end_parts(ctx, parts);
   if (repaired)
     eio__ring_rewire(ctx);
 }
@@ -383,7 +430,8 @@ static void after_fork_child(void)
       continue; /* one never used may be its own all the same */
     eio__pool_after_fork(ctx);
     eio__ring_after_fork(ctx);
-    orphan_all(ctx);
+    orphan_all(ctx); /* parts are lost, like what threads had at hand */
+    orphan_queue(ctx, &ctx->parted);
     atomic_store(&ctx->polling, false);
     atomic_store(&ctx->signaled, false);
     ctx->raised = false;

@@ -68,6 +68,7 @@ enum eio_state {
 #define EIO_FEEDING   0x100 /* a group whose feeder runs right now */
 #define EIO_FED       0x200 /* a group: its feeder, which runs, has added something, or
                              * has set another */
+#define EIO_PARTED    0x400 /* parts of it have been given away (eio_parts.h) */
 #define EIO_USER      0x8000 /* (c) the library never looks at it */
 
 typedef void (*eio_cb)(eio_req *req);
@@ -308,6 +309,7 @@ struct eio_stats {
   uint64_t inlined;         /* finished by the inline attempt */
   uint64_t inline_declined; /* attempted inline, went on to a worker */
   uint64_t executed;        /* by workers (or the sync engine) */
+  uint64_t parts;           /* of operations that others than their own thread executed */
   uint64_t ring;            /* finished by the ring */
   uint64_t ring_declined;   /* offered to the ring, went on to a worker */
   uint64_t wakeups;         /* writes to the wakeup descriptor */

@@ -6,6 +6,12 @@ bool eio__admits(unsigned running, unsigned max_running)
   return running < max_running;
 }
 
+bool eio__is_idle(const struct eio_counts *c)
+{
+  return !c->waiting && (c->expected || c->parked || c->threads < c->max_threads)
+         && eio__admits(c->running, c->max_running);
+}
+
 /* Requests wait that nobody is on the way for, though somebody could be. */
 static bool needs_worker(const struct eio_counts *c)
 {

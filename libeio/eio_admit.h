@@ -42,6 +42,9 @@ enum {
 /* Whether one more request may execute. */
 bool eio__admits(unsigned running, unsigned max_running);
 
+/* Whether nothing waits, and somebody who has nothing to do could take something. */
+bool eio__is_idle(const struct eio_counts *counts);
+
 /* Who has to be told: any of EIO_TELL_*. */
 unsigned eio__whom_to_tell(enum eio_event event, const struct eio_counts *counts);
 

@@ -41,7 +41,7 @@ struct eio_op_row {
   eio_prepare_fn prepare;
   unsigned flags;
 };
-extern const struct eio_op_row eio__ops[EIO_OP_COUNT];
+extern const struct eio_op_row eio__ops[EIO_OP_COUNT + 1]; /* EIO_PART is the last */
 
 #define EIO_OP(id, name, args, result, execute, ring, flags) int64_t execute(eio_req *req);
 #include "eio_ops.def"
@@ -55,8 +55,13 @@ bool eio_u_fsync(eio_req *req, struct io_uring_sqe *sqe);
 bool eio_u_fdatasync(eio_req *req, struct io_uring_sqe *sqe);
 #endif
 
-/* eio_execute() for threads that block all signals. */
-void eio__execute(eio_req *req);
+/* For threads that block all signals. False when parts of the request are still at work: then
+ * nothing of it may be touched any more (eio_parts.h). */
+bool eio__execute(eio_req *req);
+
+/* eio_execute(), also of a part. Returns the request that has its result by that: this one,
+ * the one that it was the last part of, or NULL. */
+eio_req *eio__execute_here(eio_req *req);
 
 /* Tries to finish a request of a row with flag INLINE without blocking.
  * Returns true when result and errorno are set. An owner that waits reads more
@@ -68,6 +73,11 @@ bool eio__inline(eio_ctx *ctx, eio_req *req, bool waits);
 static inline void eio__flag_set(eio_req *req, unsigned bits)
 {
   __atomic_fetch_or(&req->flags, (uint16_t)bits, __ATOMIC_RELAXED);
+}
+
+static inline void eio__flag_clear(eio_req *req, unsigned bits)
+{
+  __atomic_fetch_and(&req->flags, (uint16_t)~bits, __ATOMIC_RELAXED);
 }
 
 static inline bool eio__flag(const eio_req *req, unsigned bits)
@@ -136,10 +146,12 @@ struct eio_ctx {
   pthread_mutex_t lock;
   struct eio_queue ready;    /* (L) waiting for a worker */
   struct eio_queue orphans;  /* (L) dropped */
-  uint64_t executed, wakeups; /* (L) for the statistics */
+  struct eio_queue parted;   /* (L) RUNNING, with parts that were given away */
+  uint64_t executed, wakeups, given; /* (L) for the statistics */
   atomic_uint nrunning;      /* requests that execute, wherever: eio__slot_take() */
   atomic_uint max_running;   /* max_parallel */
   atomic_uint ntaken;        /* (L) of nsubmitted, those that wait no longer */
+  atomic_uint nparts;        /* (L) in `ready` besides requests, never counted with these */
   bool dead;                 /* (L) the last abandoned worker frees the context */
 
   char line2[EIO_LINE];      /* both: what is submitted */
@@ -175,7 +187,7 @@ struct eio_ctx {
   uint32_t ids;              /* (O) */
   unsigned latched;          /* (O) inline attempts given up, eio_inline.c */
   struct eio_device devices[EIO_NDEVICES]; /* (O) eio_inline.c */
-  struct eio_stats stats;    /* (O) without `executed` and `wakeups` */
+  struct eio_stats stats;    /* (O) without those marked (L) above */
 };
 
 /* eio.c */

@@ -1,5 +1,5 @@
 /* eio_ops.c - the table of operations, and the one place that runs a row. */
-#include "eio_int.h"
+#include "eio_parts.h"
 
 #include <signal.h>
 #include <string.h>
@@ -15,12 +15,13 @@
 #define INLINE EIO_OPF_INLINE
 #define ON_REQUEST EIO_OPF_ON_REQUEST
 
-const struct eio_op_row eio__ops[EIO_OP_COUNT] = {
+const struct eio_op_row eio__ops[EIO_OP_COUNT + 1] = {
   [EIO_GROUP] = { { "group", "", EIO_R_NONE, 0 }, NULL, NULL, 0 },
 #define EIO_OP(id, name, args, result, execute, ring, flags) \
   [EIO_##id] = { { name, args, EIO_R_##result, ((flags) & ON_REQUEST) != 0 }, execute, ring, flags },
 #include "eio_ops.def"
 #undef EIO_OP
+  [EIO_PART] = { { "part", "", EIO_R_NONE, 0 }, NULL, NULL, 0 },
 };
 
 const struct eio_op_info *eio_op_info(enum eio_op op)
@@ -36,13 +37,19 @@ void eio_req_init(eio_req *req, enum eio_op op)
   req->result = -1;
 }
 
-void eio__execute(eio_req *req)
+bool eio__execute(eio_req *req)
 {
+  int64_t result;
+
   if (eio__flag(req, EIO_FAILED))
-    return;
+    return true;
   errno = 0;
-  req->result = eio__ops[req->op].execute(req);
-  req->errorno = req->result == -1 ? errno : 0;
+  result = eio__ops[req->op].execute(req);
+  if (result == EIO_PENDING)
+    return false;
+  req->result = result;
+  req->errorno = result == -1 ? errno : 0;
+  return true;
 }
 
 /* Signals ---------------------------------------------------------------- */
@@ -70,18 +77,21 @@ static void take_back(int number)
 
 /* A signal can be pending before only where the program blocks it. Then it stays, and what
  * the call sends is one with it, or a second one if that was sent to the process. */
-static void execute_quietly(eio_req *req, const sigset_t *before)
+static eio_req *execute_quietly(eio_req *req, const sigset_t *before)
 {
+  struct eio_parts *parts = eio__parts_run(req);
   sigset_t after;
 
-  eio__execute(req);
+  if (parts)
+    req = eio__parts_leave(parts);
   sigpending(&after);
   for (int i = 0; i < NRAISED; i++)
     if (sigismember(&after, raised[i]) && !sigismember(before, raised[i]))
       take_back(raised[i]);
+  return req;
 }
 
-void eio_execute(eio_req *req)
+eio_req *eio__execute_here(eio_req *req)
 {
   sigset_t set, old, before;
   int saved = errno;
@@ -91,7 +101,13 @@ void eio_execute(eio_req *req)
     sigaddset(&set, raised[i]);
   pthread_sigmask(SIG_BLOCK, &set, &old);
   sigpending(&before);
-  execute_quietly(req, &before);
+  req = execute_quietly(req, &before);
   pthread_sigmask(SIG_SETMASK, &old, NULL);
   errno = saved;
+  return req;
+}
+
+void eio_execute(eio_req *req)
+{
+  eio__execute_here(req); /* only workers give parts away */
 }

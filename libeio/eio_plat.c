@@ -11,7 +11,7 @@
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
-#if EIO_HAVE_RENAMEAT2
+#if EIO_HAVE_RENAMEAT2 || EIO_HAVE_STATX
 # include <sys/syscall.h>
 #endif
 #ifdef __linux__
@@ -178,6 +178,24 @@ int eio_p_stat(const eio_wd *wd, const char *path, struct stat *st, bool follow)
   if (!at_begin(&at, wd, path, false))
     return -1;
   return at_end(&at, at_stat(at.fd, at.path, st, follow));
+}
+
+static int type_of(mode_t mode)
+{
+  return (mode & S_IFMT) >> 12;
+}
+
+int eio_p_type(const eio_wd *wd, const char *path)
+{
+  struct stat st;
+#if EIO_HAVE_STATX && EIO_HAVE_AT && defined(SYS_statx)
+  struct statx stx;
+
+  if (wd && wd->fd >= 0
+      && syscall(SYS_statx, wd->fd, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_TYPE, &stx) == 0)
+    return type_of(stx.stx_mode);
+#endif
+  return eio_p_stat(wd, path, &st, false) == 0 ? type_of(st.st_mode) : -1;
 }
 
 int eio_p_chmod(const eio_wd *wd, const char *path, mode_t mode)
@@ -347,7 +365,7 @@ static int rename_flags(struct at *from, struct at *to, unsigned flags)
 {
   if (!flags)
     return at_rename(from->fd, from->path, to->fd, to->path);
-#if EIO_HAVE_RENAMEAT2
+#if EIO_HAVE_RENAMEAT2 || EIO_HAVE_STATX
   return (int)syscall(SYS_renameat2, from->fd, from->path, to->fd, to->path, flags);
 #else
   errno = ENOSYS;

@@ -101,6 +101,9 @@ int eio_p_open(const eio_wd *wd, const char *path, int flags, mode_t mode);
 /* With the flags of somebody who knows what he opens. */
 int eio_p_open_as(const eio_wd *wd, const char *path, int flags, mode_t mode);
 int eio_p_stat(const eio_wd *wd, const char *path, struct stat *st, bool follow);
+/* What a name is, EIO_DT_..., without following a link. That never changes, so what the kernel
+ * remembers of it will do: no server is asked. */
+int eio_p_type(const eio_wd *wd, const char *path);
 int eio_p_chmod(const eio_wd *wd, const char *path, mode_t mode);
 int eio_p_chown(const eio_wd *wd, const char *path, uid_t uid, gid_t gid);
 /* times: access and modification; NULL: now. */

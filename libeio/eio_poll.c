@@ -407,6 +407,7 @@ void eio_get_stats(eio_ctx *ctx, struct eio_stats *stats)
   pthread_mutex_lock(&ctx->lock);
   *stats = ctx->stats;
   stats->executed = ctx->executed;
+  stats->parts = ctx->given;
   stats->wakeups = ctx->wakeups;
   pthread_mutex_unlock(&ctx->lock);
 }

@@ -12,6 +12,7 @@
  * himself, calls eio__tell(). README.md has the whole argument.
  *
  * What workers do is in eio_worker.c; how many shall be awake in eio_pace.c. */
+#include "eio_parts.h"
 #include "eio_pool.h"
 
 #include <limits.h>
@@ -100,7 +101,10 @@ eio_req *eio__take(eio_ctx *ctx)
   if (!ctx->ready.length || !eio__slot_take(ctx))
     return NULL;
   req = eio_queue_pop(&ctx->ready);
-  atomic_fetch_add(&ctx->ntaken, 1); /* after nrunning, see may_inline() */
+  if (req->op == EIO_PART)
+    atomic_fetch_sub(&ctx->nparts, 1);
+  else
+    atomic_fetch_add(&ctx->ntaken, 1); /* after nrunning, see may_inline() */
   eio__state(ctx, req, EIO_RUNNING);
   return req;
 }
@@ -198,9 +202,21 @@ static void tell_and_unlock(eio_ctx *ctx, enum eio_event event)
     eio__run_ready(ctx, true);
 }
 
+unsigned eio__pool_waiting(const eio_ctx *ctx)
+{
+  return eio_nready(ctx) + atomic_load(&ctx->nparts);
+}
+
+bool eio__pool_is_idle(const eio_ctx *ctx)
+{
+  struct eio_counts counts = counts_now(ctx, eio__pool_waiting(ctx), ANY);
+
+  return eio__is_idle(&counts);
+}
+
 static bool must_tell(const eio_ctx *ctx, enum eio_event event, unsigned kind)
 {
-  struct eio_counts counts = counts_now(ctx, eio_nready(ctx), kind);
+  struct eio_counts counts = counts_now(ctx, eio__pool_waiting(ctx), kind);
 
   return eio__whom_to_tell(event, &counts);
 }
@@ -226,10 +242,10 @@ void eio__run_ready(eio_ctx *ctx, bool without_workers)
   pthread_mutex_lock(&ctx->lock);
   while (!(without_workers && ctx->pool->nthreads) && (req = eio__take(ctx))) {
     pthread_mutex_unlock(&ctx->lock);
-    eio_execute(req);
+    req = eio__execute_here(req);
     pthread_mutex_lock(&ctx->lock);
-    ctx->executed++;
-    eio__finished(ctx, req);
+    if (req)
+      eio__over(ctx, req);
     eio__slot_give(ctx);
   }
   if (without_workers)
@@ -268,7 +284,7 @@ bool eio__pool_help(eio_ctx *ctx)
   eio_req *req;
   bool done;
 
-  if (eio_nready(ctx) <= ctx->pool->coming /* who comes takes it */
+  if (eio__pool_waiting(ctx) <= ctx->pool->coming /* who comes takes it */
       || (!ctx->npri && (int)(ctx->helpable - atomic_load(&ctx->ntaken)) <= 0)
       || pthread_mutex_trylock(&ctx->lock) != 0) /* somebody does right now */
     return false;
@@ -497,7 +513,7 @@ void eio__pool_after_fork(eio_ctx *ctx)
   struct worker *w;
 
   while ((w = pool->all)) {
-    if (w->current) {
+    if (w->current && !eio__flag(w->current, EIO_PARTED)) {
       eio__state(ctx, w->current, EIO_DONE);
       eio__flag_set(w->current, EIO_ORPHAN | EIO_CANCELLED);
       eio_queue_push(&ctx->orphans, w->current);

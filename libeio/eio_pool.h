@@ -43,10 +43,16 @@ struct eio_pool {
   unsigned abandoned;            /* workers that still use the context */
   unsigned max_idle;
   double idle_timeout;
+  bool eager;                    /* tests: any work is worth a hop; set before there is any */
   pthread_cond_t left;           /* a worker has left */
   char line[EIO_LINE];           /* what follows, workers write all the time */
   struct eio_pace pace;
 };
+
+/* eio_pool.c: requests and parts that wait; and whether none does, and a worker could take
+ * something. Without the lock it is a hint. */
+unsigned eio__pool_waiting(const eio_ctx *ctx);
+bool eio__pool_is_idle(const eio_ctx *ctx);
 
 /* eio_pool.c, with the lock: the first request, if it may execute; the same, which has a
  * place then (eio__slot_take). NULL: none. */
@@ -72,5 +78,11 @@ void eio__set_load(struct eio_pool *pool, struct worker *w, unsigned load);
 int eio__start_thread(eio_ctx *ctx, struct worker *starter);
 /* Finds out which workers are held up: they are no load. With the lock. */
 void eio__find_stuck(struct eio_pool *pool, uint64_t now);
+
+/* The context that this thread is a worker of; NULL for others. */
+eio_ctx *eio__worker_ctx(void);
+/* A worker has queued something: sends for others if need be. Called with the lock,
+ * returns without. */
+void eio__worker_sends(eio_ctx *ctx);
 
 #endif

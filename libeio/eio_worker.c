@@ -8,6 +8,7 @@
  * lingers a moment before it parks, and sees the next request without being woken. What
  * is enough, how long a moment, and what else depends on how long things take is up to
  * eio_pace.c. */
+#include "eio_parts.h"
 #include "eio_pool.h"
 
 #include <errno.h>
@@ -21,6 +22,25 @@
 
 /* If the watcher finds nothing that waits as often in a row, nobody has to watch. */
 #define WATCH_IDLE 5
+
+static _Thread_local struct worker *self;
+
+eio_ctx *eio__worker_ctx(void)
+{
+  return self ? self->ctx : NULL;
+}
+
+void eio__worker_sends(eio_ctx *ctx)
+{
+  bool start = false;
+  struct worker *other = eio__tell(ctx, EIO_EV_SUBMITTED, 0, &start);
+
+  pthread_mutex_unlock(&ctx->lock);
+  if (other)
+    eio_p_wake(&other->bed);
+  if (start)
+    eio__start_thread(ctx, self);
+}
 
 static void arrive(struct eio_pool *pool, struct worker *w)
 {
@@ -88,7 +108,7 @@ static void linger(eio_ctx *ctx, struct worker *w)
   do {
     now = eio__pool_yield(ctx, now);
     for (int i = 0; i < 32 && !found; i++) {
-      found = eio_nready(ctx);
+      found = eio__pool_waiting(ctx);
       eio_p_relax();
     }
   } while (!found && now < end);
@@ -278,6 +298,15 @@ static bool is_trivial(const eio_req *req)
   return req->op == EIO_NOP || eio__flag(req, EIO_FAILED);
 }
 
+/* Has executed something that others still have parts of. */
+static eio_req *leave_parts(eio_ctx *ctx, struct worker *w, struct eio_parts *parts)
+{
+  pthread_mutex_lock(&ctx->lock);
+  w->current = NULL; /* when the last one leaves, the request may be gone at once */
+  pthread_mutex_unlock(&ctx->lock);
+  return eio__parts_leave(parts);
+}
+
 /* How what this worker has just executed went; since it asked last it has not slept on its
  * own account. Where nobody tells, whatever takes long waits. */
 static enum eio_course course_of(struct worker *w)
@@ -306,7 +335,7 @@ static uint64_t begin(eio_ctx *ctx, struct worker *w, eio_req *req, uint64_t now
   struct worker *other;
   bool start = false;
 
-  w->current = req;
+  w->current = eio__part_req(req);
   w->began = now;
   eio__set_load(ctx->pool, w, eio__pace_load(&ctx->pool->pace, eio__kind(req)));
   other = eio__tell(ctx, EIO_EV_TAKEN, now, &start);
@@ -331,6 +360,7 @@ static uint64_t begin(eio_ctx *ctx, struct worker *w, eio_req *req, uint64_t now
 static uint64_t execute(eio_ctx *ctx, struct worker *w, eio_req *req, uint64_t now)
 {
   unsigned kind = eio__kind(req);
+  struct eio_parts *parts;
   enum eio_course course;
   uint64_t began;
 
@@ -342,20 +372,22 @@ static uint64_t execute(eio_ctx *ctx, struct worker *w, eio_req *req, uint64_t n
     return 0;
   }
   began = begin(ctx, w, req, now ? now : eio_p_now());
-  eio__execute(req);
+  parts = eio__parts_run(req);
   now = measure(ctx, w, began, &course);
+  if (parts)
+    req = leave_parts(ctx, w, parts);
   relock(ctx, w);
   w->current = NULL;
   if (w->abandoned) {
-    eio__state(ctx, req, EIO_DONE);
-    eio_queue_push(&ctx->orphans, req);
+    if (req)
+      eio__over(ctx, req);
     return 0;
   }
   if (ctx->executed % MEASURED == 0 || eio__pace_is_long(&ctx->pool->pace, now - began))
     eio__pace_executed(&ctx->pool->pace, kind, now - began, course);
   eio__set_load(ctx->pool, w, EIO_FULL);
-  ctx->executed++;
-  eio__finished(ctx, req);
+  if (req)
+    eio__over(ctx, req);
   eio__slot_give(ctx);
   return w->slept ? 0 : now;
 }
@@ -406,6 +438,7 @@ static void *work(void *arg)
   bool busy = false; /* has just executed something that did not take long */
   uint64_t now = 0;
 
+  self = w;
   pthread_mutex_lock(&ctx->lock);
   for (;;) {
     eio_req *req = NULL;

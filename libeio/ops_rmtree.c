@@ -1,0 +1,86 @@
+/* ops_rmtree.c - removing whole trees. */
+#include "ops_tree.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct rmtree {
+  struct eio__tree tree; /* first */
+  eio_req *req;
+  int error; /* it makes no sense to try and remove the root */
+};
+
+/* Removes what is no directory. Failures show when the directory itself cannot be removed. */
+static bool remove_entry(struct eio__tree *tree, struct eio__dir *dir, const struct eio_dent *dent)
+{
+  (void)tree;
+  if (eio__dent_is_dir(dir, dent))
+    return true;
+  return eio_p_unlink(dir->wd, eio_dent_name(dir->dents, dent)) < 0 && (errno == EISDIR || errno == EPERM);
+}
+
+static void remove_closed(struct eio__tree *tree, struct eio__dir *dir, const struct eio_dent *dent)
+{
+  const char *name = eio_dent_name(dir->dents, dent);
+
+  (void)tree;
+  if (eio_p_rmdir(dir->wd, name) < 0 && errno == ENOTDIR) /* somebody exchanged it */
+    eio_p_unlink(dir->wd, name);
+}
+
+static void remove_dir(struct eio__tree *tree, struct eio__dir *dir, struct eio__dir *up)
+{
+  if (up && !eio__tree_cancelled(tree))
+    eio_p_rmdir(up->wd, eio__dir_name(dir));
+}
+
+/* "link/" would be followed. */
+static char *without_slashes(const char *path)
+{
+  size_t length = strlen(path);
+  char *copy;
+
+  while (length > 1 && path[length - 1] == '/')
+    length--;
+  copy = malloc(length + 1);
+  if (copy) {
+    memcpy(copy, path, length);
+    copy[length] = 0;
+  }
+  return copy;
+}
+
+static int64_t end(struct eio_parts *parts)
+{
+  struct rmtree *rm = (struct rmtree *)parts;
+  eio_req *req = rm->req;
+  int error = rm->error;
+
+  if (!error && eio__tree_cancelled(&rm->tree))
+    error = ECANCELED;
+  free(rm);
+  errno = error;
+  return error ? -1 : eio_x_rmdir(req);
+}
+
+int64_t eio_x_rmtree(eio_req *req)
+{
+  static const struct eio__tree_ops ops = { remove_entry, NULL, remove_closed, remove_dir };
+  struct rmtree *rm = calloc(1, sizeof *rm);
+  char *path = without_slashes(req->path ? req->path : "");
+
+  if (!rm || !path) {
+    free(rm);
+    free(path);
+    errno = ENOMEM;
+    return -1;
+  }
+  rm->req = req;
+  rm->tree.ops = &ops;
+  /* What cannot be entered may be removed all the same, or the error says why not. */
+  if (eio__tree_walk(&rm->tree, req, end, path) < 0
+      && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ECANCELED))
+    rm->error = errno;
+  free(path);
+  return eio__parts_end(&rm->tree.parts);
+}
