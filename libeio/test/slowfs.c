@@ -158,7 +158,7 @@ static int keep(const struct fuse_in_header *in)
       *w = self.next;
       break;
     }
-  return self.interrupted ? EINTR : (int)fail;
+  return self.interrupted ? EINTR : ending ? EIO : (int)fail; /* an end must not let it succeed */
 }
 
 /* A signal reached who waits for another request. */
