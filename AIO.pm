@@ -260,15 +260,20 @@ brackets mark other arguments that may be left out, with all that follow.
     aio_fiemap $fh, $start, $length, $flags, $count, $callback->($extents)
 
     aio_chmod $fh_or_path, $mode, $callback->($status)
+    aio_lchmod $fh_or_path, $mode, $callback->($status)
     aio_chown $fh_or_path, $uid, $gid, $callback->($status)
+    aio_lchown $fh_or_path, $uid, $gid, $callback->($status)
     aio_utime $fh_or_path, $atime, $mtime, $callback->($status)
+    aio_lutime $fh_or_path, $atime, $mtime, $callback->($status)
     aio_truncate $fh_or_path, $length, $callback->($status)
     aio_allocate $fh, $mode, $offset, $length, $callback->($status)
     aio_fcntl $fh, $command, $argument, $callback->($result)
     aio_ioctl $fh, $command, $argument, $callback->($result)
 
     aio_unlink $pathname, $callback->($status)
+    aio_unlinkat $pathname, $flags, $callback->($status)
     aio_link $old, $new, $callback->($status)
+    aio_linkat $fh_or_path, $new, $flags, $callback->($status)
     aio_symlink $text, $new, $callback->($status)
     aio_rename $old, $new, $callback->($status)
     aio_rename2 $old, $new[, $flags[, $callback->($status)]]
@@ -739,21 +744,48 @@ file system does not know one of the flags.
 
 Sets the permissions, such as C<0644>; C<chmod(2)>, C<fchmod(2)>.
 
+=head3 aio_lchmod
+
+    aio_lchmod $fh_or_path, $mode, $callback->($status)
+
+As L</aio_chmod>, but does not follow a symbolic link; C<fchmodat(2)>. Few
+systems let a link have permissions: Linux says C<EOPNOTSUPP>. So this is for
+changing a file that must not be a link.
+
 =head3 aio_chown
 
     aio_chown $fh_or_path, $uid, $gid, $callback->($status)
 
-Sets owner and group by number; C<chown(2)>, C<fchown(2)>. C<undef> or -1
-leaves one as it is.
+=head3 aio_lchown
+
+    aio_lchown $fh_or_path, $uid, $gid, $callback->($status)
+
+Set owner and group by number; C<chown(2)>, C<fchown(2)> and, for a symbolic
+link itself, C<lchown(2)>. C<undef> or -1 leaves one as it is.
 
 =head3 aio_utime
 
     aio_utime $fh_or_path, $atime, $mtime, $callback->($status)
 
-Sets the times of access and modification, in seconds since 1970, with
+=head3 aio_lutime
+
+    aio_lutime $fh_or_path, $atime, $mtime, $callback->($status)
+
+Set the times of access and modification, in seconds since 1970, with
 fractions down to what the file system stores; C<utimensat(2)>,
 C<futimens(3)>. If both are C<undef>, they become now. A single C<undef>
-counts as 0.
+counts as 0. C<aio_lutime> sets those of a symbolic link itself.
+
+A number has some hundred nanoseconds only. C<[$seconds, $nanoseconds]> is
+exact: two whole numbers, the second one from 0 to 999,999,999.
+
+=for example begin utime needs +UTIMENSAT
+
+    aio_utime "data.txt", [1_500_000_000, 1], [1_500_000_000, 999_999_999], sub {
+        $_[0] == 0 or die "data.txt: $!";
+    };
+
+=for example end
 
 =head3 aio_truncate
 
@@ -808,11 +840,28 @@ worker until it comes. If all of them wait like that, nothing else executes.
 
 Removes a file, or any entry but a directory; C<unlink(2)>.
 
+=head3 aio_unlinkat
+
+    aio_unlinkat $pathname, $flags, $callback->($status)
+
+C<unlinkat(2)>. C<$flags> is 0, as in L</aio_unlink>, or C<AT_REMOVEDIR>, as
+in L</aio_rmdir>.
+
 =head3 aio_link
 
     aio_link $old, $new, $callback->($status)
 
 Gives the file C<$old> the second name C<$new>; C<link(2)>.
+
+=head3 aio_linkat
+
+    aio_linkat $fh_or_path, $new, $flags, $callback->($status)
+
+C<linkat(2)>. C<$flags> is 0, as in L</aio_link>, or C<AT_SYMLINK_FOLLOW>: a
+symbolic link is followed then, and does not get a second name itself. For a
+handle C<$new> becomes a name of the open file, which may have been opened with
+C<O_TMPFILE> and have no name yet. One that had names and has lost them all
+gets none any more: C<ENOENT>.
 
 =head3 aio_symlink
 
@@ -2702,7 +2751,7 @@ C<statx(2)>; for L</IO::AIO::statx> and its results.
 
 =head2 Flags of the at family
 
-C<openat(2)> and its relatives.
+C<openat(2)> and its relatives; for L</aio_unlinkat> and L</aio_linkat>.
 
     AT_EACCESS AT_EMPTY_PATH AT_FDCWD AT_NO_AUTOMOUNT AT_RECURSIVE
     AT_REMOVEDIR AT_STATX_AS_STAT AT_STATX_DONT_SYNC AT_STATX_FORCE_SYNC

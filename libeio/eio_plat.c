@@ -66,35 +66,43 @@ void eio_p_mutex_init(pthread_mutex_t *mutex)
   pthread_mutexattr_destroy(&attr);
 }
 
+#if !EIO_HAVE_AT || !EIO_HAVE_UTIMENSAT || !defined(AT_EMPTY_PATH)
+static int absent(void)
+{
+  errno = ENOSYS;
+  return -1;
+}
+#endif
+
 /* The *at calls, or the same without the descriptor ----------------------- */
 
 #if EIO_HAVE_AT
 # define EIO_AT_FDCWD AT_FDCWD
 # define at_open openat
 # define at_stat(fd, path, st, follow) fstatat(fd, path, st, (follow) ? 0 : AT_SYMLINK_NOFOLLOW)
-# define at_chmod(fd, path, mode) fchmodat(fd, path, mode, 0)
-# define at_chown(fd, path, uid, gid) fchownat(fd, path, uid, gid, 0)
+# define at_chmod(fd, path, mode, follow) fchmodat(fd, path, mode, (follow) ? 0 : AT_SYMLINK_NOFOLLOW)
+# define at_chown(fd, path, uid, gid, follow) fchownat(fd, path, uid, gid, (follow) ? 0 : AT_SYMLINK_NOFOLLOW)
 # define at_unlink(fd, path) unlinkat(fd, path, 0)
 # define at_rmdir(fd, path) unlinkat(fd, path, AT_REMOVEDIR)
 # define at_mkdir mkdirat
 # define at_mknod mknodat
 # define at_symlink symlinkat
 # define at_readlink readlinkat
-# define at_link(fd, path, fd2, path2) linkat(fd, path, fd2, path2, 0)
+# define at_link linkat
 # define at_rename renameat
 #else
 # define EIO_AT_FDCWD (-1)
 # define at_open(fd, path, flags, mode) open(path, flags, mode)
 # define at_stat(fd, path, st, follow) ((follow) ? stat(path, st) : lstat(path, st))
-# define at_chmod(fd, path, mode) chmod(path, mode)
-# define at_chown(fd, path, uid, gid) chown(path, uid, gid)
+# define at_chmod(fd, path, mode, follow) ((follow) ? chmod(path, mode) : absent())
+# define at_chown(fd, path, uid, gid, follow) ((follow) ? chown(path, uid, gid) : lchown(path, uid, gid))
 # define at_unlink(fd, path) unlink(path)
 # define at_rmdir(fd, path) rmdir(path)
 # define at_mkdir(fd, path, mode) mkdir(path, mode)
 # define at_mknod(fd, path, mode, dev) mknod(path, mode, dev)
 # define at_symlink(text, fd, path) symlink(text, path)
 # define at_readlink(fd, path, buf, size) readlink(path, buf, size)
-# define at_link(fd, path, fd2, path2) link(path, path2)
+# define at_link(fd, path, fd2, path2, flags) ((flags) ? absent() : link(path, path2))
 # define at_rename(fd, path, fd2, path2) rename(path, path2)
 #endif
 
@@ -198,52 +206,43 @@ int eio_p_type(const eio_wd *wd, const char *path)
   return eio_p_stat(wd, path, &st, false) == 0 ? type_of(st.st_mode) : -1;
 }
 
-int eio_p_chmod(const eio_wd *wd, const char *path, mode_t mode)
+int eio_p_chmod(const eio_wd *wd, const char *path, mode_t mode, bool follow)
 {
   struct at at;
 
   if (!at_begin(&at, wd, path, false))
     return -1;
-  return at_end(&at, at_chmod(at.fd, at.path, mode));
+  return at_end(&at, at_chmod(at.fd, at.path, mode, follow));
 }
 
-int eio_p_chown(const eio_wd *wd, const char *path, uid_t uid, gid_t gid)
+int eio_p_chown(const eio_wd *wd, const char *path, uid_t uid, gid_t gid, bool follow)
 {
   struct at at;
 
   if (!at_begin(&at, wd, path, false))
     return -1;
-  return at_end(&at, at_chown(at.fd, at.path, uid, gid));
-}
-
-#if EIO_HAVE_UTIMENSAT
-int eio_p_utime(const eio_wd *wd, const char *path, const struct timespec times[2])
-{
-  struct at at;
-
-  if (!at_begin(&at, wd, path, false))
-    return -1;
-  return at_end(&at, utimensat(at.fd, at.path, times, 0));
+  return at_end(&at, at_chown(at.fd, at.path, uid, gid, follow));
 }
 
 void eio_p_keep_link(const eio_wd *wd, const char *path, const struct stat *st)
 {
   struct timespec times[2];
+
+  eio_p_times(st, times);
+  eio_p_utime(wd, path, times, false);
+  eio_p_chown(wd, path, st->st_uid, st->st_gid, false);
+}
+
+#if EIO_HAVE_UTIMENSAT
+int eio_p_utime(const eio_wd *wd, const char *path, const struct timespec times[2], bool follow)
+{
   struct at at;
 
   if (!at_begin(&at, wd, path, false))
-    return;
-  eio_p_times(st, times);
-  (void)!utimensat(at.fd, at.path, times, AT_SYMLINK_NOFOLLOW);
-  (void)!fchownat(at.fd, at.path, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW);
-  at_end(&at, 0);
+    return -1;
+  return at_end(&at, utimensat(at.fd, at.path, times, follow ? 0 : AT_SYMLINK_NOFOLLOW));
 }
 #else
-void eio_p_keep_link(const eio_wd *wd, const char *path, const struct stat *st)
-{
-  (void)wd, (void)path, (void)st;
-}
-
 /* To the nearest microsecond: cutting would make the one before of many that
  * come from a floating point number. */
 static struct timeval timeval_of(struct timespec t)
@@ -253,11 +252,13 @@ static struct timeval timeval_of(struct timespec t)
   return (struct timeval){ .tv_sec = t.tv_sec + us / 1000000, .tv_usec = us % 1000000 };
 }
 
-int eio_p_utime(const eio_wd *wd, const char *path, const struct timespec times[2])
+int eio_p_utime(const eio_wd *wd, const char *path, const struct timespec times[2], bool follow)
 {
   struct at at;
   struct timeval tv[2];
 
+  if (!follow)
+    return absent();
   for (int i = 0; times && i < 2; i++)
     tv[i] = timeval_of(times[i]);
   if (!at_begin(&at, wd, path, true))
@@ -350,7 +351,7 @@ ssize_t eio_p_readlink(const eio_wd *wd, const char *path, char *buf, size_t siz
   return at_end(&at, (int)at_readlink(at.fd, at.path, buf, size));
 }
 
-int eio_p_link(const eio_wd *wd, const char *path, const eio_wd *wd2, const char *path2)
+int eio_p_link(const eio_wd *wd, const char *path, const eio_wd *wd2, const char *path2, int flags)
 {
   struct at from, to;
 
@@ -358,7 +359,30 @@ int eio_p_link(const eio_wd *wd, const char *path, const eio_wd *wd2, const char
     return -1;
   if (!at_begin(&to, wd2, path2, false))
     return at_end(&from, -1);
-  return at_end(&from, at_end(&to, at_link(from.fd, from.path, to.fd, to.path)));
+  return at_end(&from, at_end(&to, at_link(from.fd, from.path, to.fd, to.path, flags)));
+}
+
+/* By the descriptor may only who could read all directories, before Linux 6.10 (ENOENT);
+ * others by its name in /proc. */
+int eio_p_link_fd(int fd, const eio_wd *wd2, const char *path2, int flags)
+{
+#if EIO_HAVE_AT && defined(AT_EMPTY_PATH)
+  struct at to;
+  char name[32];
+  int result;
+
+  if (!at_begin(&to, wd2, path2, false))
+    return -1;
+  result = linkat(fd, "", to.fd, to.path, flags | AT_EMPTY_PATH);
+  if (result < 0 && errno == ENOENT) {
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    result = linkat(AT_FDCWD, name, to.fd, to.path, flags | AT_SYMLINK_FOLLOW);
+  }
+  return at_end(&to, result);
+#else
+  (void)fd, (void)wd2, (void)path2, (void)flags;
+  return absent();
+#endif
 }
 
 static int rename_flags(struct at *from, struct at *to, unsigned flags)

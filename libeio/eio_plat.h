@@ -28,6 +28,9 @@ struct statvfs { int nothing; };
 #ifndef O_NOFOLLOW
 # define O_NOFOLLOW 0
 #endif
+#ifndef AT_REMOVEDIR
+# define AT_REMOVEDIR (-1)
+#endif
 #if EIO_HAVE_O_PATH
 # define EIO_O_PATH O_PATH
 #else
@@ -104,10 +107,11 @@ int eio_p_stat(const eio_wd *wd, const char *path, struct stat *st, bool follow)
 /* What a name is, EIO_DT_..., without following a link. That never changes, so what the kernel
  * remembers of it will do: no server is asked. */
 int eio_p_type(const eio_wd *wd, const char *path);
-int eio_p_chmod(const eio_wd *wd, const char *path, mode_t mode);
-int eio_p_chown(const eio_wd *wd, const char *path, uid_t uid, gid_t gid);
+/* Without `follow`, of a symbolic link itself. */
+int eio_p_chmod(const eio_wd *wd, const char *path, mode_t mode, bool follow);
+int eio_p_chown(const eio_wd *wd, const char *path, uid_t uid, gid_t gid, bool follow);
 /* times: access and modification; NULL: now. */
-int eio_p_utime(const eio_wd *wd, const char *path, const struct timespec times[2]);
+int eio_p_utime(const eio_wd *wd, const char *path, const struct timespec times[2], bool follow);
 int eio_p_truncate(const eio_wd *wd, const char *path, off_t length);
 int eio_p_unlink(const eio_wd *wd, const char *path);
 int eio_p_rmdir(const eio_wd *wd, const char *path);
@@ -115,7 +119,10 @@ int eio_p_mkdir(const eio_wd *wd, const char *path, mode_t mode);
 int eio_p_mknod(const eio_wd *wd, const char *path, mode_t mode, dev_t dev);
 int eio_p_symlink(const char *text, const eio_wd *wd, const char *path);
 ssize_t eio_p_readlink(const eio_wd *wd, const char *path, char *buf, size_t size);
-int eio_p_link(const eio_wd *wd, const char *path, const eio_wd *wd2, const char *path2);
+/* flags: AT_SYMLINK_FOLLOW, or 0. */
+int eio_p_link(const eio_wd *wd, const char *path, const eio_wd *wd2, const char *path2, int flags);
+/* The same for a file that is open, which may be one without a name. */
+int eio_p_link_fd(int fd, const eio_wd *wd2, const char *path2, int flags);
 /* flags: RENAME_...; any but 0 need renameat2(2). */
 int eio_p_rename(const eio_wd *wd, const char *path, const eio_wd *wd2, const char *path2,
                  unsigned flags);

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { NS = 1000000000 };
+
 /* Leaves a copy in req->buf: in the caller's memory, if it gave some, else in
  * memory that goes with the request. */
 static int64_t leave(eio_req *req, const void *what, size_t size)
@@ -48,47 +50,81 @@ int64_t eio_x_statvfs(eio_req *req)
   return result < 0 ? -1 : leave(req, &st, sizeof st);
 }
 
-/* Seconds as a time, rounded down; false when there is no such time. */
-static bool to_timespec(double seconds, struct timespec *ts)
+/* Seconds, rounded down, and nanoseconds more as a time; false when there is no such
+ * time. */
+static bool to_timespec(double seconds, int32_t more, struct timespec *ts)
 {
   double whole = floor(seconds);
+  int64_t ns;
 
   ts->tv_sec = 0;
   ts->tv_nsec = 0;
   errno = EINVAL;
-  if (!(whole >= -9.2e18 && whole <= 9.2e18))
+  if (!(whole >= -9.2e18 && whole <= 9.2e18) || more < 0 || more >= NS)
     return false;
-  ts->tv_sec = (time_t)(int64_t)whole;
-  ts->tv_nsec = (long)((seconds - whole) * 1e9);
-  return ts->tv_sec == (int64_t)whole;
+  ns = (int64_t)((seconds - whole) * 1e9) + more;
+  ts->tv_sec = (time_t)((int64_t)whole + ns / NS);
+  ts->tv_nsec = (long)(ns % NS);
+  return ts->tv_sec == (int64_t)whole + ns / NS;
 }
 
-int64_t eio_x_utime(eio_req *req)
+static int64_t do_utime(eio_req *req, bool follow)
 {
   double atime = req->nv1, mtime = req->nv2;
   struct timespec times[2];
   bool now = isnan(atime) && isnan(mtime);
 
-  if (!now && (!to_timespec(isnan(atime) ? 0 : atime, &times[0])
-               || !to_timespec(isnan(mtime) ? 0 : mtime, &times[1])))
+  if (!now && (!to_timespec(isnan(atime) ? 0 : atime, req->arg1, &times[0])
+               || !to_timespec(isnan(mtime) ? 0 : mtime, req->arg2, &times[1])))
     return -1;
   return req->fd >= 0 ? eio_p_futime(req->fd, now ? NULL : times)
-                      : eio_p_utime(req->wd, req->path, now ? NULL : times);
+                      : eio_p_utime(req->wd, req->path, now ? NULL : times, follow);
 }
 
-int64_t eio_x_chown(eio_req *req)
+int64_t eio_x_utime(eio_req *req)
+{
+  return do_utime(req, true);
+}
+
+int64_t eio_x_lutime(eio_req *req)
+{
+  return do_utime(req, false);
+}
+
+static int64_t do_chown(eio_req *req, bool follow)
 {
   uid_t uid = (uid_t)req->arg1;
   gid_t gid = (gid_t)req->arg2;
 
-  return req->fd >= 0 ? fchown(req->fd, uid, gid) : eio_p_chown(req->wd, req->path, uid, gid);
+  return req->fd >= 0 ? fchown(req->fd, uid, gid)
+                      : eio_p_chown(req->wd, req->path, uid, gid, follow);
+}
+
+int64_t eio_x_chown(eio_req *req)
+{
+  return do_chown(req, true);
+}
+
+int64_t eio_x_lchown(eio_req *req)
+{
+  return do_chown(req, false);
+}
+
+static int64_t do_chmod(eio_req *req, bool follow)
+{
+  mode_t mode = (mode_t)req->arg2;
+
+  return req->fd >= 0 ? fchmod(req->fd, mode) : eio_p_chmod(req->wd, req->path, mode, follow);
 }
 
 int64_t eio_x_chmod(eio_req *req)
 {
-  mode_t mode = (mode_t)req->arg2;
+  return do_chmod(req, true);
+}
 
-  return req->fd >= 0 ? fchmod(req->fd, mode) : eio_p_chmod(req->wd, req->path, mode);
+int64_t eio_x_lchmod(eio_req *req)
+{
+  return do_chmod(req, false);
 }
 
 int64_t eio_x_truncate(eio_req *req)

@@ -104,7 +104,7 @@ void eio__keep(const struct eio__copy *copy, bool all)
     keep_attributes(copy);
   eio_p_times(from, times);
   if (eio_p_futime(copy->out, times) < 0 && errno == ENOSYS)
-    eio_p_utime(copy->wd, copy->name, times);
+    eio_p_utime(copy->wd, copy->name, times, true);
   if (uid != from->st_uid || gid != from->st_gid) {
     if (fchown(copy->out, from->st_uid, from->st_gid) == 0) {
       uid = from->st_uid;

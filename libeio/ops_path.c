@@ -16,7 +16,13 @@ int64_t eio_x_mknod(eio_req *req)
 
 int64_t eio_x_link(eio_req *req)
 {
-  return eio_p_link(req->wd, req->path, req->wd2, req->path2);
+  return eio_p_link(req->wd, req->path, req->wd2, req->path2, 0);
+}
+
+int64_t eio_x_linkat(eio_req *req)
+{
+  return req->fd >= 0 ? eio_p_link_fd(req->fd, req->wd2, req->path2, req->arg1)
+                      : eio_p_link(req->wd, req->path, req->wd2, req->path2, req->arg1);
 }
 
 int64_t eio_x_symlink(eio_req *req)
@@ -140,6 +146,15 @@ int64_t eio_x_rmdir(eio_req *req)
     return eio_p_rmdir(req->wd, req->path);
   name = eio_p_wd_path(req->wd);
   return name ? free_name(name, eio_p_rmdir(NULL, name)) : -1;
+}
+
+/* No system has more flags than this one. */
+int64_t eio_x_unlinkat(eio_req *req)
+{
+  if (req->arg1 == AT_REMOVEDIR)
+    return eio_x_rmdir(req);
+  errno = EINVAL;
+  return req->arg1 ? -1 : eio_x_unlink(req);
 }
 
 static int64_t leave_text(eio_req *req, char *text, size_t length)

@@ -103,10 +103,15 @@ my %succeeds = (
     aio_utime     => [sub { aio_utime "$dir/file", 1, 2 }, 0],
     aio_chown     => [sub { aio_chown "$dir/file", undef, undef }, 0],
     aio_chmod     => [sub { aio_chmod "$dir/file", 0600 }, 0],
+    aio_lutime    => [sub { aio_lutime "$dir/link", [1, 2], [3, 4] }, 0, 'UTIMENSAT'],
+    aio_lchown    => [sub { aio_lchown "$dir/link", undef, undef }, 0],
+    aio_lchmod    => [sub { aio_lchmod "$dir/file", 0600 }, 0, 'AT'],
     aio_truncate  => [sub { aio_truncate "$dir/file", 6 }, 0],
     aio_unlink    => [sub { write_file("$dir/gone"); aio_unlink "$dir/gone" }, 0],
+    aio_unlinkat  => [sub { write_file("$dir/gone"); aio_unlinkat "$dir/gone", 0 }, 0],
     aio_mknod     => [sub { unlink "$dir/fifo"; aio_mknod "$dir/fifo", IO::AIO::S_IFIFO | 0600, 0 }, 0],
     aio_link      => [sub { unlink "$dir/l"; aio_link "$dir/file", "$dir/l" }, 0],
+    aio_linkat    => [sub { unlink "$dir/l"; aio_linkat "$dir/file", "$dir/l", 0 }, 0],
     aio_symlink   => [sub { unlink "$dir/s"; aio_symlink '-1', "$dir/s" }, 0],
     aio_readlink  => [sub { unlink "$dir/s"; symlink '-1', "$dir/s"; aio_readlink "$dir/s" }, '-1'],
     aio_realpath  => [sub { aio_realpath "$dir/link" }, sub { $_[0] =~ m{/file$} }],
@@ -160,7 +165,7 @@ each_engine {
     my $none = fresh_dir() . '/none';
     for my $name (grep letters($_) =~ /^[FWPES]/, @requests) {
         my $letters = letters($name);
-        my %argument = (F => 9_999, W => 9_999, R => 9_999, P => "$none/a", E => "$none/a", S => "$none/a", Q => "$none/b", D => 'text');
+        my %argument = (F => 9_999, W => 9_999, R => 9_999, P => "$none/a", E => "$none/a", S => "$none/a", Q => "$none/b", D => 'text', i => 0);
         my $data = 'text';
         my @args = map $argument{$_} // 1, split //, $letters;
         $args[$-[0]] = $data if $letters =~ /[BY]/;

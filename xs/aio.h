@@ -165,6 +165,10 @@ static inline SV *aio_arg_value(pTHX_ SV *sv)
   return SvGMAGICAL(sv) ? sv_mortalcopy(sv) : sv;
 }
 
+/* Whether a value refers to a plain array of two elements; then they are `two`, kept,
+ * NULL for one that does not exist. They are still arguments to be converted. */
+bool aio_arg_pair(pTHX_ SV *sv, SV *two[2]);
+
 /* The number that an argument is, as a scalar without magic or overloading. */
 SV *aio_arg_plain_number(pTHX_ SV *sv, const char *func, const char *arg);
 

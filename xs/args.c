@@ -68,6 +68,28 @@ static SV *plain_value(pTHX_ SV *sv, int method)
   return NULL;
 }
 
+/* An element of a pair, or NULL. */
+static SV *element(pTHX_ AV *av, SSize_t n)
+{
+  SV **sv = av_fetch(av, n, 0);
+
+  return sv ? aio_keep(aTHX_ *sv) : NULL;
+}
+
+bool aio_arg_pair(pTHX_ SV *sv, SV *two[2])
+{
+  AV *av;
+
+  if (!SvROK(sv) || SvTYPE(SvRV(sv)) != SVt_PVAV || SvOBJECT(SvRV(sv)))
+    return FALSE;
+  av = (AV *)aio_keep(aTHX_ SvRV(sv));
+  if (av_len(av) != 1)
+    return FALSE;
+  two[0] = element(aTHX_ av, 0);
+  two[1] = element(aTHX_ av, 1);
+  return TRUE;
+}
+
 /* Numbers -------------------------------------------------------------- */
 
 SV *aio_arg_plain_number(pTHX_ SV *sv, const char *func, const char *arg)
@@ -278,25 +300,11 @@ static bool is_wd(pTHX_ SV *sv, struct aio_path *path)
   return TRUE;
 }
 
-/* An element of a pair, or NULL. */
-static SV *element(pTHX_ AV *av, SSize_t n)
-{
-  SV **sv = av_fetch(av, n, 0);
-
-  return sv ? aio_keep(aTHX_ *sv) : NULL;
-}
-
 /* [working directory or undef, string] */
-static const char *pair(pTHX_ AV *av, struct aio_path *path, const char *func, const char *arg)
+static const char *wd_and_name(pTHX_ SV *const two[2], struct aio_path *path, const char *func, const char *arg)
 {
-  SV *first, *second;
+  SV *first = two[0] ? aio_arg_value(aTHX_ two[0]) : &PL_sv_undef, *second = two[1];
 
-  aio_keep(aTHX_ (SV *)av);
-  if (av_len(av) != 1)
-    no_path(aTHX_ (SV *)av, func, arg);
-  first = element(aTHX_ av, 0);
-  second = element(aTHX_ av, 1);
-  first = first ? aio_arg_value(aTHX_ first) : &PL_sv_undef;
   if (!SvOK(first))
     path->error = ENOENT;
   else if (!is_wd(aTHX_ first, path))
@@ -308,6 +316,8 @@ static const char *pair(pTHX_ AV *av, struct aio_path *path, const char *func, c
 
 const char *aio_arg_path(pTHX_ SV *sv, struct aio_path *path, const char *func, const char *arg)
 {
+  SV *two[2];
+
   path->wd = NULL;
   path->error = 0;
   path->len = 0;
@@ -318,8 +328,8 @@ const char *aio_arg_path(pTHX_ SV *sv, struct aio_path *path, const char *func, 
     path->len = 1;
     return ".";
   }
-  if (SvTYPE(SvRV(sv)) == SVt_PVAV && !SvOBJECT(SvRV(sv)))
-    return pair(aTHX_ (AV *)SvRV(sv), path, func, arg);
+  if (aio_arg_pair(aTHX_ sv, two))
+    return wd_and_name(aTHX_ two, path, func, arg);
   return name_of(aTHX_ sv, path, func, arg);
 }
 

@@ -68,6 +68,22 @@ static double seconds_arg(pTHX_ aio_req *aio, SV *sv, const char *func, const ch
   return seconds;
 }
 
+/* A time: seconds, or [seconds, nanoseconds], which is exact. */
+static double time_arg(pTHX_ aio_req *aio, SV *sv, int32_t *nanoseconds, const char *func, const char *arg)
+{
+  const int64_t exact = (int64_t)1 << 53; /* no double has more whole numbers */
+  int64_t seconds;
+  SV *two[2];
+
+  if (!aio_arg_pair(aTHX_ sv, two))
+    return seconds_arg(aTHX_ aio, sv, func, arg);
+  seconds = int64_arg(aTHX_ aio, two[0] ? two[0] : &PL_sv_undef, func, arg);
+  *nanoseconds = int_arg(aTHX_ aio, two[1] ? two[1] : &PL_sv_undef, func, arg);
+  if (seconds < -exact || seconds > exact)
+    aio_fail(aio, EINVAL);
+  return (double)seconds;
+}
+
 /* Beyond 64 bits is beyond every end, and more than all memory. */
 static void part_arg(pTHX_ aio_req *aio, const struct row *row, int n, SV *sv, int64_t *number)
 {
@@ -100,9 +116,9 @@ static void optional_number(pTHX_ aio_req *aio, const struct row *row, int n, SV
     break;
   case 'c': case 'g': case 'p': req->arg2 = defined ? int_arg(aTHX_ aio, sv, func, arg) : -1; break;
   case 'u': req->arg1 = defined ? int_arg(aTHX_ aio, sv, func, arg) : -1; break;
-  case 'a': req->nv1 = defined ? seconds_arg(aTHX_ aio, sv, func, arg) : NAN; break;
+  case 'a': req->nv1 = defined ? time_arg(aTHX_ aio, sv, &req->arg1, func, arg) : NAN; break;
   default: /* T: both undef: now; one undef: the epoch, as documented */
-    req->nv2 = defined ? seconds_arg(aTHX_ aio, sv, func, arg) : isnan(req->nv1) ? NAN : 0;
+    req->nv2 = defined ? time_arg(aTHX_ aio, sv, &req->arg2, func, arg) : isnan(req->nv1) ? NAN : 0;
     if (isnan(req->nv1) && defined)
       req->nv1 = 0;
   }

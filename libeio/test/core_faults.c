@@ -129,8 +129,10 @@ static const struct {
   { "statvfs of a descriptor", EIO_STATVFS, open_files, .fd = PLAIN },
   { "utime", EIO_UTIME, make_files, .path = "file" },
   { "utime of a descriptor", EIO_UTIME, open_files, .fd = PLAIN },
+  { "lutime", EIO_LUTIME, make_links, "link", .in_wd = true },
   { "chown", EIO_CHOWN, make_files, "file", .arg1 = -1, .arg2 = -1 },
   { "chown of a descriptor", EIO_CHOWN, open_files, .fd = PLAIN, .arg1 = -1, .arg2 = -1 },
+  { "lchown", EIO_LCHOWN, make_links, "link", .arg1 = -1, .arg2 = -1 },
   { "chmod", EIO_CHMOD, make_files, "file", .arg2 = 0600 },
   { "chmod of a descriptor", EIO_CHMOD, open_files, .fd = PLAIN, .arg2 = 0600 },
   { "truncate", EIO_TRUNCATE, make_files, "file", .offs = 3 },
@@ -139,8 +141,12 @@ static const struct {
   { "allocate", EIO_ALLOCATE, open_files, .fd = PLAIN, .size = 5000 },
   { "fiemap", EIO_FIEMAP, open_files, .fd = PLAIN, .size = UINT64_MAX, .arg2 = -1 },
   { "unlink", EIO_UNLINK, make_files, .path = "file" },
+  { "unlinkat", EIO_UNLINKAT, make_files, .path = "file" },
+  { "unlinkat of a directory", EIO_UNLINKAT, make_directory, "empty", .arg1 = AT_REMOVEDIR },
   { "mknod", EIO_MKNOD, make_files, "dst", .arg2 = S_IFIFO | 0600 },
   { "link", EIO_LINK, make_files, .path = "file", .path2 = "dst" },
+  { "linkat", EIO_LINKAT, make_links, .path = "link", .path2 = "dst" },
+  { "linkat of a descriptor", EIO_LINKAT, open_files, .path2 = "dst", .fd = PLAIN },
   { "symlink", EIO_SYMLINK, make_files, .path = "file", .path2 = "dst" },
   { "readlink", EIO_READLINK, make_links, .path = "link" },
   { "realpath", EIO_REALPATH, make_links, .path = "link" },
@@ -181,7 +187,7 @@ static void fill(eio_req *req, unsigned n)
   req->size = cases[n].size;
   req->arg1 = cases[n].op == EIO_SENDFILE ? plain_fd : cases[n].arg1;
   req->arg2 = cases[n].arg2;
-  if (req->op == EIO_UTIME)
+  if (req->op == EIO_UTIME || req->op == EIO_LUTIME)
     req->nv1 = req->nv2 = 1e9;
   if (req->op == EIO_READ || req->op == EIO_WRITE || req->op == EIO_IOCTL)
     req->buf = buffer;
@@ -224,6 +230,7 @@ static bool has_substitute(const eio_req *req, long nr, int error)
     return nr == SYS_sendfile
            && (error == ENOSYS || error == EINVAL || error == EOPNOTSUPP || error == ESPIPE
                || error == EAFNOSUPPORT || error == EPROTOTYPE || error == ENOTSOCK || error == EOVERFLOW);
+  case EIO_LINKAT: return req->fd >= 0 && error == ENOENT; /* the name in /proc is tried */
   case EIO_OPEN: return nr == SYS_ioctl; /* what does not answer is no terminal */
   case EIO_WD: case EIO_REALPATH: return nr != SYS_openat; /* the name is asked for otherwise */
   case EIO_LOAD: case EIO_SLURP: case EIO_STATVFS: case EIO_TRUNCATE: case EIO_READDIR:

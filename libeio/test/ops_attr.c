@@ -1,5 +1,5 @@
-/* ops_attr.c - stat, lstat, statvfs, utime, chown, chmod, truncate, allocate,
- * fiemap */
+/* ops_attr.c - stat, lstat, statvfs, utime, lutime, chown, lchown, chmod, lchmod,
+ * truncate, allocate, fiemap */
 #include "ops.h"
 
 #include <limits.h>
@@ -83,19 +83,31 @@ static eio_req touching(eio_req req, double atime, double mtime)
   return req;
 }
 
-static bool has_times(int64_t asec, long ansec, int64_t msec, long mnsec)
+static eio_req exactly(eio_req req, double atime, int ans, double mtime, int mns)
+{
+  req.arg1 = ans;
+  req.arg2 = mns;
+  return touching(req, atime, mtime);
+}
+
+static bool times_are(const char *path, int64_t asec, long ansec, int64_t msec, long mnsec)
 {
 #if EIO_HAVE_ST_TIM && EIO_HAVE_UTIMENSAT
-  struct stat st = stat_of("dir/file");
+  struct stat st = stat_of(path);
 
   return st.st_atim.tv_sec == asec && st.st_atim.tv_nsec == ansec && st.st_mtim.tv_sec == msec
          && st.st_mtim.tv_nsec == mnsec;
 #else
-  struct stat st = stat_of("dir/file");
+  struct stat st = stat_of(path);
 
   (void)ansec, (void)mnsec;
   return st.st_atime == asec && st.st_mtime == msec;
 #endif
+}
+
+static bool has_times(int64_t asec, long ansec, int64_t msec, long mnsec)
+{
+  return times_are("dir/file", asec, ansec, msec, mnsec);
 }
 
 static void test_utime(void)
@@ -131,6 +143,38 @@ static void test_utime(void)
   close(by_fd.fd);
 }
 
+static void test_exact_times(void)
+{
+  eio_req req = on_path(EIO_UTIME, wd, "file");
+
+  is_int(just(exactly(req, 1, 999999999, -2, 1)), 0, "utime to the nanosecond");
+  ok(has_times(1, 999999999, -2, 1), "sets both times");
+  is_int(just(exactly(req, 1.75, 500000000, 2, 0)), 0, "utime to a fraction and nanoseconds");
+  ok(has_times(2, 250000000, 2, 0), "adds them");
+  fails(exactly(req, 1, 1000000000, 2, 0), EINVAL, "utime with too many nanoseconds");
+  fails(exactly(req, 1, 0, 2, -1), EINVAL, "utime with negative ones");
+}
+
+static void test_lutime(void)
+{
+  eio_req req = on_path(EIO_LUTIME, wd, "link");
+
+#if EIO_HAVE_UTIMENSAT
+  is_int(just(touching(on_path(EIO_LUTIME, NULL, "dir/file"), 5, 6)), 0, "lutime of a file");
+  ok(has_times(5, 0, 6, 0), "sets both times");
+  is_int(just(exactly(req, 7, 8, 9, 10)), 0, "lutime of a link");
+  ok(times_are("dir/link", 7, 8, 9, 10), "sets those of the link");
+  ok(has_times(5, 0, 6, 0), "not those of the file");
+  is_int(just(touching(on_path(EIO_LUTIME, wd, "dangling"), 1, 2)), 0, "lutime of a dangling link");
+  is_int(just(touching(req, NAN, NAN)), 0, "lutime to now");
+  fails(touching(on_path(EIO_LUTIME, wd, "missing"), 1, 2), ENOENT, "lutime of nothing");
+#else
+  fails(touching(req, 1, 2), ENOSYS, "lutime is absent");
+#endif
+  fails(touching(req, INFINITY, 2), EINVAL, "lutime at the end of time");
+  fails(touching(on_fd(EIO_LUTIME, 12345), 1, 2), EIO_HAVE_FUTIMENS ? EBADF : ENOSYS, "lutime of a closed descriptor");
+}
+
 static eio_req owning(eio_req req, int uid, int gid)
 {
   req.arg1 = uid;
@@ -157,9 +201,28 @@ static void test_chown(void)
   close(fd);
 }
 
+static void test_lchown(void)
+{
+  int fd = open_for_test("dir/file", O_RDONLY);
+
+  is_int(just(owning(on_path(EIO_LCHOWN, wd, "dangling"), -1, -1)), 0, "lchown that changes nothing");
+  is_int(just(owning(on_fd(EIO_LCHOWN, fd), -1, -1)), 0, "lchown of a descriptor");
+  fails(owning(on_path(EIO_LCHOWN, wd, "missing"), -1, -1), ENOENT, "lchown of nothing");
+  fails(owning(on_fd(EIO_LCHOWN, 12345), -1, -1), EBADF, "lchown of a closed descriptor");
+  if (geteuid() == 0) {
+    is_int(just(owning(on_path(EIO_LCHOWN, NULL, "link"), 12, 34)), 0, "lchown of a link");
+    ok(stat_of("link").st_uid == 12 && stat_of("link").st_gid == 34, "changes it");
+    is_int(stat_of("dir/file").st_uid, 0, "not the file");
+    is_int(just(owning(on_path(EIO_LCHOWN, NULL, "link"), 0, 0)), 0, "lchown back");
+  } else
+    skip(4, "not root");
+  close(fd);
+}
+
 static void test_chown_denied(void)
 {
   drop_root();
+  fails(owning(on_path(EIO_LCHOWN, NULL, "foreign"), (int)geteuid(), -1), EPERM, "lchown of another's");
   fails(owning(on_path(EIO_CHOWN, NULL, "foreign"), (int)geteuid(), -1), EPERM, "chown of another's");
   fails(on_path(EIO_CHMOD, NULL, "foreign"), EPERM, "chmod of another's");
   fails(touching(on_path(EIO_UTIME, NULL, "foreign"), 1, 2), EPERM, "utime of another's");
@@ -185,6 +248,26 @@ static void test_chmod(void)
   is_int(stat_of("dir/file").st_mode & 07777, 0644, "sets the mode");
   fails(moding(on_path(EIO_CHMOD, NULL, "missing"), 0644), ENOENT, "chmod of nothing");
   fails(moding(on_fd(EIO_CHMOD, 12345), 0644), EBADF, "chmod of a closed descriptor");
+  close(fd);
+}
+
+static void test_lchmod(void)
+{
+  int fd = open_for_test("dir/file", O_RDONLY);
+  eio_req req = moding(on_path(EIO_LCHMOD, NULL, "link"), 0600);
+
+  is_int(just(moding(on_fd(EIO_LCHMOD, fd), 0640)), 0, "lchmod of a descriptor");
+  is_int(stat_of("dir/file").st_mode & 07777, 0640, "sets the mode");
+#if EIO_HAVE_AT
+  is_int(just(moding(on_path(EIO_LCHMOD, wd, "file"), 0644)), 0, "lchmod of a file");
+  is_int(stat_of("dir/file").st_mode & 07777, 0644, "sets the mode");
+  ok(just(req) == 0 || errno == EOPNOTSUPP || errno == ENOSYS, "lchmod of a link may be impossible");
+  is_int(stat_of("dir/file").st_mode & 07777, 0644, "and leaves the file alone");
+  fails(moding(on_path(EIO_LCHMOD, NULL, "missing"), 0644), ENOENT, "lchmod of nothing");
+#else
+  fails(req, ENOSYS, "lchmod is absent");
+#endif
+  fails(moding(on_fd(EIO_LCHMOD, 12345), 0644), EBADF, "lchmod of a closed descriptor");
   close(fd);
 }
 
@@ -341,12 +424,16 @@ int main(void)
   test_stat();
   test_statvfs();
   test_utime();
+  test_exact_times();
+  test_lutime();
   test_chown();
+  test_lchown();
   if (geteuid() == 0)
     in_child(test_chown_denied);
   else
-    skip(5, "not root");
+    skip(6, "not root");
   test_chmod();
+  test_lchmod();
   test_truncate();
   test_allocate();
   test_fiemap();

@@ -1,5 +1,5 @@
-/* ops_path.c - unlink, mknod, link, symlink, readlink, realpath, rename,
- * rename2, mkdir, mkpath, rmdir */
+/* ops_path.c - unlink, unlinkat, mknod, link, linkat, symlink, readlink, realpath,
+ * rename, rename2, mkdir, mkpath, rmdir */
 #include "ops.h"
 
 #include <limits.h>
@@ -26,6 +26,85 @@ static void test_unlink(void)
   fails(on_path(EIO_UNLINK, NULL, "dir"), EISDIR, "unlink of a directory");
   put("with\nnewline ", "");
   is_int(just(on_path(EIO_UNLINK, NULL, "with\nnewline ")), 0, "any octets make a name");
+}
+
+static eio_req flagged(eio_req req, int flags)
+{
+  req.arg1 = flags;
+  return req;
+}
+
+static void test_unlinkat(void)
+{
+  put("dir/u", "");
+  mkdir("dir/d", 0755);
+  is_int(just(on_path(EIO_UNLINKAT, wd, "u")), 0, "unlinkat");
+  ok(!exists("dir/u"), "removes the name");
+  fails(on_path(EIO_UNLINKAT, NULL, "dir/d"), EISDIR, "unlinkat of a directory");
+  fails(flagged(on_path(EIO_UNLINKAT, NULL, "dir/d"), 0x10000), EINVAL, "unlinkat with an unknown flag");
+  put("dir/d/f", "");
+  fails(flagged(on_path(EIO_UNLINKAT, wd, "d/f"), AT_REMOVEDIR), ENOTDIR, "unlinkat of a file as a directory");
+  fails(flagged(on_path(EIO_UNLINKAT, wd, "d"), AT_REMOVEDIR), ENOTEMPTY, "unlinkat of a full directory");
+  unlink("dir/d/f");
+  is_int(just(flagged(on_path(EIO_UNLINKAT, wd, "d"), AT_REMOVEDIR)), 0, "unlinkat of a directory with the flag");
+  ok(!exists("dir/d"), "removes it");
+  fails(flagged(on_path(EIO_UNLINKAT, wd, "d"), AT_REMOVEDIR), ENOENT, "unlinkat of nothing");
+}
+
+static eio_req linking(int fd, eio_wd *wd2, const char *path2, int flags)
+{
+  eio_req req = flagged(on_paths(EIO_LINKAT, NULL, NULL, wd2, path2), flags);
+
+  req.fd = fd;
+  return req;
+}
+
+static void unprivileged_links(void)
+{
+  int fd = open_for_test("open-to-all", O_RDWR);
+
+  drop_root();
+  is_int(just(linking(fd, NULL, "open/to-all", 0)), 0, "linkat of a descriptor without privileges");
+  close(fd);
+}
+
+static void test_linkat(void)
+{
+  int fd;
+
+  put("at", "text");
+  symlink("../at", "dir/at");
+  is_int(just(on_paths(EIO_LINKAT, wd, "at", NULL, "at1")), 0, "linkat of a link");
+  ok(S_ISLNK(stat_of("at1").st_mode), "makes a second name of the link");
+#if EIO_HAVE_AT
+  is_int(just(flagged(on_paths(EIO_LINKAT, wd, "at", NULL, "at2"), AT_SYMLINK_FOLLOW)), 0, "linkat that follows it");
+  is_int(stat_of("at2").st_ino, stat_of("at").st_ino, "makes one of the file");
+  fails(flagged(on_paths(EIO_LINKAT, wd, "at", NULL, "at3"), 0x10000), EINVAL, "linkat with an unknown flag");
+#else
+  fails(flagged(on_paths(EIO_LINKAT, wd, "at", NULL, "at2"), 0x400), ENOSYS, "linkat that follows is absent");
+#endif
+  fails(on_paths(EIO_LINKAT, NULL, "missing", wd, "l4"), ENOENT, "linkat of nothing");
+  fails(on_paths(EIO_LINKAT, NULL, "at", wd, ""), ENOENT, "linkat to an empty path");
+  fails(on_paths(EIO_LINKAT, NULL, "", wd, "l4"), ENOENT, "linkat of an empty path");
+  fd = open_for_test("at", O_RDONLY);
+#if EIO_HAVE_AT && defined AT_EMPTY_PATH
+  is_int(just(linking(fd, wd, "at4", 0)), 0, "linkat of a descriptor");
+  is_int(stat_of("dir/at4").st_ino, stat_of("at").st_ino, "makes another name of its file");
+  fails(linking(fd, wd, "at4", 0), EEXIST, "linkat of a descriptor again");
+  fails(linking(fd, wd, "", 0), ENOENT, "linkat of a descriptor to an empty path");
+  fails(linking(fd, wd, "none/x", 0), ENOENT, "linkat of a descriptor into nothing");
+  fails(linking(12345, wd, "at5", 0), EBADF, "linkat of a closed descriptor");
+  put("open-to-all", "");
+  chmod("open-to-all", 0666);
+  mkdir("open", 0777);
+  chmod("open", 0777);
+  chmod(".", 0755);
+  in_child(unprivileged_links);
+#else
+  fails(linking(fd, wd, "at4", 0), ENOSYS, "linkat of a descriptor is absent");
+  (void)unprivileged_links;
+#endif
+  close(fd);
 }
 
 static void test_mknod(void)
@@ -347,6 +426,8 @@ int main(void)
   mkdir("dir", 0755);
   wd = eio_wd_open(NULL, "dir");
   test_unlink();
+  test_unlinkat();
+  test_linkat();
   test_mknod();
   test_links();
   test_realpath();
