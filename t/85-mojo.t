@@ -123,6 +123,49 @@ usual_engine {
     Mojo::IOLoop->singleton->reactor->remove($fh);
 };
 
+# A preforking server: the application watches before its workers are born. Each request is answered by what
+# a worker has read by aio.
+usual_engine {
+    my $file = write_file(tmpdir . '/prefork', 'read by a worker');
+    for my $kind (map ref, @reactors) {
+        for my $how ('IO::AIO::attach()', 'Mojo::IOLoop->singleton->reactor
+            ->io(IO::AIO::poll_handle, \&IO::AIO::poll_cb)->watch(IO::AIO::poll_handle, 1, 0)') {
+            local $ENV{MOJO_REACTOR} = $kind;
+            my ($status, $out, $err) = run_perl(<<'PERL', $file, $how);
+use strict; use warnings;
+use IO::AIO; use IO::Socket::INET; use Mojo::IOLoop::Server; use Mojo::Server::Prefork; use Mojolicious::Lite; use POSIX ();
+my ($file, $how) = @ARGV;
+sub setup { eval $how; die $@ if $@ }
+setup();
+get '/' => sub {
+    my ($c) = @_;
+    $c->render_later;
+    IO::AIO::aio_busy 0.001, sub { my $data; aio_load $file, $data, sub { $c->render(text => "$$ $data") } };
+};
+app->log->level('fatal');
+my $port   = Mojo::IOLoop::Server->generate_port;
+my $server = Mojo::Server::Prefork->new(app => app, listen => ["http://127.0.0.1:$port"], workers => 2, silent => 1,
+    pid_file => "$file.pid");
+defined(my $manager = fork) or die "fork: $!";
+if (!$manager) { $server->run; POSIX::_exit(0) }
+my (%worker, $good);
+alarm 40;
+for (1 .. 6) {
+    my $socket;
+    select undef, undef, undef, 0.01 until $socket = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port");
+    print $socket "GET / HTTP/1.0\r\nConnection: close\r\n\r\n";
+    my $answer = do { local $/; <$socket> };
+    $good++ if $answer =~ /\r\n\r\n(\d+) read by a worker\z/ and ++$worker{$1} and $1 != $manager;
+}
+print "$good answers\n";
+kill TERM => $manager;
+waitpid $manager, 0;
+PERL
+            is($out, "6 answers\n", "a preforking server, $kind: $how") or diag $err;
+        }
+    }
+};
+
 undef $t;
 Mojo::IOLoop->reset;    # closes what is kept alive
 done;
