@@ -2104,6 +2104,8 @@ in the child.
     IO::AIO::reinit
 
 Drops everything that is outstanding, without callbacks, and starts afresh.
+The limits of threads (C<max_parallel> and so on) are the defaults again; those
+of C<poll_cb>, and C<max_outstanding>, stay as they were set.
 Not needed after a fork any more, and harmless there. But a daemon that has
 closed all descriptors calls it before it opens others and watches
 L</IO::AIO::poll_handle> again, which may have a new number then. (C<poll_wait> and

@@ -223,6 +223,15 @@ static void limits_changed(eio_ctx *ctx)
   eio__pool_limits(ctx);
 }
 
+static void default_limits(eio_ctx *ctx)
+{
+  ctx->min_parallel = 8;
+  ctx->max_parallel = UINT_MAX;
+  eio_set_max_idle(ctx, 4);
+  eio_set_idle_timeout(ctx, 10);
+  limits_changed(ctx);
+}
+
 void eio_set_min_parallel(eio_ctx *ctx, unsigned n)
 {
   if (ctx->min_parallel < n)
@@ -378,6 +387,7 @@ void eio_reset(eio_ctx *ctx)
   end_parts(ctx, parts);
   if (repaired)
     eio__ring_rewire(ctx);
+  default_limits(ctx);
 }
 
 eio_req *eio_orphan(eio_ctx *ctx)
@@ -462,8 +472,6 @@ eio_ctx *eio_create(void)
     free(ctx);
     return NULL;
   }
-  ctx->min_parallel = 8;
-  ctx->max_parallel = UINT_MAX;
   ctx->owner = pthread_self();
   ctx->engine = &eio__engine_pool;
   eio_p_mutex_init(&ctx->lock);
@@ -472,6 +480,7 @@ eio_ctx *eio_create(void)
     eio__free(ctx);
     return NULL;
   }
+  default_limits(ctx);
   pthread_mutex_lock(&contexts_lock);
   ctx->next_ctx = contexts;
   contexts = ctx;

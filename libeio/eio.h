@@ -134,7 +134,7 @@ eio_ctx *eio_create(void);
 void eio_destroy(eio_ctx *ctx);
 
 /* Drops everything outstanding: afterwards the context is as if never used,
- * but for its limits, its engine and the number of its wakeup descriptor, which
+ * with the default limits, but for its engine and the number of its wakeup descriptor, which
  * changes only if somebody has closed that.
  * Dropped requests come back through eio_orphan(). A fork does this in the
  * child by itself. */

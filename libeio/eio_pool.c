@@ -28,10 +28,6 @@ int eio__pool_create(eio_ctx *ctx)
 
   if (!pool)
     return -1;
-  pool->limit = eio_parallel(ctx);
-  ctx->max_running = ctx->max_parallel;
-  pool->max_idle = 4;
-  pool->idle_timeout = 10;
   eio__pace_init(&pool->pace, eio_p_ncpus());
   pthread_cond_init(&pool->left, NULL);
   ctx->pool = pool;

@@ -177,6 +177,11 @@ each_engine {
         is($called, 0, 'nothing of it is called back');
         my ($errno, $got) = run_req { aio_stat $file, $_[0] };
         is($got, 0, 'and the module can be used');
+        IO::AIO::max_parallel(0);
+        IO::AIO::reinit;
+        aio_nop sub { $got = 'called' };
+        IO::AIO::flush;
+        is($got, 'called', 'the limits are the defaults again');
         $req->cancel;
     } 'crashes';
 

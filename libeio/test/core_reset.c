@@ -196,6 +196,22 @@ static void test_again(void)
   check(true, "300 contexts with requests outstanding come and go");
 }
 
+static void test_limits(void)
+{
+  ctx = context();
+  eio_set_min_parallel(ctx, 1);
+  eio_set_max_parallel(ctx, 0);
+  submit_nop(ctx, &jobs[0], 0);
+  check_int(eio_nready(ctx), 1, "a maximum of 0 queues");
+  eio_reset(ctx);
+  take_orphans(ctx);
+  check_int(eio_parallel(ctx), 8, "a reset gives the limits their defaults");
+  submit_nop(ctx, &jobs[1], 1);
+  finish_all(ctx);
+  check(jobs[1].called, "and what is submitted then executes");
+  eio_destroy(ctx);
+}
+
 static void exit_with_running(void)
 {
   struct gate gate = gate_make();
@@ -227,7 +243,7 @@ static void test_exit(void)
 int main(void)
 {
   static test *const tests[] = {
-    test_reset, test_inside, test_last_member, test_destroy, test_destroy_running, test_again, test_exit, NULL,
+    test_reset, test_inside, test_last_member, test_destroy, test_destroy_running, test_again, test_limits, test_exit, NULL,
   };
 
   tap_begin();
