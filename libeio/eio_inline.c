@@ -1,14 +1,31 @@
 /* eio_inline.c - attempts to finish a request in submit, without blocking.
  *
- * Only answers that are certain count: success, or data that is all there.
- * Anything else (an error, a short read that fstat() does not explain) is left
- * to a worker, which asks the kernel again and reports what it says. A call
- * that the system refuses altogether is not tried again in this context. */
+ * Only answers that are certain count: success, or data that is all there. Anything else
+ * is left to a worker, which asks the kernel again and reports what it says. A call that
+ * the system refuses altogether is not tried again in this context.
+ *
+ * The owner must not wait. These are the calls that attempts make, and why they do not;
+ * README.md says more of them, and t/99-owner.t holds the list against what strace sees.
+ *
+ *   preadv2 RWF_NOWAIT       of files that cannot do that it is refused at once
+ *   openat2 RESOLVE_CACHED   resolves by the cache of names, or fails with EAGAIN;
+ *     with O_PATH            opens nothing, so no device, FIFO or virus scanner notices
+ *     to read                only what was a regular file on a local file system
+ *   statx DONT_SYNC          what the kernel has in memory; not asked of mounts that may
+ *                            ask a server all the same
+ *   name_to_handle_at        gives the number of a mount
+ *   statmount                what a mount is of, from the kernel's own table
+ *   fcntl F_GETFL, F_SETFL   flags of a descriptor
+ *   readlink /proc/self/fd   the kernel's name of a descriptor
+ *   close                    of a descriptor of ours: O_PATH, or just opened to read
+ *
+ * What is local, eio_mounts.c knows. */
 #include "eio_int.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -27,17 +44,72 @@
 /* An owner that waits has one itself; but results shall not wait for it long. */
 #define WAITS_READ_MAX (1024 * 1024)
 
-enum { LATCH_READ = 1, LATCH_OPEN = 2 };
+/* An open that kept the owner for longer than this was no matter of memory. */
+#define SLOW_NS 2000000
 
-#if EIO_HAVE_PREADV2 || EIO_HAVE_OPENAT2
+enum { LATCH_READ = 1, LATCH_OPEN = 2, LATCH_STAT = 4 };
+
+#if EIO_HAVE_STATX && EIO_HAVE_O_PATH
 /* The system has no such call, or a sandbox forbids it. */
 static bool is_refusal(int error)
 {
   return error == ENOSYS || error == EPERM || error == EINVAL;
 }
+
+/* What the kernel has in memory about an open file. Without it nothing is known of any
+ * descriptor; EINVAL cannot be about this one. */
+static bool peek(eio_ctx *ctx, int fd, struct statx *stx, uint64_t *mount)
+{
+  if (ctx->latched & LATCH_STAT)
+    return false;
+  if (eio_p_statx(fd, stx, mount))
+    return true;
+  if (is_refusal(errno))
+    ctx->latched |= LATCH_STAT;
+  return false;
+}
+
+/* Where there are mounts that would ask a server for what the kernel has in memory, the
+ * mount of this file has to be known first. */
+static bool may_peek(eio_ctx *ctx, int fd)
+{
+  uint64_t mount;
+
+  return !ctx->mounts.careful || (eio_p_mount_of(fd, &mount) && eio__is_local(ctx, mount));
+}
+
+/* Asks what the kernel has in memory about an open file; false when it is not known to be
+ * local. Before Linux 6.8 mounts have no lasting number, and no name is tried. */
+static bool stat_cached(eio_ctx *ctx, int fd, struct statx *stx)
+{
+  uint64_t mount;
+
+  if (!may_peek(ctx, fd) || !peek(ctx, fd, stx, &mount))
+    return false;
+  if (!mount)
+    ctx->latched |= LATCH_OPEN;
+  return mount && eio__is_local(ctx, mount);
+}
+
+bool eio__is_storage(eio_ctx *ctx, int fd, bool *local)
+{
+  struct statx stx;
+  uint64_t mount;
+
+  if (!may_peek(ctx, fd) || !peek(ctx, fd, &stx, &mount))
+    return false;
+  *local = mount && eio__is_local(ctx, mount);
+  return S_ISREG(stx.stx_mode) || S_ISBLK(stx.stx_mode);
+}
+#else
+bool eio__is_storage(eio_ctx *ctx, int fd, bool *local)
+{
+  (void)ctx, (void)fd, (void)local;
+  return false;
+}
 #endif
 
-#if EIO_HAVE_PREADV2
+#if EIO_HAVE_PREADV2 && EIO_HAVE_STATX && EIO_HAVE_O_PATH
 /* Direct I/O waits for the device whatever the flag says. */
 static bool is_direct(const eio_req *req)
 {
@@ -54,36 +126,56 @@ static bool is_aligned(const eio_req *req)
  * any kernel to what is wrong with a single read: of direct I/O that is not aligned,
  * to an offset that would overflow, or of what cannot be read, such as a namespace in
  * /proc or a device, which have no blocks. */
-static bool is_refused(const eio_req *req)
+static bool is_refused(eio_ctx *ctx, const eio_req *req)
 {
-  struct stat st;
+  struct statx stx;
+  uint64_t mount;
 
   if (errno == EINVAL)
-    return fstat(req->fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_blocks > 0 && !is_direct(req)
-           && req->size <= (uint64_t)(INT64_MAX - req->offs);
+    return peek(ctx, req->fd, &stx, &mount) && S_ISREG(stx.stx_mode) && stx.stx_blocks > 0
+           && !is_direct(req) && req->size <= (uint64_t)(INT64_MAX - req->offs);
   return is_refusal(errno);
+}
+
+/* Whether a worker would read no more than these n octets. Of a regular file some kernels
+ * give 0 or less than is there, and of a block device what is in memory; but what a
+ * character device gave (a packet) it will not give again. */
+static bool is_all(eio_ctx *ctx, const eio_req *req, ssize_t n)
+{
+  struct statx stx;
+  uint64_t mount;
+
+  if (!peek(ctx, req->fd, &stx, &mount))
+    return false;
+  if (S_ISREG(stx.stx_mode))
+    return stx.stx_size != 0 && (uint64_t)(req->offs + n) >= stx.stx_size;
+  return n > 0 && !S_ISBLK(stx.stx_mode);
 }
 
 static bool inline_read(eio_ctx *ctx, eio_req *req, uint64_t max)
 {
   struct iovec iov = { req->buf, req->size };
-  struct stat st;
+  struct statx stx;
+  uint64_t mount;
   ssize_t n;
 
   if (!req->size /* there may be an error, which preadv2() does not tell */
-      || req->size > max || req->offs < 0 || !eio_p_is_offset(req->offs) || ctx->latched & LATCH_READ
-      || (is_aligned(req) && is_direct(req)))
+      || req->size > max || req->offs < 0 || !eio_p_is_offset(req->offs)
+      || ctx->latched & (LATCH_READ | LATCH_STAT) || (is_aligned(req) && is_direct(req)))
     return false;
+  if (!ctx->can_peek) { /* before is_all() needs it; of no file at all */
+    peek(ctx, -1, &stx, &mount);
+    if (ctx->latched & LATCH_STAT)
+      return false;
+    ctx->can_peek = true;
+  }
   n = preadv2(req->fd, &iov, 1, (off_t)req->offs, RWF_NOWAIT);
   if (n < 0) {
-    if (is_refused(req))
+    if (is_refused(ctx, req))
       ctx->latched |= LATCH_READ;
     return false;
   }
-  /* Some kernels answer 0 or less than is there. */
-  if ((uint64_t)n < req->size
-      && (fstat(req->fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0
-          || req->offs + n < st.st_size))
+  if ((uint64_t)n < req->size && !is_all(ctx, req, n))
     return false;
   req->result = n;
   return true;
@@ -101,16 +193,6 @@ static bool inline_read(eio_ctx *ctx, eio_req *req, uint64_t max)
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
-/* Remembers the answer for the devices seen last. */
-static bool is_local(eio_ctx *ctx, int fd, uint32_t major, uint32_t minor)
-{
-  struct eio_device *d = &ctx->devices[(major * 31 + minor) % EIO_NDEVICES];
-
-  if (!d->known || d->major != major || d->minor != minor)
-    *d = (struct eio_device){ true, eio_p_is_local(fd), major, minor };
-  return d->local;
-}
-
 static int openat2_cached(int dir, const char *path, int flags, uint64_t resolve)
 {
   struct open_how how = { .flags = (uint64_t)(flags | O_CLOEXEC), .resolve = RESOLVE_CACHED | resolve };
@@ -123,20 +205,12 @@ static int open_cached(eio_ctx *ctx, const eio_req *req, int flags)
 {
   int fd;
 
-  if (ctx->latched & LATCH_OPEN)
+  if (ctx->latched & (LATCH_OPEN | LATCH_STAT))
     return -1;
   fd = openat2_cached(req->wd ? req->wd->fd : AT_FDCWD, req->path, flags, 0);
   if (fd < 0 && flags & O_PATH && is_refusal(errno))
     ctx->latched |= LATCH_OPEN;
   return fd;
-}
-
-/* Asks what the kernel has in memory about an open file; false when that may
- * be out of date (a network file system). */
-static bool stat_cached(eio_ctx *ctx, int fd, struct statx *stx)
-{
-  return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, stx) == 0
-         && is_local(ctx, fd, stx->stx_dev_major, stx->stx_dev_minor);
 }
 
 static struct timespec timespec_of(struct statx_timestamp t)
@@ -180,32 +254,45 @@ static bool inline_stat(eio_ctx *ctx, eio_req *req)
   ok = stat_cached(ctx, fd, &stx);
   if (fd != req->fd)
     close(fd);
-  if (!ok || !(st = malloc(sizeof *st)))
+  st = !ok ? NULL : req->buf ? req->buf : malloc(sizeof *st);
+  if (!st)
     return false;
   if (!fill_stat(st, &stx)) {
-    free(st);
+    if (!req->buf)
+      free(st);
     return false;
   }
+  if (!req->buf)
+    req->flags |= EIO_FREE_BUF;
   req->buf = st;
-  req->flags |= EIO_FREE_BUF;
   req->result = 0;
   return true;
 }
 
-/* A regular file that was only read and has a name is closed at once; one
- * without a name is deleted then, and one that was written may be allocated
- * and flushed, which may take long. */
-static bool inline_close(eio_ctx *ctx, eio_req *req)
+static long times_slept(void)
 {
-  struct statx stx;
-  int flags = fcntl(req->fd, F_GETFL);
+  struct rusage usage;
 
-  if (flags < 0 || (flags & O_ACCMODE) != O_RDONLY)
-    return false;
-  if (!stat_cached(ctx, req->fd, &stx) || !S_ISREG(stx.stx_mode) || !stx.stx_nlink)
-    return false;
-  eio__execute(req); /* raises no signals */
-  return true;
+  return getrusage(RUSAGE_THREAD, &usage) < 0 ? 0 : usage.ru_nvcsw;
+}
+
+/* Opens what was a regular file a moment ago. That may wait in spite of all: for who
+ * wants to be asked (a virus scanner, by fanotify(7)), for a measurement (IMA). One that
+ * was slow is a suspicion only, as others may have had the processor. When the next one
+ * sleeps, too, 64 are left to workers, and each time twice as many. */
+static int open_data(eio_ctx *ctx, const eio_req *req, int flags)
+{
+  long slept = ctx->open_suspect ? times_slept() : 0;
+  uint64_t began = eio_p_now();
+  int fd = open_cached(ctx, req, flags | O_NONBLOCK | O_LARGEFILE);
+  bool slow = eio_p_now() - began > SLOW_NS;
+
+  if (ctx->open_suspect && times_slept() != slept) {
+    ctx->open_penalty = ctx->open_penalty ? ctx->open_penalty * 2u : 64;
+    ctx->open_skip = ctx->open_penalty;
+  } else
+    ctx->open_suspect = slow;
+  return fd;
 }
 
 /* Opens a regular file for reading by name, when its data is to be had without
@@ -215,13 +302,17 @@ static bool inline_close(eio_ctx *ctx, eio_req *req)
  * would give one all the same. */
 static int open_regular(eio_ctx *ctx, eio_req *req, int flags, struct statx *stx)
 {
-  int fd, peek = sizeof(off_t) > 4 ? open_cached(ctx, req, O_PATH | (flags & O_NOFOLLOW)) : -1;
+  int fd, name;
 
-  if (peek < 0)
+  if (ctx->open_skip) {
+    ctx->open_skip--;
     return -1;
-  fd = stat_cached(ctx, peek, stx) && S_ISREG(stx->stx_mode)
-    ? open_cached(ctx, req, flags | O_NONBLOCK | O_LARGEFILE) : -1;
-  close(peek);
+  }
+  name = sizeof(off_t) > 4 ? open_cached(ctx, req, O_PATH | (flags & O_NOFOLLOW)) : -1;
+  if (name < 0)
+    return -1;
+  fd = stat_cached(ctx, name, stx) && S_ISREG(stx->stx_mode) ? open_data(ctx, req, flags) : -1;
+  close(name);
   return fd;
 }
 
@@ -230,7 +321,8 @@ static bool inline_open(eio_ctx *ctx, eio_req *req)
   struct statx stx;
   int fd;
 
-  if (req->arg1 & ~(O_ACCMODE | O_APPEND | O_CLOEXEC | O_NOFOLLOW))
+  /* to write, it may have to read a quota */
+  if ((req->arg1 & O_ACCMODE) != O_RDONLY || req->arg1 & ~(O_APPEND | O_CLOEXEC | O_NOFOLLOW))
     return false;
   fd = open_regular(ctx, req, req->arg1, &stx);
   if (fd < 0)
@@ -311,7 +403,6 @@ static bool inline_load(eio_ctx *ctx, eio_req *req)
 }
 #else
 # define inline_stat inline_none
-# define inline_close inline_none
 # define inline_open inline_none
 # define inline_load inline_none
 # define inline_realpath inline_none
@@ -340,7 +431,6 @@ bool eio__inline(eio_ctx *ctx, eio_req *req, bool waits)
   case EIO_LOAD: case EIO_SLURP: done = inline_load(ctx, req); break;
   case EIO_REALPATH: done = inline_realpath(ctx, req); break;
   case EIO_OPEN: done = inline_open(ctx, req); break;
-  case EIO_CLOSE: done = inline_close(ctx, req); break;
   default: break;
   }
   if (!done)

@@ -30,7 +30,7 @@ struct io_uring_sqe;
 typedef int64_t (*eio_execute_fn)(eio_req *req);
 
 /* Fills a ring entry; returns false to decline (the request takes the pool). */
-typedef bool (*eio_prepare_fn)(eio_req *req, struct io_uring_sqe *sqe);
+typedef bool (*eio_prepare_fn)(eio_ctx *ctx, eio_req *req, struct io_uring_sqe *sqe);
 
 /* The flags of a row, of which eio_ops.def has short names. */
 enum { EIO_OPF_INLINE = 1, EIO_OPF_ON_REQUEST = 2 };
@@ -49,10 +49,10 @@ extern const struct eio_op_row eio__ops[EIO_OP_COUNT + 1]; /* EIO_PART is the la
 
 /* eio_uring_ops.c */
 #if EIO_HAVE_LIBURING
-bool eio_u_read(eio_req *req, struct io_uring_sqe *sqe);
-bool eio_u_write(eio_req *req, struct io_uring_sqe *sqe);
-bool eio_u_fsync(eio_req *req, struct io_uring_sqe *sqe);
-bool eio_u_fdatasync(eio_req *req, struct io_uring_sqe *sqe);
+bool eio_u_read(eio_ctx *ctx, eio_req *req, struct io_uring_sqe *sqe);
+bool eio_u_write(eio_ctx *ctx, eio_req *req, struct io_uring_sqe *sqe);
+bool eio_u_fsync(eio_ctx *ctx, eio_req *req, struct io_uring_sqe *sqe);
+bool eio_u_fdatasync(eio_ctx *ctx, eio_req *req, struct io_uring_sqe *sqe);
 #endif
 
 /* For threads that block all signals. False when parts of the request are still at work: then
@@ -67,6 +67,13 @@ eio_req *eio__execute_here(eio_req *req);
  * Returns true when result and errorno are set. An owner that waits reads more
  * at once. */
 bool eio__inline(eio_ctx *ctx, eio_req *req, bool waits);
+
+/* Whether a descriptor is of a regular file or block device, and whether it is known to be
+ * on a local file system. Owner thread; does not wait. */
+bool eio__is_storage(eio_ctx *ctx, int fd, bool *local);
+/* Whether a mount is of a file system that is known to be local. Owner thread; does not
+ * ask the file system. */
+bool eio__is_local(eio_ctx *ctx, uint64_t mount);
 
 /* Flags of a request that is RUNNING may be set by its worker and by the owner
  * (EIO_CANCELLED, EIO_ORPHAN) at the same time. */
@@ -108,11 +115,11 @@ struct eio_engine {
 };
 extern const struct eio_engine eio__engine_sync, eio__engine_pool, eio__engine_uring;
 
-/* A device, and whether its file system answers from memory. */
-#define EIO_NDEVICES 16
-struct eio_device {
-  bool known, local;
-  uint32_t major, minor;
+/* What is known of mounts, by the number that the kernel gives once only. */
+#define EIO_MOUNT_SETS 64 /* a mount has one of the four places of a set */
+struct eio_mounts {
+  uint64_t known[EIO_MOUNT_SETS][4]; /* 0, or number * 2 + is local */
+  bool careful;              /* there are some that may ask a server in statx(2) */
 };
 
 /* A wakeup descriptor. */
@@ -186,7 +193,9 @@ struct eio_ctx {
   bool waited;               /* (O) since the last poll, in eio_poll_wait() */
   uint32_t ids;              /* (O) */
   unsigned latched;          /* (O) inline attempts given up, eio_inline.c */
-  struct eio_device devices[EIO_NDEVICES]; /* (O) eio_inline.c */
+  bool can_peek, open_suspect; /* (O) see inline_read() and open_data() */
+  unsigned open_skip, open_penalty; /* (O) see open_data() */
+  struct eio_mounts mounts;  /* (O) eio_mounts.c */
   struct eio_stats stats;    /* (O) without those marked (L) above */
 };
 

@@ -173,9 +173,6 @@ ssize_t eio_p_sendfile(int out, int in, off_t *offs, size_t length);
 ssize_t eio_p_splice(int in, int out, size_t length);
 ssize_t eio_p_tee(int in, int out, size_t length);
 ssize_t eio_p_copy_range(int in, int out, off_t *offs, size_t length);
-/* Whether the file system answers from memory or a local disk: then fstat() and
- * close() do not wait for anything else than the kernel itself. */
-bool eio_p_is_local(int fd);
 /* The type of an open file, and the size that the kernel has in memory: no server is
  * asked, so that may be out of date. False where the system cannot tell. */
 bool eio_p_peek(int fd, mode_t *mode, uint64_t *size);
@@ -208,6 +205,21 @@ ssize_t eio_p_xattr_get(int fd, const char *name, char **value);
 ssize_t eio_p_xattr_list(int fd, char **names);
 int eio_p_xattr_set(int fd, const char *name, const char *value, size_t size);
 int eio_p_xattr_remove(int fd, const char *name);
+
+/* Mounts (eio_plat_mount.c) */
+
+/* The kind of file system that a mount is of, as statfs(2) has it; false when the
+ * kernel does not say. It looks into its table, and holds who asks up only while somebody
+ * changes that. */
+bool eio_p_mount_magic(uint64_t mount, uint64_t *magic);
+#if EIO_HAVE_STATX && EIO_HAVE_O_PATH
+/* What the kernel has in memory about an open file, and the number of its mount; 0
+ * before Linux 6.8. A few file systems (9p, clusters) ask their servers all the same. */
+bool eio_p_statx(int fd, struct statx *stx, uint64_t *mount);
+/* That number alone, which no file system is asked for, but it takes twice as long;
+ * false before Linux 6.12. */
+bool eio_p_mount_of(int fd, uint64_t *mount);
+#endif
 
 /* Directories (eio_plat_dir.c) */
 

@@ -391,32 +391,6 @@ int eio_p_touch(void *page, bool write)
 #endif
 }
 
-bool eio_p_is_local(int fd)
-{
-#if defined(__linux__)
-  struct statfs fs;
-
-  if (fstatfs(fd, &fs) < 0)
-    return false;
-  switch ((unsigned)fs.f_type) {
-  case 0xef53:     /* ext2, ext3, ext4 */
-  case 0x58465342: /* xfs */
-  case 0x9123683e: /* btrfs */
-  case 0xf2f52010: /* f2fs */
-  case 0x01021994: /* tmpfs */
-  case 0x858458f6: /* ramfs */
-  case 0x9fa0:     /* proc */
-  case 0x62656572: /* sysfs */
-    return true;
-  default:
-    return false;
-  }
-#else
-  (void)fd;
-  return false;
-#endif
-}
-
 /* By number: where the kernel has no such call, the C library makes another that may
  * wait. */
 bool eio_p_peek(int fd, mode_t *mode, uint64_t *size)

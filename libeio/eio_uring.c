@@ -308,7 +308,7 @@ static bool fly(eio_ctx *ctx, eio_req *req)
   struct io_uring_sqe prepared = { 0 }, *sqe;
   int result;
 
-  if (ring->flying.length >= ring->uring.cq.ring_entries || !eio__ops[req->op].prepare(req, &prepared)
+  if (ring->flying.length >= ring->uring.cq.ring_entries || !eio__ops[req->op].prepare(ctx, req, &prepared)
       || !(sqe = io_uring_get_sqe(&ring->uring)))
     return false;
   *sqe = prepared;

@@ -22,12 +22,16 @@
  * processor: the ring does it here, in submit. */
 #define BUFFERED_MAX (32 * 1024)
 
-static bool is_storage(int fd)
+/* And the flags of an entry for it: FUSE asks its server whether a file is readable, in
+ * the thread that begins, and so what is not known to be local is begun by the kernel's. */
+static bool is_storage(eio_ctx *ctx, int fd, uint8_t *flags)
 {
-  uint64_t size;
-  mode_t mode;
+  bool local;
 
-  return eio_p_peek(fd, &mode, &size) && (S_ISREG(mode) || S_ISBLK(mode));
+  if (!eio__is_storage(ctx, fd, &local))
+    return false;
+  *flags = local ? 0 : IOSQE_ASYNC;
+  return true;
 }
 
 static bool is_direct(int fd)
@@ -38,9 +42,10 @@ static bool is_direct(int fd)
 }
 
 /* INT_MAX is what an entry can say and Linux does at once. */
-static bool is_transfer(const eio_req *req)
+static bool is_transfer(eio_ctx *ctx, const eio_req *req, uint8_t *flags)
 {
-  return req->offs >= 0 && (off_t)req->offs == req->offs && req->size <= INT_MAX && is_storage(req->fd);
+  return req->offs >= 0 && (off_t)req->offs == req->offs && req->size <= INT_MAX
+         && is_storage(ctx, req->fd, flags);
 }
 
 /* Whoever writes beyond the limit gets a signal: here that would be the owner. */
@@ -51,40 +56,49 @@ static bool sizes_are_limited(void)
   return getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur != RLIM_INFINITY;
 }
 
-bool eio_u_read(eio_req *req, struct io_uring_sqe *sqe)
+bool eio_u_read(eio_ctx *ctx, eio_req *req, struct io_uring_sqe *sqe)
 {
-  if (!is_transfer(req) || (req->size > BUFFERED_MAX && !is_direct(req->fd)))
+  uint8_t flags;
+
+  if (!is_transfer(ctx, req, &flags) || (req->size > BUFFERED_MAX && !is_direct(req->fd)))
     return false;
   io_uring_prep_read(sqe, req->fd, req->buf, (unsigned)req->size, (uint64_t)req->offs);
+  sqe->flags |= flags;
   return true;
 }
 
 /* Buffered writes to one file are done one after the other by kernel threads:
  * workers are no worse. */
-bool eio_u_write(eio_req *req, struct io_uring_sqe *sqe)
+bool eio_u_write(eio_ctx *ctx, eio_req *req, struct io_uring_sqe *sqe)
 {
-  if (!is_transfer(req) || !is_direct(req->fd) || sizes_are_limited())
+  uint8_t flags;
+
+  if (!is_transfer(ctx, req, &flags) || !is_direct(req->fd) || sizes_are_limited())
     return false;
   io_uring_prep_write(sqe, req->fd, req->buf, (unsigned)req->size, (uint64_t)req->offs);
+  sqe->flags |= flags;
   return true;
 }
 
-static bool prepare_sync(eio_req *req, struct io_uring_sqe *sqe, unsigned flags)
+static bool prepare_sync(eio_ctx *ctx, eio_req *req, struct io_uring_sqe *sqe, unsigned flags)
 {
-  if (!is_storage(req->fd))
+  uint8_t entry;
+
+  if (!is_storage(ctx, req->fd, &entry))
     return false;
   io_uring_prep_fsync(sqe, req->fd, flags);
+  sqe->flags |= entry;
   return true;
 }
 
-bool eio_u_fsync(eio_req *req, struct io_uring_sqe *sqe)
+bool eio_u_fsync(eio_ctx *ctx, eio_req *req, struct io_uring_sqe *sqe)
 {
-  return prepare_sync(req, sqe, 0);
+  return prepare_sync(ctx, req, sqe, 0);
 }
 
-bool eio_u_fdatasync(eio_req *req, struct io_uring_sqe *sqe)
+bool eio_u_fdatasync(eio_ctx *ctx, eio_req *req, struct io_uring_sqe *sqe)
 {
-  return prepare_sync(req, sqe, IORING_FSYNC_DATASYNC);
+  return prepare_sync(ctx, req, sqe, IORING_FSYNC_DATASYNC);
 }
 
 #endif

@@ -38,19 +38,38 @@ static void ask_for_data(void) { }
 
 enum { TRIES_NAMES = 1 };
 
-static bool is_known(int fd)
+static uint64_t mount_of(int fd)
 {
   struct statx stx;
+  uint64_t mount;
 
-  return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &stx) == 0
-         && eio_p_is_local(fd);
+  return eio_p_statx(fd, &stx, &mount) ? mount : 0;
+}
+
+static bool is_known(int fd)
+{
+  static const uint64_t local[] = { 0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x01021994, 0x858458f6 };
+  uint64_t magic = 0;
+
+  if (mount_of(fd) && eio_p_mount_magic(mount_of(fd), &magic))
+    for (unsigned i = 0; i < sizeof local / sizeof *local; i++)
+      if (magic == local[i])
+        return true;
+  return false;
+}
+
+static bool names_mounts(void)
+{
+  uint64_t mount;
+
+  return eio_p_mount_of(file, &mount);
 }
 
 static bool is_cached(const char *path)
 {
   struct open_how how = { .flags = O_RDONLY | O_CLOEXEC, .resolve = RESOLVE_CACHED };
   int fd = (int)syscall(__NR_openat2, AT_FDCWD, path, &how, sizeof how);
-  bool local = fd >= 0 && eio_p_is_local(fd);
+  bool local = fd >= 0 && is_known(fd);
 
   close(fd);
   return local;
@@ -58,9 +77,20 @@ static bool is_cached(const char *path)
 #else
 enum { TRIES_NAMES = 0 };
 
+static uint64_t mount_of(int fd)
+{
+  (void)fd;
+  return 0;
+}
+
 static bool is_known(int fd)
 {
   (void)fd;
+  return false;
+}
+
+static bool names_mounts(void)
+{
   return false;
 }
 
@@ -136,6 +166,7 @@ static bool is_content(int64_t offs, size_t size)
 static void test_read(void)
 {
   enum way at_once = reads ? INLINE : DECLINED;
+  int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
   int fds[2], dir = open_for_test(".", O_RDONLY);
 
   ctx = context();
@@ -151,6 +182,12 @@ static void test_read(void)
   check_int(job.req.result, 0, "has nothing");
 
   lseek(file, 10, SEEK_SET);
+  check_int(way(read_of(file, 0, 0)), DECLINED, "not one of no octets");
+  check_int(job.req.result, 0, "which has none");
+  check_int(way(read_of(dir, 0, 0)), DECLINED, "nor of a directory");
+  check(job.req.result == -1 && job.req.errorno == EISDIR, "which is one all the same");
+  way(read_of(zero, 0, 100));
+  check(job.req.result == 100 && !buf[0] && buf[100] == '#', "a device is read");
   check_int(way(read_of(file, -1, 20)), DECLINED, "not one at the position");
   check(job.req.result == 20 && is_content(10, 20) && lseek(file, 0, SEEK_CUR) == 30, "which moves that");
   way(read_of(file, -2, 20));
@@ -168,6 +205,7 @@ static void test_read(void)
   close(fds[0]);
   close(fds[1]);
   close(dir);
+  close(zero);
   eio_destroy(ctx);
 }
 
@@ -272,8 +310,9 @@ static void test_open(void)
   enum way at_once = opens && OPENS_DATA ? INLINE : DECLINED;
   const struct { const char *path; int flags; bool at_once; int error; } table[] = {
     { "file", O_RDONLY, true, 0 },
-    { "file", O_RDWR, true, 0 },
-    { "file", O_WRONLY | O_APPEND, true, 0 },
+    { "file", O_RDONLY | O_APPEND, true, 0 },
+    { "file", O_RDWR, false, 0 },
+    { "file", O_WRONLY | O_APPEND, false, 0 },
     { "file", O_RDONLY | O_CLOEXEC | O_NOFOLLOW, true, 0 },
     { "link", O_RDONLY, follows, 0 },
     { "link", O_RDONLY | O_NOFOLLOW, false, ELOOP },
@@ -346,38 +385,6 @@ static void test_stat(void)
   eio_destroy(ctx);
 }
 
-/* The way that closing takes; the number is free again then. */
-static enum way closing(int fd)
-{
-  enum way taken = way(on_fd(EIO_CLOSE, fd));
-
-  check(job.req.result == 0 && read(fd, buf, 1) < 0, "is closed");
-  close(fd);
-  return taken;
-}
-
-static void test_close(void)
-{
-  int fds[2], gone;
-
-  ctx = context();
-  check_int(closing(open_for_test("file", O_RDONLY)), tells ? INLINE : DECLINED, "a file that was read");
-  check_int(closing(open_for_test("file", O_RDWR)), DECLINED, "not one that may have been written");
-  check_int(closing(open_for_test("file", O_WRONLY)), DECLINED, "nor");
-  put("gone", "");
-  gone = open_for_test("gone", O_RDONLY);
-  unlink("gone");
-  check_int(closing(gone), DECLINED, "nor one that is deleted then");
-  if (eio_p_pipe(fds) < 0)
-    bail_out("no pipe");
-  check_int(closing(fds[0]), DECLINED, "nor a pipe");
-  check_int(closing(open_for_test(".", O_RDONLY)), DECLINED, "nor a directory");
-  close(fds[1]);
-  check_int(way(on_fd(EIO_CLOSE, 999)), DECLINED, "nor none");
-  check(job.req.result == -1 && job.req.errorno == EBADF, "which is none");
-  eio_destroy(ctx);
-}
-
 /* Expects the name `below` the test's own directory; NULL: the root. */
 static void check_realpath(eio_wd *wd, const char *path, enum way expected, const char *below)
 {
@@ -395,29 +402,77 @@ static void check_realpath(eio_wd *wd, const char *path, enum way expected, cons
   check(!job.req.buf, "which is freed");
 }
 
-/* What is known of a device is whether its file system answers from memory. */
-static void know(unsigned major, unsigned minor, bool local)
+/* A place in the table of mounts, of those that are not zero. */
+static uint64_t *place(int i)
 {
-  for (int i = 0; i < EIO_NDEVICES; i++)
-    ctx->devices[i] = (struct eio_device){ true, local, major, minor };
+  return &ctx->mounts.known[mount_of(file) % EIO_MOUNT_SETS][i];
 }
 
-static void test_devices(void)
+static void test_mounts(void)
 {
-  dev_t dev = stat_of("file").st_dev;
+  uint64_t mount = mount_of(file);
   enum way at_once = opens ? INLINE : DECLINED;
 
   ctx = context();
-  know(major(dev), minor(dev), false);
+  *place(0) = mount << 1;
   check_int(way(on_path(EIO_STAT, NULL, "file")), DECLINED, "what may be out of date is not believed");
   check_int(way(on_fd(EIO_STAT, file)), DECLINED, "by descriptor neither");
-  check_int(closing(open_for_test("file", O_RDONLY)), DECLINED, "nor is closing known not to wait");
   check_realpath(NULL, "file", DECLINED, "/file");
-  know(major(dev) + 1, minor(dev), false);
-  check_int(way(on_path(EIO_STAT, NULL, "file")), at_once, "another device does not count");
-  know(major(dev), minor(dev) + 1, false);
-  check_int(way(on_path(EIO_STAT, NULL, "file")), at_once, "nor does another part of it");
-  check_int(way(on_path(EIO_STAT, NULL, "file")), at_once, "it is remembered");
+  *place(0) = (mount + EIO_MOUNT_SETS) << 1;
+  check_int(way(on_path(EIO_STAT, NULL, "file")), at_once, "another mount does not count");
+  if (opens)
+    check(*place(0) == (mount << 1 | 1) && *place(1) == (mount + EIO_MOUNT_SETS) << 1, "both are remembered");
+  for (uint64_t i = 2; i < 6; i++) {
+    *place(0) = (mount + i * EIO_MOUNT_SETS) << 1;
+    check_int(way(on_path(EIO_STAT, NULL, "file")), at_once, "nor do many, which share its places");
+  }
+  *place(0) = mount << 1 | 1;
+  ctx->mounts.careful = true;
+  check_int(way(on_path(EIO_STAT, NULL, "file")), names_mounts() && opens ? INLINE : DECLINED,
+            "where others may ask a server, the mount is looked at first");
+  check_int(way(on_fd(EIO_STAT, file)), names_mounts() && tells ? INLINE : DECLINED, "by descriptor, too");
+  *place(0) = mount << 1;
+  check_int(way(on_fd(EIO_STAT, file)), DECLINED, "one that is not local is not asked");
+  eio_destroy(ctx);
+}
+
+/* A file system that may ask somebody in statx() is recognized when it is met. */
+static void test_careful(void)
+{
+  static const struct { const char *path; bool careful; } table[] = {
+    { "/proc", false }, { "/sys", false }, { "/dev/shm", false },
+  };
+
+  for (unsigned i = 0; i < sizeof table / sizeof *table; i++) {
+    ctx = context();
+    way(on_path(EIO_STAT, NULL, table[i].path));
+    check(ctx->mounts.careful == table[i].careful, "%s may be asked", table[i].path);
+    eio_destroy(ctx);
+  }
+  ctx = context();
+  eio__is_local(ctx, 1); /* there is no such mount */
+  check(ctx->mounts.careful, "of what the kernel does not tell, nothing is known");
+  eio_destroy(ctx);
+}
+
+/* The struct is the caller's, if it gave one. */
+static void test_own_buffer(void)
+{
+  struct stat st, other;
+
+  ctx = context();
+  for (int i = 0; i < 3; i++) {
+    eio_req req = i == 2 ? on_fd(EIO_STAT, file) : on_path(i ? EIO_LSTAT : EIO_STAT, NULL, "file");
+
+    memset(&st, 0x55, sizeof st);
+    req.buf = &st;
+    way(req);
+    check(job.req.result == 0 && job.req.buf == &st && st.st_size == 100000, "the caller's struct is filled");
+    req.flags = EIO_NO_INLINE;
+    req.buf = &other;
+    way(req);
+    check(job.req.buf == &other && same_stat(&st, &other), "as by a worker");
+  }
   eio_destroy(ctx);
 }
 
@@ -547,6 +602,35 @@ static void refused_names(void)
   eio_destroy(ctx);
 }
 
+static void refused_stat(void)
+{
+  if (!refuse_calls(SYS_statx, SYS_statx, refusal))
+    return skip(1, "needs seccomp");
+  ctx = context();
+  check_int(way(on_path(EIO_STAT, NULL, "file")), DECLINED, "statx: %s", strerror(refusal));
+  check_int(job.req.result, 0, "a worker asks");
+  check((ctx->latched != 0) == ends_it, "%s", ends_it ? "given up" : "not given up");
+  check_int(way(on_fd(EIO_STAT, file)), DECLINED, "nor of a descriptor");
+  check_load("small", 0, 0, DECLINED, 65536);
+  check_realpath(NULL, "link", DECLINED, "/file");
+  check_int(way(read_of(file, 99950, 100)), DECLINED, "nothing is read when it is not known of what");
+  check(job.req.result == 50 && is_content(99950, 50), "a worker reads");
+  eio_destroy(ctx);
+}
+
+static void refused_mounts(void)
+{
+  if (!refuse_calls(457, 457, refusal)) /* statmount */
+    return skip(1, "needs seccomp");
+  ctx = context();
+  for (int i = 0; i < 2; i++) {
+    check_int(way(on_path(EIO_STAT, NULL, "file")), DECLINED, "statmount: %s", strerror(refusal));
+    check_int(job.req.result, 0, "a worker asks");
+  }
+  check_int(way(read_of(file, 0, 10)), reads ? INLINE : DECLINED, "reads are tried still");
+  eio_destroy(ctx);
+}
+
 static void test_refused(void)
 {
   static const struct { int error; bool ends_it; } table[] = {
@@ -561,6 +645,9 @@ static void test_refused(void)
     ends_it = table[i].ends_it && TRIES_NAMES;
     if (!under_valgrind()) /* which lacks openat2() itself */
       in_child(refused_names);
+    if (refusal != ENOSYS || TRIES_NAMES)
+      in_child(refused_stat);
+    in_child(refused_mounts);
   }
 }
 
@@ -614,23 +701,18 @@ static void make_files(void)
 int main(void)
 {
   static test *const tests[] = {
-    test_read, test_short, test_direct, test_invalid, test_open, test_stat, test_close, test_devices, test_realpath,
+    test_read, test_short, test_direct, test_invalid, test_open, test_stat, test_own_buffer, test_mounts, test_careful, test_realpath,
     test_load, test_given_up, test_refused, test_leave, NULL,
   };
 
-  int closed;
-
   scratch_begin();
   make_files();
-  closed = open_for_test("file", O_RDONLY);
   file = open_for_test("file", O_RDONLY);
   ask_for_data();
   tells = is_known(file);
   opens = is_cached("file");
   follows = opens && is_cached("link");
-  just(on_fd(EIO_CLOSE, closed)); /* from now on the library has a pipe for that */
-  close(closed);
   on_each_engine(tests);
   close(file);
-  return scratch_end(1);
+  return scratch_end(0);
 }

@@ -53,8 +53,13 @@ static struct io_uring_sqe sqe;
 
 static bool takes(eio_req req)
 {
+  eio_ctx *own = eio_create();
+  bool does;
+
   memset(&sqe, 0, sizeof sqe);
-  return eio__ops[req.op].prepare(&req, &sqe);
+  does = eio__ops[req.op].prepare(own, &req, &sqe);
+  eio_destroy(own);
+  return does;
 }
 
 static bool asks_for(int opcode, int fd, const void *buf, unsigned size, int64_t offs, unsigned flags)

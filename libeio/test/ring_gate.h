@@ -10,28 +10,31 @@
 #if EIO_HAVE_LIBURING
 #include <liburing.h>
 
-bool eio_u_read(eio_req *req, struct io_uring_sqe *sqe)
+bool eio_u_read(eio_ctx *ctx, eio_req *req, struct io_uring_sqe *sqe)
 {
+  (void)ctx;
   if (req->size != 1)
     return false;
   io_uring_prep_read(sqe, req->fd, req->buf, 1, (uint64_t)-1);
   return true;
 }
 
-bool eio_u_write(eio_req *req, struct io_uring_sqe *sqe)
+bool eio_u_write(eio_ctx *ctx, eio_req *req, struct io_uring_sqe *sqe)
 {
-  (void)req, (void)sqe;
+  (void)ctx, (void)req, (void)sqe;
   return false;
 }
 
-bool eio_u_fsync(eio_req *req, struct io_uring_sqe *sqe)
+bool eio_u_fsync(eio_ctx *ctx, eio_req *req, struct io_uring_sqe *sqe)
 {
+  (void)ctx;
   io_uring_prep_fsync(sqe, req->fd, 0);
   return true;
 }
 
-bool eio_u_fdatasync(eio_req *req, struct io_uring_sqe *sqe)
+bool eio_u_fdatasync(eio_ctx *ctx, eio_req *req, struct io_uring_sqe *sqe)
 {
+  (void)ctx;
   io_uring_prep_fsync(sqe, req->fd, IORING_FSYNC_DATASYNC);
   return true;
 }

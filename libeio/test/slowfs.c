@@ -10,7 +10,8 @@
  *
  * Standard input is a socket for commands, a line each, and it answers a line each,
  * "ok ..." or "error ...", the first, without a command, when it is mounted. OP is the
- * name of a FUSE request (the table below); none means all.
+ * name of a FUSE request (the table below); none means all, but for flush: a process that
+ * ends waits for that, and nobody could end it.
  *
  *   delay MILLISECONDS [OP...]   they are answered so much later
  *   fail ERRNO [OP...]           they are not executed, but fail; 0: no more
@@ -567,7 +568,7 @@ static const char *set_rule(enum rule rule, unsigned value, char **names)
     bool found = all;
 
     for (int op = 0; op < OPCODES; op++)
-      if (op_name[op] && (all || !strcmp(op_name[op], name))) {
+      if (op_name[op] && (all ? op != FUSE_FLUSH || !value : !strcmp(op_name[op], name))) {
         rules[op][rule] = value;
         found = true;
       }

@@ -80,7 +80,7 @@ sub mount {
 sub path   { $_[0]{path} }      # where it is mounted
 sub source { $_[0]{source} }    # what it shows
 
-# From now on requests (no names: all) are answered so much later, do not succeed (an errno's name or number, 0: they do
+# From now on requests (no names: all but flush) are answered so much later, do not succeed (an errno's name or number, 0: they do
 # again), or wait for release.
 sub delay { my ($self, $ms, @ops) = @_; $self->_tell('delay', int $ms, @ops); }
 sub fail  { my ($self, $error, @ops) = @_; $self->_tell('fail', $error =~ /^\d+$/ ? $error : Errno->can($error)->(), @ops); }
