@@ -5,7 +5,7 @@
  * the system refuses altogether is not tried again in this context.
  *
  * The owner must not wait. These are the calls that attempts make, and why they do not;
- * README.md says more of them, and t/99-owner.t holds the list against what strace sees.
+ * README.md says more of them, and xt/08-calls.t holds the list against what strace sees.
  *
  *   preadv2 RWF_NOWAIT       of files that cannot do that it is refused at once
  *   openat2 RESOLVE_CACHED   resolves by the cache of names, or fails with EAGAIN;
