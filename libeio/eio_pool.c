@@ -28,6 +28,7 @@ int eio__pool_create(eio_ctx *ctx)
 
   if (!pool)
     return -1;
+  atomic_init(&pool->helped_fd, -1);
   eio__pace_init(&pool->pace, eio_p_ncpus());
   pthread_cond_init(&pool->left, NULL);
   ctx->pool = pool;
@@ -285,6 +286,8 @@ bool eio__pool_help(eio_ctx *ctx)
       || pthread_mutex_trylock(&ctx->lock) != 0) /* somebody does right now */
     return false;
   req = may_help(ctx) ? eio__take(ctx) : NULL;
+  if (req)
+    atomic_store(&ctx->pool->helped_fd, req->fd);
   pthread_mutex_unlock(&ctx->lock);
   if (!req)
     return false;
@@ -292,8 +295,10 @@ bool eio__pool_help(eio_ctx *ctx)
   if (!done) {
     req->flags |= EIO_NO_INLINE; /* not again */
     eio__pool_return(ctx, req);
+    atomic_store(&ctx->pool->helped_fd, -1); /* only now, see are_begun() */
     return false;
   }
+  atomic_store(&ctx->pool->helped_fd, -1);
   ctx->stats.inlined++;
   eio__state(ctx, req, EIO_DONE);
   eio__done_quietly(ctx, req);

@@ -36,6 +36,7 @@ struct eio_pool {
   atomic_uint coming;            /* woken or started, not yet at the queue */
   atomic_uint load;              /* that workers are for the processors, see eio__pace_load() */
   atomic_bool lingering;         /* one worker watches for requests */
+  atomic_int helped_fd;          /* the descriptor of what the owner helps with, or -1 */
   atomic_bool helping;           /* the owner, rather than sleep, did eio__pool_help() */
   atomic_bool refused;           /* a thread was, and the owner shall ask again */
   _Atomic(struct worker *) watcher; /* a parked worker, see watch() */

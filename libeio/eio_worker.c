@@ -12,12 +12,15 @@
 #include "eio_pool.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "eio_plat.h"
 
+/* What has been executing for so long waits in the kernel, or might as well be elsewhere. */
+#define BEGUN_NS 100000000
 #define STACK_SIZE (256 * 1024)
 
 /* If the watcher finds nothing that waits as often in a row, nobody has to watch. */
@@ -353,6 +356,38 @@ static uint64_t begin(eio_ctx *ctx, struct worker *w, eio_req *req, uint64_t now
   return now;
 }
 
+/* Whether a request was submitted before a close of its descriptor. */
+static bool precedes(const eio_req *req, const eio_req *closing)
+{
+  return req && (int32_t)(req->id - closing->id) < 0
+         && (req->fd == closing->fd || (req->op == EIO_SENDFILE && req->arg1 == closing->fd));
+}
+
+/* Whether all that precedes a close has asked the kernel for its file, but for what waits
+ * behind it: what other workers execute, and what the owner has or has given back. Lock held. */
+static bool are_begun(eio_ctx *ctx, const eio_req *closing, uint64_t now)
+{
+  for (const struct worker *w = ctx->pool->all; w; w = w->next)
+    if (!w->abandoned && precedes(w->current, closing) && now < w->began + BEGUN_NS)
+      return false;
+  return atomic_load(&ctx->pool->helped_fd) != closing->fd && !precedes(eio_queue_first(&ctx->ready), closing);
+}
+
+/* Before a close is executed. */
+static void let_begin(eio_ctx *ctx, const eio_req *closing, uint64_t began)
+{
+  bool begun;
+
+  for (uint64_t now = began; now < began + BEGUN_NS; now = eio_p_now()) {
+    pthread_mutex_lock(&ctx->lock);
+    begun = are_begun(ctx, closing, now);
+    pthread_mutex_unlock(&ctx->lock);
+    if (begun)
+      return;
+    sched_yield();
+  }
+}
+
 /* One in so many executions of the usual length is measured: others read what changes. */
 #define MEASURED 8
 
@@ -372,6 +407,8 @@ static uint64_t execute(eio_ctx *ctx, struct worker *w, eio_req *req, uint64_t n
     return 0;
   }
   began = begin(ctx, w, req, now ? now : eio_p_now());
+  if (req->op == EIO_CLOSE)
+    let_begin(ctx, req, began);
   parts = eio__parts_run(req);
   now = measure(ctx, w, began, &course);
   if (parts)

@@ -258,4 +258,31 @@ PERL
     } 'crash of the descriptor limit: it opens the number';
 };
 
+# What was submitted before the close of its handle has the file, though nobody waits for it in between.
+each_engine {
+    my $file = write_file(tmpdir . '/overtaken', 'x' x 1_000_000);
+    my ($exit, $out) = run_perl <<'PERL', $file;    # with the limits as they are at first
+        use strict; use IO::AIO;
+        my ($good, $closed) = (0, 0);
+        for (1 .. 1000) {
+            open my $fh, '<', $ARGV[0] or die;
+            aio_read $fh, 0, 200_000, my $buf, 0, sub { $good++ if $_[0] == 200_000 };
+            aio_close $fh, sub { $closed++ if !$_[0] };
+            IO::AIO::flush;
+        }
+        print "$good $closed";
+PERL
+    is("$exit $out", '0 1000 1000', 'no close overtakes a read');
+
+    pipe my $r, my $w or die "pipe: $!";
+    my ($read, $status) = (0, -1);
+    aio_read $r, undef, 1, my $buf, 0, sub { $read++ } if engine ne 'sync';
+    aio_close $r, sub { $status = $_[0] };
+    ok(wait_for(sub { IO::AIO::poll_cb(); $status == 0 }), 'one of a pipe that somebody reads does not wait for the end of that');
+    syswrite $w, 'x' if engine ne 'sync';
+    close $w;
+    IO::AIO::flush;
+    is($read, engine eq 'sync' ? 0 : 1, 'which goes on');
+};
+
 done;
