@@ -287,6 +287,7 @@ brackets mark other arguments that may be left out, with all that follow.
 
     aio_load $pathname, $data, $callback->($bytes)
     aio_slurp $pathname, $offset, $length, $data, $callback->($bytes)
+    aio_spew $pathname, $data[, $flags[, $mode[, $callback->($status)]]]
     aio_copy $source, $target, $callback->($status)
     aio_move $source, $target, $callback->($status)
     aio_scandir $pathname, $maxreq, $callback->($dirs, $nondirs)
@@ -1034,6 +1035,79 @@ the callback begins.
 prints
 
     dog.
+
+=for example end
+
+=head3 aio_spew
+
+    aio_spew $pathname, $data[, $flags[, $mode[, $callback->($status)]]]
+
+Writes a whole file. With C<$flags> 0 it writes over the file that has the name,
+as the shell's C<< > >> does, and whoever looks meanwhile sees a part. A file
+that is not there is made, with C<$mode> (C<undef>: 0666) less the umask. Flags,
+with C<|> between them:
+
+=over 4
+
+=item IO::AIO::SPEW_ATOMIC
+
+The data go to a new file beside the old one, which takes its name when it is
+whole: the name leads to all of the old or all of the new one at any time, and
+so it does after a crash of the program. Mode, owner and access control list are
+kept, as far as the program may; what cannot be kept makes the file less
+accessible, never more. Set-user-id is dropped. Other names of the old file go on
+having the old data. Where the name is a symbolic link, the file that it leads
+to is replaced. C<EINVAL> for what is no file.
+
+=item IO::AIO::SPEW_NOFOLLOW
+
+A symbolic link is not followed: with C<SPEW_ATOMIC> it is replaced itself,
+otherwise it fails with C<ELOOP>.
+
+=item IO::AIO::SPEW_NOREPLACE
+
+The name must be free, otherwise C<EEXIST>. The file gets it when it is whole.
+
+=item IO::AIO::SPEW_APPEND
+
+The data are written behind what is there, in one piece as long as the system
+does so. Not with the two above that make a new file (C<EINVAL>).
+
+=item IO::AIO::SPEW_MKPATH
+
+Missing directories are made, as by L</aio_mkpath>.
+
+=item IO::AIO::SPEW_SYNC
+
+The data are on the disk when it is done; with C<SPEW_ATOMIC> before the name
+leads to them, so that a power failure leaves the old or the new file.
+
+=item IO::AIO::SPEW_DURABLE
+
+The same, and the name is on the disk, too. The directory must be readable. Many
+such requests at a time share the waits for the disk as far as the file system
+does that: submit them together rather than one after the other.
+
+=back
+
+When it fails without C<SPEW_ATOMIC> or C<SPEW_NOREPLACE>, a part may have been
+written. Exported on request, see L</Names>.
+
+=for example begin spew
+
+    use IO::AIO qw(:DEFAULT aio_spew);
+
+    aio_spew "data.txt", "new\n", IO::AIO::SPEW_ATOMIC | IO::AIO::SPEW_SYNC, undef, sub {
+        $_[0] == 0 or die "data.txt: $!";
+        open my $fh, "<", "data.txt" or die "data.txt: $!";
+        print readline $fh;
+    };
+
+=for example output
+
+prints
+
+    new
 
 =for example end
 
@@ -2696,6 +2770,13 @@ For L</aio_readdirx>, with its flags.
 
     READDIR_DENTS READDIR_DIRS_FIRST READDIR_FOUND_UNKNOWN
     READDIR_STAT_ORDER
+
+=head2 Whole files
+
+For L</aio_spew>.
+
+    SPEW_APPEND SPEW_ATOMIC SPEW_DURABLE SPEW_MKPATH SPEW_NOFOLLOW
+    SPEW_NOREPLACE SPEW_SYNC
 
 =head2 Rename flags
 

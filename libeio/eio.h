@@ -373,6 +373,15 @@ struct eio_extent {
   uint32_t flags;
 };
 
+enum { /* arg1 of EIO_SPEW */
+  EIO_SPEW_APPEND = 0x01,    /* behind what is in the file */
+  EIO_SPEW_ATOMIC = 0x02,    /* a new file takes the place of the old one when it is whole */
+  EIO_SPEW_NOFOLLOW = 0x04,  /* a symbolic link is replaced (ATOMIC), or an error */
+  EIO_SPEW_NOREPLACE = 0x08, /* there must be no such name; the file gets it when it is whole */
+  EIO_SPEW_MKPATH = 0x10,    /* directories that are missing are made */
+  EIO_SPEW_SYNC = 0x20,      /* the data are on the disk before the file gets its name */
+  EIO_SPEW_DURABLE = 0x40    /* and the name is, too, in the end */
+};
 enum { EIO_MT_MODIFY = 1 }; /* arg1 of EIO_MTOUCH */
 /* arg2 of EIO_MTOUCH: memory of malloc's, or such, with no file behind it that
  * somebody might truncate. It is touched without asking the kernel first. */

@@ -40,5 +40,7 @@ int eio__copy_shut(struct eio__copy *copy);
  * `all` its attributes of the user, too. What cannot be given may make it less
  * accessible, and never more. */
 void eio__keep(const struct eio__copy *copy, bool all);
+/* The same for owner, mode and ACL alone. */
+void eio__keep_access(const struct eio__copy *copy);
 
 #endif

@@ -92,19 +92,13 @@ static void keep_attributes(const struct eio__copy *copy)
 
 /* All -------------------------------------------------------------------- */
 
-void eio__keep(const struct eio__copy *copy, bool all)
+void eio__keep_access(const struct eio__copy *copy)
 {
   const struct stat *from = &copy->from;
   mode_t mode = from->st_mode & 07777;
   uid_t uid = copy->to.st_uid;
   gid_t gid = copy->to.st_gid;
-  struct timespec times[2];
 
-  if (all)
-    keep_attributes(copy);
-  eio_p_times(from, times);
-  if (eio_p_futime(copy->out, times) < 0 && errno == ENOSYS)
-    eio_p_utime(copy->wd, copy->name, times, true);
   if (uid != from->st_uid || gid != from->st_gid) {
     if (fchown(copy->out, from->st_uid, from->st_gid) == 0) {
       uid = from->st_uid;
@@ -118,4 +112,16 @@ void eio__keep(const struct eio__copy *copy, bool all)
   if (gid != from->st_gid) /* its members were others */
     mode &= ~(mode_t)(S_ISGID | (~mode & 7) << 3);
   fchmod(copy->out, mode);
+}
+
+void eio__keep(const struct eio__copy *copy, bool all)
+{
+  struct timespec times[2];
+
+  if (all)
+    keep_attributes(copy);
+  eio_p_times(&copy->from, times);
+  if (eio_p_futime(copy->out, times) < 0 && errno == ENOSYS)
+    eio_p_utime(copy->wd, copy->name, times, true);
+  eio__keep_access(copy);
 }

@@ -7,13 +7,11 @@
  * then, if its name still leads to what was copied. Whenever this ends, by an error
  * or a kill, one of both is whole. */
 #include "ops_copy.h"
+#include "ops_whole.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { ATTEMPTS = 100 /* to find a name that is not in use */ };
 
 struct move {
   const eio_req *req;
@@ -21,21 +19,6 @@ struct move {
   char *temp;          /* its name while it is made */
   char text[PATH_MAX]; /* of a symbolic link */
 };
-
-/* A name in the directory of `path`, malloc'ed; each time another one. */
-static char *name_beside(const char *path, unsigned attempt)
-{
-  const char *slash = strrchr(path, '/');
-  size_t dir = slash ? (size_t)(slash - path) + 1 : 0, size = dir + 40;
-  char *name = malloc(size);
-  uint64_t x = (eio_p_now() + attempt) * UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t)getpid() << 20;
-
-  if (name) {
-    memcpy(name, path, dir);
-    snprintf(name + dir, size - dir, ".aio-%016jx", (uintmax_t)x);
-  }
-  return name;
-}
 
 /* What rename() would say. */
 static int check(struct move *move)
@@ -61,31 +44,26 @@ static int check(struct move *move)
   return errno ? -1 : 0;
 }
 
-/* Makes something under a name of its own. */
-static int make(struct move *move, int (*try)(struct move *))
+static int try_file(void *data, const char *name)
 {
-  for (unsigned attempt = 0; attempt < ATTEMPTS; attempt++) {
-    free(move->temp);
-    move->copy.name = move->temp = name_beside(move->req->path2, attempt);
-    if (!move->temp)
-      return -1;
-    if (try(move) == 0)
-      return 0;
-    if (errno != EEXIST)
-      break;
-  }
-  return -1;
-}
+  struct move *move = data;
 
-static int try_file(struct move *move)
-{
-  move->copy.out = eio_p_open(move->copy.wd, move->temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0200);
+  move->copy.out = eio_p_open(move->copy.wd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0200);
   return move->copy.out < 0 ? -1 : 0;
 }
 
-static int try_link(struct move *move)
+static int try_link(void *data, const char *name)
 {
-  return eio_p_symlink(move->text, move->copy.wd, move->temp);
+  const struct move *move = data;
+
+  return eio_p_symlink(move->text, move->copy.wd, name);
+}
+
+/* Makes something under a name of its own. */
+static int make(struct move *move, int (*try)(void *, const char *))
+{
+  move->copy.name = move->temp = eio__make_beside(move->req->path2, try, move);
+  return move->temp ? 0 : -1;
 }
 
 /* Keeps errno. */

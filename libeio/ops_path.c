@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 int64_t eio_x_unlink(eio_req *req)
 {
@@ -71,9 +72,26 @@ static size_t end_of_parent(const char *path, size_t end)
   return end;
 }
 
+/* Has the name of a directory written to the disk, which is in the one above it. */
+static int sync_above(const eio_wd *wd, const char *path)
+{
+  size_t end = end_of_parent(path, strlen(path));
+  char *above = end ? strndup(path, end) : strdup(*path == '/' ? "/" : ".");
+  int fd = above ? eio_p_open(wd, above, O_RDONLY | O_DIRECTORY, 0) : -1, result = -1, error;
+
+  if (fd >= 0)
+    EIO_RETRY(result, fsync(fd));
+  error = errno;
+  free(above);
+  if (fd >= 0)
+    close(fd);
+  errno = error;
+  return result < 0 && error != EINVAL ? -1 : 0;
+}
+
 /* Goes up until there is something, then down again: a NUL stands where a name was
  * cut. */
-static int make_path(const eio_req *req, const eio_wd *wd, char *path, mode_t mode)
+static int make_path(const eio_req *req, const eio_wd *wd, char *path, mode_t mode, bool sync)
 {
   size_t length = strlen(path), end = length;
 
@@ -82,24 +100,27 @@ static int make_path(const eio_req *req, const eio_wd *wd, char *path, mode_t mo
       return -1;
     path[end] = 0;
   }
+  if (sync && sync_above(wd, path) < 0)
+    return -1;
   while (end < length) {
     path[end] = '/';
     end = strlen(path);
     errno = ECANCELED;
-    if (eio__cancelled(req) || make_directory(wd, path, end < length ? mode | 0300 : mode) < 0)
+    if (eio__cancelled(req) || make_directory(wd, path, end < length ? mode | 0300 : mode) < 0
+        || (sync && sync_above(wd, path) < 0))
       return -1;
   }
   return 0;
 }
 
-int eio__make_path(const eio_req *req, const eio_wd *wd, const char *path, mode_t mode)
+int eio__make_path(const eio_req *req, const eio_wd *wd, const char *path, mode_t mode, bool sync)
 {
   char *copy = strdup(path);
   int result, error;
 
   if (!copy)
     return -1;
-  result = make_path(req, wd, copy, mode);
+  result = make_path(req, wd, copy, mode, sync);
   error = errno;
   free(copy);
   errno = error;
@@ -108,7 +129,7 @@ int eio__make_path(const eio_req *req, const eio_wd *wd, const char *path, mode_
 
 int64_t eio_x_mkpath(eio_req *req)
 {
-  return eio__make_path(req, req->wd, req->path, req->arg2 < 0 ? 0777 : (mode_t)req->arg2);
+  return eio__make_path(req, req->wd, req->path, req->arg2 < 0 ? 0777 : (mode_t)req->arg2, false);
 }
 
 /* "." of a working directory cannot be removed or renamed by that name: what

@@ -118,6 +118,9 @@ static const struct {
   { "write at the position", EIO_WRITE, open_files, .fd = WRITABLE, .offs = -1, .size = 5 },
   { "readahead", EIO_READAHEAD, open_files, .fd = PLAIN, .size = 10 },
   { "sendfile", EIO_SENDFILE, open_files, .fd = WRITABLE, .size = 10 },
+  { "spew", EIO_SPEW, make_files, "dst", .size = 10, .arg2 = 0644 },
+  { "append", EIO_SPEW, make_target, "dst", .size = 10, .arg1 = EIO_SPEW_APPEND | EIO_SPEW_SYNC, .arg2 = 0644 },
+  { "atomic spew", EIO_SPEW, make_target, "dst", .size = 10, .arg1 = EIO_SPEW_ATOMIC | EIO_SPEW_SYNC, .arg2 = 0644 },
   { "load", EIO_LOAD, make_files, .path = "file" },
   { "slurp", EIO_SLURP, make_files, "file", .offs = -4 },
   { "slurp without a size", EIO_SLURP, make_files, "/proc/self/limits", .offs = -4 },
@@ -189,7 +192,7 @@ static void fill(eio_req *req, unsigned n)
   req->arg2 = cases[n].arg2;
   if (req->op == EIO_UTIME || req->op == EIO_LUTIME)
     req->nv1 = req->nv2 = 1e9;
-  if (req->op == EIO_READ || req->op == EIO_WRITE || req->op == EIO_IOCTL)
+  if (req->op == EIO_READ || req->op == EIO_WRITE || req->op == EIO_IOCTL || req->op == EIO_SPEW)
     req->buf = buffer;
   else if (req->op == EIO_FCNTL && req->size)
     req->buf = &lock;
@@ -215,6 +218,18 @@ static bool is_interruptible(const eio_req *req, long nr)
          || nr == SYS_sync_file_range
 # endif
     ;
+}
+
+/* What replaces a file may not get all that it had; another name is tried; there is no file, or
+ * no link. */
+static bool spews_on(const eio_req *req, long nr, int error)
+{
+  if (nr == SYS_close)
+    return error == EINTR || req->arg1 & EIO_SPEW_ATOMIC; /* of the directory, and the old file */
+  if (!(req->arg1 & EIO_SPEW_ATOMIC))
+    return false;
+  return nr == SYS_fgetxattr || nr == SYS_fchmod || nr == SYS_fchown || nr == SYS_readlinkat || nr == SYS_newfstatat
+         || nr == SYS_fremovexattr || nr == SYS_fsetxattr || nr == SYS_openat;
 }
 
 /* Whether there is a way around the failure of a call. */
@@ -246,6 +261,7 @@ static bool has_substitute(const eio_req *req, long nr, int error)
            || (nr == SYS_copy_file_range && !disk_error && error != EFBIG)
 # endif
            || (nr == SYS_sendfile && !disk_error && error != EFBIG);
+  case EIO_SPEW: return spews_on(req, nr, error);
   case EIO_MKPATH: return error == ENOENT; /* then it goes up, and finds what there is */
   case EIO_MOVE: return error == EXDEV; /* what it does then, ops_whole.c tries */
   case EIO_RMTREE: return true; /* see below */

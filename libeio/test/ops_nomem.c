@@ -159,6 +159,10 @@ int main(void)
   req.arg1 = EIO_READDIR_STAT_ORDER | EIO_READDIR_DIRS_FIRST;
   starve("readdirx", req, 6, NULL);
   starve("scandir", on_path(EIO_SCANDIR, wd, "."), 6, NULL);
+  req = on_path(EIO_SPEW, wd, "spewed/x");
+  req.arg1 = EIO_SPEW_ATOMIC | EIO_SPEW_MKPATH;
+  req.arg2 = -1;
+  starve("spew", req, 3, NULL);
   starve("mkpath", on_path(EIO_MKPATH, NULL, "dir/a/b"), 1, NULL);
   starve("copy", on_paths(EIO_COPY, NULL, "src", NULL, "dst"), 0, renew);
   starve("copy from /proc", on_paths(EIO_COPY, NULL, "/proc/self/maps", NULL, "dst"), 1, renew);

@@ -1,5 +1,5 @@
-/* ops_whole.c - whatever happens at whatever system call of a copy or a move, the
- * source or the target is whole, and nothing else is touched: the call fails, the
+/* ops_whole.c - whatever happens at whatever system call of a copy, a move or an atomic
+ * write, the source or the target is whole, and nothing else is touched: the call fails, the
  * request is cancelled, the process is killed, or somebody appends to the source,
  * cuts it, or puts another file in its place. And everything that takes many calls
  * stops soon when it is cancelled. */
@@ -123,19 +123,26 @@ static const struct {
   enum eio_op op;
   enum source source;
   enum target target;
+  int flags; /* EIO_SPEW_... */
 } cases[] = {
-  { "copy", EIO_COPY, DATA, NONE },
-  { "copy over a longer file", EIO_COPY, DATA, LONGER },
-  { "copy over a file with two names", EIO_COPY, DATA, NAMES },
-  { "copy to a link", EIO_COPY, DATA, TO_LINK },
-  { "copy of holes", EIO_COPY, SPARSE, NONE },
-  { "copy of holes over a longer file", EIO_COPY, SPARSE, LONGER },
-  { "move", EIO_MOVE, DATA, NONE },
-  { "move over a longer file", EIO_MOVE, DATA, LONGER },
-  { "move over a file with two names", EIO_MOVE, DATA, NAMES },
-  { "move over a link", EIO_MOVE, DATA, TO_LINK },
-  { "move of holes", EIO_MOVE, SPARSE, LONGER },
-  { "move of a link", EIO_MOVE, LINK, LONGER },
+  { "copy", EIO_COPY, DATA, NONE, 0 },
+  { "copy over a longer file", EIO_COPY, DATA, LONGER, 0 },
+  { "copy over a file with two names", EIO_COPY, DATA, NAMES, 0 },
+  { "copy to a link", EIO_COPY, DATA, TO_LINK, 0 },
+  { "copy of holes", EIO_COPY, SPARSE, NONE, 0 },
+  { "copy of holes over a longer file", EIO_COPY, SPARSE, LONGER, 0 },
+  { "move", EIO_MOVE, DATA, NONE, 0 },
+  { "move over a longer file", EIO_MOVE, DATA, LONGER, 0 },
+  { "move over a file with two names", EIO_MOVE, DATA, NAMES, 0 },
+  { "move over a link", EIO_MOVE, DATA, TO_LINK, 0 },
+  { "move of holes", EIO_MOVE, SPARSE, LONGER, 0 },
+  { "move of a link", EIO_MOVE, LINK, LONGER, 0 },
+  { "write", EIO_SPEW, DATA, NONE, EIO_SPEW_ATOMIC },
+  { "write over a file", EIO_SPEW, DATA, LONGER, EIO_SPEW_ATOMIC },
+  { "write over a file with two names, to the disk", EIO_SPEW, DATA, NAMES, EIO_SPEW_ATOMIC | EIO_SPEW_DURABLE },
+  { "write to a link", EIO_SPEW, DATA, TO_LINK, EIO_SPEW_ATOMIC },
+  { "write over a link", EIO_SPEW, DATA, TO_LINK, EIO_SPEW_ATOMIC | EIO_SPEW_NOFOLLOW },
+  { "write of a new file only", EIO_SPEW, DATA, NONE, EIO_SPEW_NOREPLACE | EIO_SPEW_SYNC },
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -295,10 +302,38 @@ static bool move_is_fine(unsigned n, int64_t result)
   return result < 0 || (arrived && s == '-') || event == EXCHANGE;
 }
 
+/* The old file or all of the new one, whatever happens. */
+static bool spew_is_fine(unsigned n, int64_t result)
+{
+  bool replaced = cases[n].flags & EIO_SPEW_NOFOLLOW, through = cases[n].target == TO_LINK && !replaced;
+  char t = holds(through ? second : dst), before = cases[n].target == NONE ? '-' : through || cases[n].target != TO_LINK ? 'o' : 'l';
+  int names = (holds(dst) != '-') + (cases[n].target >= NAMES);
+
+  if ((t != 'w' && t != before) || (result == 0 && event != KILL && t != 'w'))
+    return false;
+  if (through ? holds(dst) != 'l' : cases[n].target >= NAMES && holds(second) != 'o')
+    return false;
+  return event == KILL || count_targets() <= names + (event == FAIL && shared->nr == SYS_unlinkat);
+}
+
+static eio_req request_of(unsigned n)
+{
+  eio_req req = on_paths(cases[n].op, NULL, src, NULL, dst);
+
+  if (cases[n].op != EIO_SPEW)
+    return req;
+  req = on_path(EIO_SPEW, NULL, dst);
+  req.buf = whole;
+  req.size = SIZE;
+  req.arg1 = cases[n].flags;
+  req.arg2 = -1;
+  return req;
+}
+
 /* One event at the nth call; false when there are fewer. */
 static bool happens(unsigned n, int nth)
 {
-  eio_req req = on_paths(cases[n].op, NULL, src, NULL, dst);
+  eio_req req = request_of(n);
   int before, status;
   bool fine;
   pid_t pid;
@@ -327,7 +362,8 @@ static bool happens(unsigned n, int nth)
     if (atomic_exchange(&shared->countdown, -1) >= 0)
       return false;
   }
-  fine = cases[n].op == EIO_COPY ? copy_is_fine(n, req.result) : move_is_fine(n, req.result);
+  fine = cases[n].op == EIO_COPY ? copy_is_fine(n, req.result) : cases[n].op == EIO_MOVE ? move_is_fine(n, req.result)
+    : spew_is_fine(n, req.result);
   fine = fine && open_fds() == before && (event != CANCEL || req.result == 0 || req.errorno == ECANCELED);
   if (!fine) {
     printf("# %s, %s at call %d (number %ld, error %s): result %jd, %s; source %c, target %c, other %c, %d there\n",
@@ -344,7 +380,7 @@ static void all_events(unsigned n)
   static const int errors[] = { EIO, EINVAL, EPERM, EXDEV, ENOENT, EMFILE };
   int failed = tap_failed, total = 0;
 
-  for (event = FAIL; event <= EXCHANGE; event++)
+  for (event = FAIL; event <= (cases[n].op == EIO_SPEW ? KILL : EXCHANGE); event++)
     for (unsigned e = 0; e < (event == FAIL ? sizeof errors / sizeof *errors : 1); e++) {
       int nth = 0;
 
