@@ -9,6 +9,7 @@
  *   eio_plat*.c   what systems lack          eio_pace.c    how many of them
  *
  * This file: states, submit, cancel, limits, and what a fork does. */
+#include "eio_pace.h"
 #include "eio_parts.h"
 
 #include <limits.h>
@@ -98,9 +99,8 @@ static bool may_inline(eio_ctx *ctx, const eio_req *req)
          && (eio_nready(ctx) == 0 || may_overtake(ctx, req));
 }
 
-/* One in so many is measured, also of those that would be left: what an attempt takes may
- * have changed. */
-#define MEASURED 8
+/* One in so many of those that would be left is attempted and measured all the same: what an
+ * attempt takes may have changed. */
 #define TRIED 64
 
 /* Only the pool's workers do better, and not at what takes no system call. */
@@ -115,10 +115,11 @@ static bool leaves(eio_ctx *ctx, const eio_req *req)
 
 static bool attempt(eio_ctx *ctx, eio_req *req)
 {
-  uint64_t began = ctx->stats.inlined % MEASURED && ctx->left ? 0 : eio_p_now();
+  bool measured = req->op != EIO_NOP && (!ctx->left || ctx->stats.inlined % EIO_MEASURED == 0);
+  uint64_t began = measured ? eio_p_now() : 0;
   bool done = eio__inline(ctx, req, false);
 
-  if (done && began)
+  if (done && measured)
     eio__pool_attempted(ctx, req, eio_p_now() - began);
   return done;
 }

@@ -17,6 +17,9 @@
 /* Nobody yields for as many times as long as a yield has cost: little is lost by it. */
 #define TAKEN_TIMES 20
 
+/* After as many measured executions without a wait, most of what was known of waits is forgotten. */
+#define FORGET (256 / EIO_MEASURED)
+
 static unsigned get(const atomic_uint *value)
 {
   return atomic_load_explicit(value, memory_order_relaxed);
@@ -68,8 +71,8 @@ void eio__pace_executed(struct eio_pace *pace, unsigned kind, uint64_t ns, enum 
   if (course == EIO_WAITED && !wait && !get(&k->busy))
     set(&k->wait, ns);
   else if (wait || course == EIO_WAITED)
-    set(&k->wait, wait - (wait + 255) / 256 + (course == EIO_WAITED ? ns / 64 : 0));
-  if (course == EIO_BUSY_ALL)
+    set(&k->wait, course == EIO_WAITED ? wait - (wait + 255) / 256 + ns / 64 : wait - (wait + FORGET - 1) / FORGET);
+  if (course == EIO_BUSY_ALONE || (course == EIO_BUSY_BESIDE && !get(&k->busy)))
     approach(&k->busy, ns, 1);
 }
 
@@ -136,11 +139,12 @@ unsigned eio__pace_wanted(const struct eio_pace *pace, unsigned kind, unsigned w
   return mostly_waits(pace, kind) ? waiting : 1;
 }
 
+/* By half as much more, as to hand over takes time on both sides. */
 bool eio__pace_is_dear(const struct eio_pace *pace, unsigned kind)
 {
-  unsigned busy = get(&pace->kinds[kind].busy);
+  uint64_t busy = get(&pace->kinds[kind].busy);
 
-  return busy && get(&pace->kinds[kind].attempt) > busy;
+  return busy && get(&pace->kinds[kind].attempt) > busy + busy / 2;
 }
 
 /* The owner does what is outstanding itself when that is a single one, or over before a worker

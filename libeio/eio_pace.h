@@ -23,7 +23,8 @@ static inline unsigned eio__kind(const eio_req *req)
 }
 
 struct eio_kind {
-  atomic_uint busy;     /* an execution by a worker, of those that did not wait: half take longer */
+  atomic_uint busy;     /* an execution by a worker, of those that did not wait, nor for another
+                         * worker: half take longer */
   atomic_uint wait;     /* what executions wait for something, on average of all lately */
   atomic_uint attempt;  /* one in submit that has succeeded, like busy */
 };
@@ -45,9 +46,12 @@ void eio__pace_init(struct eio_pace *pace, unsigned ncpus);
 
 /* What has been measured ------------------------------------------------- */
 
-/* How an execution went that took so long: it kept a processor busy, it waited for
- * something other than that, or others had the processor (which says nothing). */
-enum eio_course { EIO_BUSY_ALL, EIO_WAITED, EIO_PREEMPTED };
+/* How an execution went that took so long: it kept a processor busy, with no other worker
+ * beside that may have held it up, or with some; it waited for something other than that; or
+ * others had the processor (which says nothing). Of those that are not long (below) and did
+ * not wait, one in so many is told. */
+#define EIO_MEASURED 8
+enum eio_course { EIO_BUSY_ALONE, EIO_BUSY_BESIDE, EIO_WAITED, EIO_PREEMPTED };
 void eio__pace_executed(struct eio_pace *pace, unsigned kind, uint64_t ns, enum eio_course course);
 /* Whether it took so long that it matters whether it waited: then somebody has to ask. */
 bool eio__pace_is_long(const struct eio_pace *pace, uint64_t ns);
@@ -66,7 +70,7 @@ unsigned eio__pace_load(const struct eio_pace *pace, unsigned kind);
 unsigned eio__pace_enough(const struct eio_pace *pace, unsigned kind, bool owner_helps);
 /* How many shall be on their way while so many such requests wait. */
 unsigned eio__pace_wanted(const struct eio_pace *pace, unsigned kind, unsigned waiting);
-/* Whether attempts take more than executions by workers. */
+/* Whether attempts take more than to have workers execute them. */
 bool eio__pace_is_dear(const struct eio_pace *pace, unsigned kind);
 /* Whether the owner does better by leaving such a request to workers than by an attempt. */
 struct eio_crew {

@@ -312,7 +312,7 @@ static eio_req *leave_parts(eio_ctx *ctx, struct worker *w, struct eio_parts *pa
 
 /* How what this worker has just executed went; since it asked last it has not slept on its
  * own account. Where nobody tells, whatever takes long waits. */
-static enum eio_course course_of(struct worker *w)
+static enum eio_course course_of(struct worker *w, enum eio_course busy)
 {
   struct eio_switches before = w->switches;
 
@@ -320,16 +320,7 @@ static enum eio_course course_of(struct worker *w)
     return EIO_WAITED;
   if (w->switches.involuntary != before.involuntary)
     return EIO_PREEMPTED;
-  return w->switches.voluntary != before.voluntary ? EIO_WAITED : EIO_BUSY_ALL;
-}
-
-/* Takes the time from `began` until now, which it returns. */
-static uint64_t measure(eio_ctx *ctx, struct worker *w, uint64_t began, enum eio_course *course)
-{
-  uint64_t now = eio_p_now();
-
-  *course = eio__pace_is_long(&ctx->pool->pace, now - began) ? course_of(w) : EIO_BUSY_ALL;
-  return now;
+  return w->switches.voluntary != before.voluntary ? EIO_WAITED : busy;
 }
 
 /* With the lock, which it gives up. Returns when the execution begins. */
@@ -373,30 +364,32 @@ static bool are_begun(eio_ctx *ctx, const eio_req *closing, uint64_t now)
   return atomic_load(&ctx->pool->helped_fd) != closing->fd && !precedes(eio_queue_first(&ctx->ready), closing);
 }
 
-/* Before a close is executed. */
-static void let_begin(eio_ctx *ctx, const eio_req *closing, uint64_t began)
+/* Before a close is executed. Returns what time it is then. */
+static uint64_t let_begin(eio_ctx *ctx, struct worker *w, const eio_req *closing, uint64_t began)
 {
+  uint64_t now = began;
   bool begun;
 
-  for (uint64_t now = began; now < began + BEGUN_NS; now = eio_p_now()) {
+  for (; now < began + BEGUN_NS; now = eio_p_now()) {
     pthread_mutex_lock(&ctx->lock);
     begun = are_begun(ctx, closing, now);
     pthread_mutex_unlock(&ctx->lock);
     if (begun)
-      return;
+      break;
     sched_yield();
   }
+  eio_p_switches(&w->switches);
+  return now;
 }
-
-/* One in so many executions of the usual length is measured: others read what changes. */
-#define MEASURED 8
 
 /* Returns the time when it is done, `now` for the next one; 0: not known. */
 static uint64_t execute(eio_ctx *ctx, struct worker *w, eio_req *req, uint64_t now)
 {
+  struct eio_pace *pace = &ctx->pool->pace;
   unsigned kind = eio__kind(req);
+  enum eio_course course = ctx->pool->load == w->load ? EIO_BUSY_ALONE : EIO_BUSY_BESIDE;
   struct eio_parts *parts;
-  enum eio_course course;
+  bool is_long;
   uint64_t began;
 
   if (is_trivial(req)) {
@@ -408,9 +401,12 @@ static uint64_t execute(eio_ctx *ctx, struct worker *w, eio_req *req, uint64_t n
   }
   began = begin(ctx, w, req, now ? now : eio_p_now());
   if (req->op == EIO_CLOSE)
-    let_begin(ctx, req, began);
+    began = let_begin(ctx, w, req, began);
   parts = eio__parts_run(req);
-  now = measure(ctx, w, began, &course);
+  now = eio_p_now();
+  is_long = eio__pace_is_long(pace, now - began);
+  if (is_long)
+    course = course_of(w, course);
   if (parts)
     req = leave_parts(ctx, w, parts);
   relock(ctx, w);
@@ -420,8 +416,8 @@ static uint64_t execute(eio_ctx *ctx, struct worker *w, eio_req *req, uint64_t n
       eio__over(ctx, req);
     return 0;
   }
-  if (ctx->executed % MEASURED == 0 || eio__pace_is_long(&ctx->pool->pace, now - began))
-    eio__pace_executed(&ctx->pool->pace, kind, now - began, course);
+  if (is_long || ctx->executed % EIO_MEASURED == 0)
+    eio__pace_executed(pace, kind, now - began, course);
   eio__set_load(ctx->pool, w, EIO_FULL);
   if (req)
     eio__over(ctx, req);

@@ -47,11 +47,14 @@ static void test_measuring(void)
 
   set_up(2);
   for (int i = 0; i < 400; i++)
-    eio__pace_executed(&pace, kind, i % 10 ? 2 * US : 4 * MS, EIO_BUSY_ALL);
+    eio__pace_executed(&pace, kind, i % 10 ? 2 * US : 4 * MS, EIO_BUSY_ALONE);
   ok(pace.kinds[kind].busy < 2500, "one of ten that is out of all proportion does nothing");
   eio__pace_executed(&pace, kind, 9 * MS, EIO_PREEMPTED);
   ok(pace.kinds[kind].busy < 2500 && !pace.kinds[kind].wait, "nor does one that others held up");
   ok(!pace.kinds[other].busy, "each kind for itself");
+  for (int i = 0; i < 100; i++)
+    eio__pace_executed(&pace, kind, 9 * US, EIO_BUSY_BESIDE);
+  ok(pace.kinds[kind].busy < 2500, "nor those that other workers may hold up");
 
   set_up(2);
   pace.wait = 10 * US;
@@ -82,12 +85,13 @@ static void test_load(void)
   set_up(2);
   pace.hop = 10 * US;
   for (int i = 0; i < 1000; i++)
-    eio__pace_executed(&pace, kind, i % 10 ? 2 * US : 70 * US, i % 10 ? EIO_BUSY_ALL : EIO_WAITED);
+    if (i % 10 == 0 || i % EIO_MEASURED == 0)
+      eio__pace_executed(&pace, kind, i % 10 ? 2 * US : 70 * US, i % 10 ? EIO_BUSY_ALONE : EIO_WAITED);
   ok(eio__pace_load(&pace, kind) > 0 && eio__pace_load(&pace, kind) < EIO_FULL / 8,
      "one of ten waits 70 us: a small load");
   ok(eio__pace_enough(&pace, kind, true) == UINT_MAX, "of which any number may be awake");
-  for (int i = 0; i < 2000; i++)
-    eio__pace_executed(&pace, kind, 2 * US, EIO_BUSY_ALL);
+  for (int i = 0; i < 2000; i += EIO_MEASURED)
+    eio__pace_executed(&pace, kind, 2 * US, EIO_BUSY_ALONE);
   ok(eio__pace_load(&pace, kind) > EIO_FULL * 9 / 10, "that is forgotten in some thousand");
   ok(!eio__pace_is_long(&pace, 10 * US - 1) && eio__pace_is_long(&pace, 10 * US), "from a hop on it matters");
 }
@@ -132,6 +136,8 @@ static void test_leaves(void)
   ok(!leaves(1, 0, EIO_FULL, 1, true), "a single one is attempted");
   knows(2 * US, 0, 5 * US, 0);
   ok(leaves(1000, 900, EIO_FULL, 1, true), "however many wait, when attempts take more than executions");
+  pace.kinds[kind].attempt = 3 * US;
+  ok(!leaves(1000, 900, EIO_FULL, 1, true), "by more than a half");
   pace.kinds[kind].attempt = MS;
   ok(!leaves(1, 0, 0, 0, true) && leaves(2, 0, 0, 0, true), "but for a single one");
 
