@@ -306,6 +306,7 @@ static eio_req *leave_parts(eio_ctx *ctx, struct worker *w, struct eio_parts *pa
 {
   pthread_mutex_lock(&ctx->lock);
   w->current = NULL; /* when the last one leaves, the request may be gone at once */
+  w->slept = true; /* perhaps, for the lock */
   pthread_mutex_unlock(&ctx->lock);
   return eio__parts_leave(parts);
 }
