@@ -2,7 +2,6 @@
 #include "ops_tree.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 struct rmtree {
   struct eio__tree tree; /* first */
@@ -34,22 +33,6 @@ static void remove_dir(struct eio__tree *tree, struct eio__dir *dir, struct eio_
     eio_p_rmdir(up->wd, eio__dir_name(dir));
 }
 
-/* "link/" would be followed. */
-static char *without_slashes(const char *path)
-{
-  size_t length = strlen(path);
-  char *copy;
-
-  while (length > 1 && path[length - 1] == '/')
-    length--;
-  copy = malloc(length + 1);
-  if (copy) {
-    memcpy(copy, path, length);
-    copy[length] = 0;
-  }
-  return copy;
-}
-
 static int64_t end(struct eio_parts *parts)
 {
   struct rmtree *rm = (struct rmtree *)parts;
@@ -65,9 +48,9 @@ static int64_t end(struct eio_parts *parts)
 
 int64_t eio_x_rmtree(eio_req *req)
 {
-  static const struct eio__tree_ops ops = { remove_entry, NULL, remove_closed, remove_dir };
+  static const struct eio__tree_ops ops = { remove_entry, NULL, remove_closed, remove_dir, NULL };
   struct rmtree *rm = calloc(1, sizeof *rm);
-  char *path = without_slashes(req->path ? req->path : "");
+  char *path = eio__without_slashes(req->path ? req->path : "");
 
   if (!rm || !path) {
     free(rm);

@@ -2,9 +2,11 @@
 #include "ops_tree.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-/* How many levels above the current one keep their descriptors, when one walks alone. */
+/* How many levels above the current one keep their descriptors, when one walks alone; half
+ * as many where each has two. */
 enum { WINDOW = 16 };
 /* How many directories may be pinned at a time. */
 enum { PINNED_MAX = 64 };
@@ -24,7 +26,7 @@ struct rest {
 
 /* Descriptors ------------------------------------------------------------ */
 
-static void suspend(struct eio__dir *dir)
+static void suspend(const struct eio__tree *tree, struct eio__dir *dir)
 {
   struct stat st;
 
@@ -34,6 +36,8 @@ static void suspend(struct eio__dir *dir)
   dir->ino = st.st_ino;
   close(dir->wd->fd);
   dir->wd->fd = -1;
+  if (tree->ops->suspended)
+    tree->ops->suspended(dir);
 }
 
 /* Opens a suspended directory again from the one below it; false when that is
@@ -58,28 +62,79 @@ static bool resume(struct eio__dir *dir, const struct eio__dir *below)
 
 /* Those above a directory that have the same walker, from `keep` levels above on, as far
  * as they are open. (What is above one that was given away is its giver's.) */
-static void suspend_above(struct eio__dir *dir, unsigned keep)
+static void suspend_above(const struct eio__tree *tree, struct eio__dir *dir, unsigned keep)
 {
   for (; dir->up && !dir->given && keep; keep--)
     dir = dir->up;
   for (; dir->up && !keep; dir = dir->up) {
     if (dir->wd->fd < 0)
       return;
-    suspend(dir);
+    suspend(tree, dir);
     if (dir->given)
       return;
   }
 }
 
-static int open_directory(struct eio__dir *up, const eio_wd *wd, const char *name)
+static int open_directory(const struct eio__tree *tree, struct eio__dir *up, const eio_wd *wd, const char *name)
 {
   int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK;
   int fd = eio_p_open(wd, name, flags, 0);
 
   if (fd >= 0 || !up || (errno != EMFILE && errno != ENFILE))
     return fd;
-  suspend_above(up, 1);
+  suspend_above(tree, up, 1);
   return eio_p_open(wd, name, flags, 0);
+}
+
+void eio__tree_spare(struct eio__tree *tree, struct eio__dir *dir)
+{
+  suspend_above(tree, dir, 1);
+}
+
+/* Names ------------------------------------------------------------------ */
+
+char *eio__without_slashes(const char *path)
+{
+  size_t length = strlen(path);
+  char *copy;
+
+  while (length > 1 && path[length - 1] == '/')
+    length--;
+  copy = malloc(length + 1);
+  if (copy) {
+    memcpy(copy, path, length);
+    copy[length] = 0;
+  }
+  return copy;
+}
+
+/* From the end, as names are found. */
+static char *prepend(char *at, const char *name, bool slash)
+{
+  size_t length = strlen(name);
+
+  if (slash)
+    *--at = '/';
+  return memcpy(at - length, name, length);
+}
+
+char *eio__tree_path(const struct eio__dir *dir, const char *name)
+{
+  size_t size = (name ? strlen(name) : 0) + 1;
+  char *path, *at;
+
+  for (const struct eio__dir *d = dir; d->up; d = d->up)
+    size += strlen(eio__dir_name(d)) + 1;
+  path = malloc(size);
+  if (!path)
+    return NULL;
+  at = path + size;
+  *--at = 0;
+  if (name)
+    at = prepend(at, name, false);
+  for (; dir->up; dir = dir->up)
+    at = prepend(at, eio__dir_name(dir), *at != 0);
+  return memmove(path, at, strlen(at) + 1);
 }
 
 /* Directories ------------------------------------------------------------ */
@@ -105,7 +160,7 @@ static struct eio__dir *enter(struct eio__tree *tree, struct eio__dir *up, const
   struct eio_dents *dents;
   struct eio_p_dir p;
   eio_wd *own = NULL;
-  int fd = open_directory(up, wd, name), error;
+  int fd = open_directory(tree, up, wd, name), error;
 
   if (fd < 0 || eio_p_dir_fdopen(&p, fd) < 0)
     return NULL;
@@ -134,6 +189,7 @@ static struct eio__dir *enter_entry(struct eio__tree *tree, struct eio__dir *up,
   const struct eio_dent *dent = &up->dents->list[entry];
   struct eio__dir *dir = eio__tree_cancelled(tree) ? NULL : enter(tree, up, up->wd, eio_dent_name(up->dents, dent));
   unsigned walkers = atomic_load_explicit(&tree->parts.holders, memory_order_relaxed);
+  unsigned window = tree->ops->suspended ? WINDOW / 2 : WINDOW;
 
   if (!dir) {
     if (!eio__tree_cancelled(tree))
@@ -142,9 +198,9 @@ static struct eio__dir *enter_entry(struct eio__tree *tree, struct eio__dir *up,
   }
   dir->entry = entry;
   dir->given = given;
-  suspend_above(dir, walkers < WINDOW ? WINDOW / walkers : 1);
   if (tree->ops->entered && !tree->ops->entered(tree, dir))
     dir->next = dir->dents->count;
+  suspend_above(tree, dir, walkers < window ? window / walkers : 1);
   return dir;
 }
 
@@ -263,6 +319,8 @@ int eio__tree_walk(struct eio__tree *tree, eio_req *req, int64_t (*end)(struct e
   eio__parts_begin(&tree->parts, req, end, eio_p_now() - w.began);
   if (!root)
     return -1;
+  if (tree->ops->entered && !tree->ops->entered(tree, root))
+    root->next = root->dents->count;
   walk(&w, root);
   return 0;
 }

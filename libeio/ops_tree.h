@@ -33,7 +33,7 @@ struct eio__dir {
   bool pinned;             /* some were: it stays open */
   bool given;              /* when it was entered, the rest of `up` was given away */
   bool lost;               /* is not to be found again */
-  void *data;              /* the operation's */
+  void *data;              /* the operation's, until it is left */
 };
 
 /* What an operation does. Each may be called in several threads at once, for different
@@ -47,8 +47,11 @@ struct eio__tree_ops {
   /* It could not be entered; errno says why. */
   void (*closed)(struct eio__tree *tree, struct eio__dir *dir, const struct eio_dent *dent);
   /* All that is in a directory is done; `up` is NULL for the root, and when the one above
-   * is not to be found any more. */
+   * is not to be found any more. Called in any case, also when all is cancelled. */
   void (*left)(struct eio__tree *tree, struct eio__dir *dir, struct eio__dir *up);
+  /* Its descriptor has been closed until it is needed again: one that the operation has for it
+   * shall be, too. NULL: it has none. */
+  void (*suspended)(struct eio__dir *dir);
 };
 
 struct eio__tree {
@@ -74,6 +77,16 @@ static inline bool eio__tree_cancelled(const struct eio__tree *tree)
  * -1 when it cannot be entered. `parts` has begun then, with this end, and may have other
  * parts at work; `ops` has to be set before, the rest is 0. */
 int eio__tree_walk(struct eio__tree *tree, eio_req *req, int64_t (*end)(struct eio_parts *), const char *path);
+
+/* Closes what can be found again above a directory, for who gets no descriptor there. */
+void eio__tree_spare(struct eio__tree *tree, struct eio__dir *dir);
+
+/* The path of a name in a directory, relative to the root; NULL: of the directory itself.
+ * Malloc'ed; NULL when there is no memory. */
+char *eio__tree_path(const struct eio__dir *dir, const char *name);
+
+/* A path without slashes at its end, malloc'ed: "link/" would be followed. */
+char *eio__without_slashes(const char *path);
 
 /* Whether an entry is a directory; looks when the type is not known. */
 bool eio__dent_is_dir(const struct eio__dir *dir, const struct eio_dent *dent);
