@@ -77,6 +77,14 @@ sub aio_move($$;$) {
 sub attach(;$) { require IO::AIO::Loop; goto &IO::AIO::Loop::attach }
 sub detach()   { $INC{'IO/AIO/Loop.pm'} ? IO::AIO::Loop::detach () : '' }
 
+# Insight ---------------------------------------------------------------
+
+# What IO::AIO::slow does without a callback.
+sub _tell_slow {
+    my ($name, @times) = @_;
+    warn sprintf ("IO::AIO: a slow request: aio_%s waited %.6f s, executed %.6f s, and was polled %.6f s later\n", $name, @times);
+}
+
 # Exports ---------------------------------------------------------------
 
 # every request there is, also those that come with later versions
@@ -99,7 +107,7 @@ our @EXPORT = do {
 our @EXPORT_OK = (@ON_REQUEST, qw(
     poll_fileno poll_cb poll_wait flush
     min_parallel max_parallel max_idle idle_timeout max_poll_reqs max_poll_time
-    nreqs nready npending nthreads
+    nreqs nready npending nthreads stats stats_every stats_reset slow
     accept4 eventfd fadvise fexecve madvise memfd_create mmap mount mremap
     munlock munlockall munmap pidfd_getfd pidfd_open pidfd_send_signal pipe2
     pipesize sendfile splice tee timerfd_create timerfd_gettime timerfd_settime
@@ -348,6 +356,10 @@ brackets mark other arguments that may be left out, with all that follow.
     $number = IO::AIO::nready
     $number = IO::AIO::npending
     $number = IO::AIO::nthreads
+    $stats = IO::AIO::stats
+    IO::AIO::stats_every $nreqs
+    IO::AIO::stats_reset
+    IO::AIO::slow $seconds[, $callback->($name, $waiting, $execution, $delivery)]
     IO::AIO::reinit
     IO::AIO::_on_next_submit $code
 
@@ -2139,6 +2151,180 @@ Requests that have been executed and wait to be polled.
 
 Worker threads that exist.
 
+=head3 IO::AIO::stats
+
+    $stats = IO::AIO::stats
+
+A reference to a new hash with what is known by now. Times are in seconds.
+L</TUNING> reads it.
+
+=over 4
+
+=item submitted, inlined, inline_declined, executed, parts, ring, ring_declined, wakeups, threads_started
+
+How many requests were submitted; were finished by an attempt in the call, or
+attempted there in vain; were executed by workers, and in how many additional
+parts; were finished by the ring, or offered to it in vain; how often the
+descriptor of L</IO::AIO::poll_fileno> was written, and how many threads
+were started. These are always counted.
+
+=item pace
+
+A hash of what the pool goes by, 0 for what it does not know yet: C<hop>, from
+the signal to a worker that sleeps until it runs; C<step>, what the program
+and perl do for a request that is polled; C<idle>, how long workers without
+work are without; C<wait>, how long it takes until there is a result when the
+program waits for one.
+
+=item requests
+
+A hash with a hash for each kind of request, such as C<stat> for
+L</aio_stat>. C<busy>, C<wait> and C<attempt> are there when the pool has
+measured them: what an execution takes that does not wait, what executions
+wait for devices and servers on average, and what an attempt in the call takes;
+C<much> has the same for requests of 16 KiB and more. All others are there
+when L</IO::AIO::stats_every> has asked for them:
+
+C<count> requests are finished, C<errors> of them have failed, and besides
+C<cancelled> were cancelled. C<octets> were read or written, where results
+tell that. C<declined> were attempted in the call, or by the ring, in vain.
+
+Of C<timed> requests the times are in three histograms: C<waiting> for a
+worker (only those that did), in C<execution>, and from then until
+C<delivery>, that is, until they were polled. Each is an array. Its member
+I<i> is the number of those that took from 2**I<i> to 2**(I<i> + 1)
+nanoseconds, and zeros at the end are left out: member 10 is a microsecond,
+20 a millisecond, 30 a second.
+
+=back
+
+=head3 IO::AIO::stats_every
+
+    IO::AIO::stats_every $nreqs
+
+From now on requests are counted by kind, and the times are taken of one in so
+many: 1 takes all, and costs each four looks at the clock, 0.1 to 0.2
+microseconds; 16 costs less than 20 nanoseconds. 0, as at first, counts and
+costs nothing, and leaves what was counted. Each perl thread has its own.
+
+=head3 IO::AIO::stats_reset
+
+    IO::AIO::stats_reset
+
+Sets everything to 0 that L</IO::AIO::stats> counts. What the pool goes by
+stays.
+
+=head3 IO::AIO::slow
+
+    IO::AIO::slow $seconds[, $callback->($name, $waiting, $execution, $delivery)]
+
+Tells of each request that takes as long as that or longer from the call until
+it is polled, just before its own callback: the name without C<aio_>, and the
+three times, in seconds, that L</IO::AIO::stats> explains. Without a callback
+it is a warning. If the callback dies, that becomes a warning. Groups
+and what was cancelled do not count. All requests are timed meanwhile. C<undef> ends it.
+
+=for example begin slow
+
+    IO::AIO::slow 0.5, sub {
+        my ($name, $waiting, $execution, $delivery) = @_;
+        warn "a $name: the disk is slow"      if $execution > 0.5;
+        warn "a $name: too few threads"       if $waiting > 0.5;
+        warn "a $name: the program was busy"  if $delivery > 0.5;
+    };
+
+=for example end
+
+=head1 TUNING
+
+Most programs need not set anything: how many workers are awake, and what is
+done in the call, follows from what the pool measures. When a program is
+slower than it should be, ask where the time goes:
+
+=for example begin tuning
+
+    IO::AIO::stats_every 1;
+
+    aio_stat "data.txt", sub { };       # the program's work
+    IO::AIO::flush;
+
+    # the time that 99 of 100 did not exceed
+    sub most {
+        my ($histogram) = @_;
+        my ($all, $sum) = (0, 0);
+        $all += $_ for @$histogram;
+        for my $i (0 .. $#$histogram) {
+            $sum += $histogram->[$i];
+            return 2 ** ($i + 1) / 1e9 if $sum >= 0.99 * $all;
+        }
+        return 0;
+    }
+
+    my $requests = IO::AIO::stats->{requests};
+    for my $name (grep $requests->{$_}{count}, sort keys %$requests) {
+        my $r = $requests->{$name};
+        printf STDOUT "%-10s %8d  waiting %.6f  execution %.6f  delivery %.6f\n",
+            $name, $r->{count}, map most($r->{$_}), qw(waiting execution delivery);
+    }
+
+=for example end
+
+What is large says what to do:
+
+=over 4
+
+=item waiting
+
+Requests wait for workers. If C<wait> of that kind is large, too, the device or
+server takes long, and may do more at a time:
+L<IO::AIO::min_parallel|/IO::AIO::min_parallel> 16, then 32, and see whether
+it gets better. If C<busy> is the larger one, the processors have all they can
+do, and more threads do not help. If all is well most of the time and not when
+there are many, submit fewer at a time
+(L</IO::AIO::max_outstanding>, L<< limits of groups|/$grp->limit >>), and give
+urgent requests a L<priority|/aioreq_pri>.
+
+=item execution
+
+What the kernel takes. A few microseconds are the cache, 0.1 milliseconds a
+flash drive, 5 a disk, more a network or a queue before one of these. When many
+requests of a kind C<declined> and wait, data are not in the cache:
+L</aio_readahead> before they are needed, larger reads, L</aio_slurp> or
+L</aio_load> instead of three requests for a small file. For direct reads and
+writes at a depth, try C<IO::AIO::engine "uring">.
+
+=item delivery
+
+The program does not poll: something in it takes that long, mostly callbacks.
+L</IO::AIO::max_poll_time> 0.01 lets an event loop have a turn in between.
+Without a loop, poll more often.
+
+=item none of these
+
+C<step> times the number of requests is the program's own work, and no thread
+takes that over. Ask for more with each request: whole files
+(L</aio_load>), whole directories (L</aio_scandir>) and whole trees
+(L</aio_rmtree>, L</aio_copy>).
+
+=back
+
+Look at C<threads_started>, too: if it grows all the time, a program that has
+work in bursts loses threads in between, and starts them again:
+L<IO::AIO::max_idle|/IO::AIO::max_idle> 32 or a longer
+L</IO::AIO::idle_timeout> keep them. With many programs or containers on a
+machine that has few processors or little memory, L</IO::AIO::max_parallel>
+bounds what one of them takes.
+
+For single requests there is L</IO::AIO::slow> in the program, L</EIO_TRACE>
+around it, and, where F<sys/sdt.h> was there when the module was built, a probe
+for tracers: C<libeio:state>, at each change of state, with five arguments,
+the context, the request, the address of the address of the operation's name,
+and the numbers of the states before and after (0 new, 1 ready, 2 running,
+3 flying, that is, in the ring, 4 done, 5 finished). It costs nothing unless
+somebody looks. How many requests of each kind begin to execute:
+
+    bpftrace -p PID -e 'usdt:*:libeio:state /arg4 == 2/ { @[str(*(uint64 *)arg2)] = count() }'
+
 =head1 FORK, THREADS AND THE END
 
 =head2 Fork
@@ -3060,6 +3246,13 @@ C<pool>, C<uring> or C<sync>: see L</ENGINES>.
 =item EIO_TRACE
 
 C<1> prints a line to standard error for each step of each request.
+C<json:FILE> appends an object of JSON to that file, which nobody else
+may read if it is a new one, a line each: C<time> in seconds of the monotonic
+clock, C<pid>, C<context>, C<request>, C<op>, the states C<from> and C<to>,
+whether it was the program's thread that took the step (C<owner>), whether the
+request was C<cancelled>, and C<errno> at the end of one that has failed. Neither has
+names or data. A program that runs with more rights than its user does not
+write such a file.
 
 =back
 

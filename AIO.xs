@@ -28,6 +28,7 @@ BOOT:
   aio_boot_group(aTHX);
   aio_boot_wd(aTHX);
   aio_boot_callback(aTHX);
+  aio_boot_insight(aTHX);
   aio_boot_region(aTHX);
   aio_boot_sys(aTHX);
   aio_boot_stattime(aTHX);

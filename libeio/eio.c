@@ -7,6 +7,7 @@
  *   eio_ops.c     table of operations        eio_worker.c  what threads do
  *   ops_*.c       the operations             eio_admit.c   who may, who is told
  *   eio_plat*.c   what systems lack          eio_pace.c    how many of them
+ *   eio_insight.c figures and traces
  *
  * This file: states, submit, cancel, limits, and what a fork does. */
 #include "eio_pace.h"
@@ -24,7 +25,6 @@
  * taken while this one is held, never the other way round. */
 static pthread_mutex_t contexts_lock = PTHREAD_MUTEX_INITIALIZER;
 static eio_ctx *contexts;
-static bool tracing;
 
 /* States --------------------------------------------------------------- */
 
@@ -58,10 +58,9 @@ void eio__state(eio_ctx *ctx, eio_req *req, enum eio_state state)
 {
   if (!(legal_edges[req->state] & 1u << state))
     illegal_edge(req, state);
-  if (__builtin_expect(tracing, 0))
-    fprintf(stderr, "eio: %p #%u %s: %s -> %s%s\n", (void *)ctx, (unsigned)req->id,
-            eio__ops[req->op].info.name, eio__state_name((enum eio_state)req->state),
-            eio__state_name(state), eio__cancelled(req) ? " (cancelled)" : "");
+  eio_p_probe_state(ctx, req, &eio__ops[req->op].info, req->state, state);
+  if (__builtin_expect(atomic_load_explicit(&ctx->insight, memory_order_relaxed), 0))
+    eio__insight_state(ctx, req, state);
   __atomic_store_n(&req->state, (uint8_t)state, __ATOMIC_RELAXED);
 }
 
@@ -136,8 +135,10 @@ static bool finish_inline(eio_ctx *ctx, eio_req *req)
   if (done) {
     ctx->stats.inlined++;
     eio__finish_here(ctx, req);
-  } else
+  } else {
     ctx->stats.inline_declined++;
+    eio__insight_declined(ctx, req);
+  }
   if (limited) {
     eio__slot_give(ctx);
     if (done)
@@ -152,6 +153,8 @@ void eio_submit(eio_ctx *ctx, eio_req *req)
   ctx->owner = pthread_self();
   eio__count(ctx, req, 1);
   ctx->stats.submitted++;
+  if (__builtin_expect(atomic_load_explicit(&ctx->insight, memory_order_relaxed), 0))
+    eio__insight_submit(ctx, req);
   if (req->op == EIO_GROUP)
     eio__finish_here(ctx, req);
   else if (!finish_inline(ctx, req))
@@ -457,7 +460,7 @@ static void after_fork_child(void)
 
 static void once(void)
 {
-  tracing = getenv("EIO_TRACE") && *getenv("EIO_TRACE") != '0';
+  eio__insight_init();
   pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
 
@@ -482,6 +485,7 @@ eio_ctx *eio_create(void)
     return NULL;
   }
   default_limits(ctx);
+  eio__insight_create(ctx);
   pthread_mutex_lock(&contexts_lock);
   ctx->next_ctx = contexts;
   contexts = ctx;
@@ -492,6 +496,7 @@ eio_ctx *eio_create(void)
 void eio__free(eio_ctx *ctx)
 {
   pthread_mutex_destroy(&ctx->lock);
+  eio__insight_destroy(ctx);
   free(ctx);
 }
 

@@ -120,6 +120,7 @@ struct eio_req {
   int8_t pri;                /* EIO_PRI_MIN .. EIO_PRI_MAX */
   uint32_t op : 8;           /* enum eio_op */
   uint32_t id : 24;          /* a number for traces, unique among some millions */
+  uint64_t submitted, began, done; /* private: when, in nanoseconds; 0: not known */
 };
 
 /* Contexts ------------------------------------------------------------- */
@@ -303,7 +304,9 @@ const char *eio_engine(const eio_ctx *ctx, const char **why);
  * up what is bound to this one. The ring is made again by the next submit. */
 void eio_hand_over(eio_ctx *ctx);
 
-/* Counters for tests and tuning. */
+/* Insight -------------------------------------------------------------- */
+
+/* Counters, which are always kept. */
 struct eio_stats {
   uint64_t submitted;       /* requests */
   uint64_t inlined;         /* finished by the inline attempt */
@@ -316,6 +319,51 @@ struct eio_stats {
   uint64_t threads_started;
 };
 void eio_get_stats(eio_ctx *ctx, struct eio_stats *stats);
+
+/* Requests that are submitted from now on are counted by operation, and of one in `every` the
+ * times are taken: 1 is all (each costs four looks at the clock), 0 none and no counting, as at
+ * first. -1 with ENOMEM. */
+int eio_set_insight(eio_ctx *ctx, unsigned every);
+
+/* Of what eio_next() has handed out. A histogram has in member i how many took from 2^i to
+ * 2^(i+1) - 1 nanoseconds; the last one has all that took longer, too. */
+enum { EIO_BUCKETS = 44 };
+struct eio_op_stats {
+  uint64_t count;     /* finished, and not cancelled */
+  uint64_t errors;    /* of these */
+  uint64_t cancelled; /* besides */
+  uint64_t octets;    /* read, written or copied, where the result tells */
+  uint64_t declined;  /* attempts in submit or by the ring that a worker had to finish */
+  uint64_t timed;     /* of `count`; these are in the histograms */
+  uint64_t waiting[EIO_BUCKETS];   /* from submit until execution; not those that submit attempted */
+  uint64_t execution[EIO_BUCKETS];
+  uint64_t delivery[EIO_BUCKETS];  /* from then until eio_next() */
+};
+/* NULL as long as nothing has been counted. */
+const struct eio_op_stats *eio_op_stats(const eio_ctx *ctx, enum eio_op op);
+
+/* Sets all of these to 0. */
+void eio_stats_reset(eio_ctx *ctx);
+
+/* The times of one request, in its callback, in nanoseconds; -1 if they were not taken. */
+struct eio_times { uint64_t waiting, execution, delivery; };
+int eio_times(const eio_req *req, struct eio_times *times);
+
+/* What the pool goes by, in seconds; 0 as long as it does not know (libeio's README). */
+struct eio_pace_stats {
+  double hop;  /* from the signal until a sleeping worker runs */
+  double step; /* what the owner does for a request */
+  double idle; /* until workers that have nothing to do get something */
+  double wait; /* until there is a result for an owner that waits */
+};
+struct eio_op_pace {
+  double busy;    /* an execution that did not wait */
+  double wait;    /* what an execution waits */
+  double attempt; /* one in submit */
+};
+void eio_get_pace(const eio_ctx *ctx, struct eio_pace_stats *stats);
+/* `much`: of requests of 16 KiB or more. */
+void eio_get_op_pace(const eio_ctx *ctx, enum eio_op op, int much, struct eio_op_pace *stats);
 
 /* Working directories -------------------------------------------------- */
 

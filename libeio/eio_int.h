@@ -139,6 +139,7 @@ struct eio_ring; /* eio_uring.c */
 struct eio_ctx {
   eio_ctx *next_ctx;         /* list of contexts for fork handlers; its own lock */
   struct eio_pool *pool;     /* eio_pool.c */
+  atomic_uint insight;       /* (O) EIO_INSIGHT_..., what eio__state() is to tell; mostly 0 */
   struct eio_ring *ring;     /* (O) NULL unless asked for and granted */
   const struct eio_engine *engine;     /* (O) */
   char why[160];                       /* (O) */
@@ -197,6 +198,8 @@ struct eio_ctx {
   unsigned open_skip, open_penalty; /* (O) see open_data() */
   struct eio_mounts mounts;  /* (O) eio_mounts.c */
   struct eio_stats stats;    /* (O) without those marked (L) above */
+  struct eio_op_stats *ops;  /* (O) eio_insight.c; NULL until asked for */
+  unsigned timed_every, timed_in; /* (O) of how many one is timed, and when the next one is */
 };
 
 /* eio.c */
@@ -204,6 +207,18 @@ struct eio_ctx {
 /* The one place that changes a request's state: asserts the edge, traces it. */
 void eio__state(eio_ctx *ctx, eio_req *req, enum eio_state state);
 const char *eio__state_name(enum eio_state state);
+
+/* eio_insight.c */
+struct eio_pace;
+enum { EIO_INSIGHT_TRACE = 1, EIO_INSIGHT_STATS = 2 };
+void eio__insight_init(void);               /* once in a process */
+void eio__insight_create(eio_ctx *ctx);
+void eio__insight_destroy(eio_ctx *ctx);
+/* Where ctx->insight is not 0: what a submit begins with, and what eio__state() does. */
+void eio__insight_submit(eio_ctx *ctx, eio_req *req);
+void eio__insight_state(eio_ctx *ctx, eio_req *req, enum eio_state state);
+/* What submit or the ring has attempted goes on to a worker. */
+void eio__insight_declined(eio_ctx *ctx, const eio_req *req);
 
 /* eio_poll.c */
 
@@ -241,6 +256,8 @@ void eio__take_incoming(eio_ctx *ctx);
 void eio__pool_limits(eio_ctx *ctx);
 void eio__pool_set_idle(eio_ctx *ctx, unsigned max_idle, double timeout);
 unsigned eio__pool_nthreads(const eio_ctx *ctx);
+/* What it has measured. */
+const struct eio_pace *eio__pool_pace(const eio_ctx *ctx);
 /* Whether the owner may look for what workers finish without sleeping, and how long. */
 bool eio__pool_may_look(const eio_ctx *ctx);
 uint64_t eio__pool_look_ns(const eio_ctx *ctx);

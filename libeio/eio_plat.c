@@ -41,6 +41,15 @@ uint64_t eio_p_now(void)
   return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+const char *eio_p_trusted_env(const char *name)
+{
+#if EIO_HAVE_SECURE_GETENV
+  return secure_getenv(name);
+#else
+  return getuid() == geteuid() && getgid() == getegid() ? getenv(name) : NULL;
+#endif
+}
+
 unsigned eio_p_ncpus(void)
 {
   long n;

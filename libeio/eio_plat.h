@@ -47,6 +47,19 @@ struct statvfs { int nothing; };
     (result) = (call);          \
   while ((result) < 0 && errno == EINTR)
 
+/* A point where tracers can look (bpftrace, perf, SystemTap), a nop as long as none does: a
+ * request's operation and its states, before and after. */
+#if EIO_HAVE_SDT
+# include <sys/sdt.h>
+# define eio_p_probe_state(ctx, req, info, from, to) DTRACE_PROBE5(libeio, state, ctx, req, info, from, to)
+#else
+# define eio_p_probe_state(ctx, req, info, from, to) ((void)(info))
+#endif
+
+/* A variable of the environment, or NULL in a program that runs with more rights than who has
+ * started it. */
+const char *eio_p_trusted_env(const char *name);
+
 /* Time and processors */
 
 /* Nanoseconds since some fixed time. */

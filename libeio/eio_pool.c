@@ -465,6 +465,11 @@ unsigned eio__pool_nthreads(const eio_ctx *ctx)
   return ctx->pool->nthreads;
 }
 
+const struct eio_pace *eio__pool_pace(const eio_ctx *ctx)
+{
+  return &ctx->pool->pace;
+}
+
 void eio__pool_abandon_locked(eio_ctx *ctx)
 {
   struct eio_pool *pool = ctx->pool;

@@ -338,6 +338,7 @@ static void uring_submit(eio_ctx *ctx, eio_req *req)
     }
     eio__slot_give(ctx);
     ctx->stats.ring_declined++;
+    eio__insight_declined(ctx, req);
   }
   eio__pool_submit(ctx, req);
 }
@@ -379,6 +380,7 @@ static void land(eio_ctx *ctx, eio_req *req, int res)
   }
   if (!eio__cancelled(req) && !is_certain(req, res)) {
     ctx->stats.ring_declined++;
+    eio__insight_declined(ctx, req);
     eio__pool_return(ctx, req);
     return;
   }

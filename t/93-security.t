@@ -323,10 +323,10 @@ sub credentials {
     is($got[1], $got[0], 'so does what is queued later');
     is($got[3], '4 data secret', 'descriptors that were open can be read');
     is($got[2], join(' ', ('done') x 10), 'with the rights back all goes');
-    my $count = IO::AIO::_stats()->{ring};
+    my $count = IO::AIO::stats()->{ring};
     try_all($dir);
     IO::AIO::flush;
-    is(IO::AIO::_stats()->{ring} - $count, 0, 'the ring executes nothing that looks up a name');
+    is(IO::AIO::stats()->{ring} - $count, 0, 'the ring executes nothing that looks up a name');
 }
 
 # ---- names, the ring, traces ---------------------------------------------------------------------

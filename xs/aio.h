@@ -48,6 +48,9 @@ typedef struct aio_cxt {
   unsigned max_poll_reqs, max_outstanding;
   uint64_t max_poll_time;  /* nanoseconds */
   SV *on_next_submit;
+  unsigned stats_every;    /* of how many requests one shall be timed; 0: none */
+  SV *slow;                /* the CV to be told of slow ones, or NULL */
+  uint64_t slow_ns;        /* what is slow */
   GV *poll_gv;             /* the handle of the wakeup descriptor, once it was asked for */
   unsigned depth;          /* nested polls */
   bool orphans;            /* a fork or reinit left requests to be freed */
@@ -280,6 +283,11 @@ void aio_call_private(pTHX_ const char *name, SV *first, SV *second, I32 flags);
 void aio_warn(pTHX_ const char *text);
 /* A number as one between two others; NaN is 0. */
 int aio_clamp(NV n, int min, int max);
+
+/* insight.c: figures. */
+void aio_boot_insight(pTHX);
+/* Tells the program of a request from eio_next() if it was slow; there is a cxt->slow. */
+void aio_tell_slow(pTHX_ aio_cxt *cxt, const eio_req *req);
 
 /* result.c: conversions of results. */
 

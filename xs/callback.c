@@ -205,6 +205,8 @@ static int poll_once(pTHX_ aio_cxt *cxt, unsigned *count)
       poll->current = AIO_REQ(req);
       ENTER;
       SAVETMPS;
+      if (UNLIKELY(cxt->slow != NULL))
+        aio_tell_slow(aTHX_ cxt, req);
       call_back(aTHX_ cxt, poll->current);
       FREETMPS;
       LEAVE;
@@ -390,31 +392,6 @@ XS_INTERNAL(xs_count)
   XSRETURN(1);
 }
 
-/* _stats: the engine's counters, as a hash. */
-XS_INTERNAL(xs_stats)
-{
-  dXSARGS_AIO(0, 0, "");
-  dAIO;
-  struct eio_stats stats;
-  HV *hv = newHV();
-
-  eio_get_stats(cxt->eio, &stats);
-#define MEMBER(name) (void)hv_stores(hv, #name, newSVnv((NV)stats.name))
-  MEMBER(submitted);
-  MEMBER(inlined);
-  MEMBER(inline_declined);
-  MEMBER(executed);
-  MEMBER(ring);
-  MEMBER(ring_declined);
-  MEMBER(wakeups);
-  MEMBER(threads_started);
-#undef MEMBER
-  XSprePUSH;
-  EXTEND(SP, 1);
-  PUSHs(sv_2mortal(newRV_noinc((SV *)hv)));
-  XSRETURN(1);
-}
-
 /* Numbers to set ------------------------------------------------------- */
 
 enum { MIN_PARALLEL, MAX_PARALLEL, MAX_IDLE, IDLE_TIMEOUT, MAX_OUTSTANDING, MAX_POLL_REQS, MAX_POLL_TIME };
@@ -541,7 +518,6 @@ void aio_boot_callback(pTHX)
     { "reinit", xs_reinit, "", 0 },
     { "_end", xs_end, "", 0 },
     { "_on_next_submit", xs_on_next_submit, "$", 0 },
-    { "_stats", xs_stats, "", 0 },
     { "_warn", xs_warn, "$$", 0 },
     { "_features", xs_features, "", 0 },
     { "engine", xs_engine, ";$", 0 },

@@ -206,6 +206,8 @@ static void shut_down(pTHX_ void *data)
   }
   SvREFCNT_dec(cxt->on_next_submit);
   cxt->on_next_submit = NULL;
+  SvREFCNT_dec(cxt->slow);
+  cxt->slow = NULL;
   SvREFCNT_dec(cxt->guard);
   SvREFCNT_dec((SV *)cxt->poll_gv);
   SvREFCNT_dec(cxt->stash);
