@@ -491,17 +491,12 @@ void eio__pool_abandon_locked(eio_ctx *ctx)
   atomic_store(&pool->lingering, false);
 }
 
-static void free_worker(struct worker *w)
-{
-  eio_p_bed_finish(&w->bed);
-  free(w);
-}
-
 static void free_spare(struct eio_pool *pool)
 {
   for (struct worker *w = pool->spare, *next; w; w = next) {
     next = w->next;
-    free_worker(w);
+    eio_p_bed_finish(&w->bed);
+    free(w);
   }
   pool->spare = NULL;
 }
@@ -525,9 +520,12 @@ void eio__pool_after_fork(eio_ctx *ctx)
       eio_queue_push(&ctx->orphans, w->current);
     }
     pool->all = w->next;
-    free_worker(w);
+    free(w); /* who slept there in the parent will never wake, so its bed cannot be finished */
   }
-  free_spare(pool);
+  while ((w = pool->spare)) {
+    pool->spare = w->next;
+    free(w);
+  }
   pool->parked = NULL;
   pool->watcher = NULL;
   pool->nthreads = pool->nparked = pool->coming = pool->load = pool->abandoned = 0;
