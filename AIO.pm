@@ -94,7 +94,7 @@ our @AIO_REQ = sort grep { /^aio_/ && defined &$_ } keys %IO::AIO::;
 # are marked so, and the functions named here.
 our @ON_REQUEST;
 push @ON_REQUEST, qw(
-    poll_handle attach detach
+    aio_walk poll_handle attach detach
 );
 
 our %EXPORT_TAGS = (more => \@ON_REQUEST);
@@ -300,6 +300,7 @@ brackets mark other arguments that may be left out, with all that follow.
     aio_move $source, $target, $callback->($status)
     aio_scandir $pathname, $maxreq, $callback->($dirs, $nondirs)
     aio_rmtree $pathname, $callback->($status)
+    aio_walk $pathname, $options, $batch->($entries), $callback->($number)
 
     aio_sync $callback->($status)
     aio_syncfs $fh, $callback->($status)
@@ -1234,6 +1235,118 @@ File systems that are mounted inside are emptied like anything else, and their
 mount points remain (C<EBUSY>, and so C<ENOTEMPTY> in the end). C<.> cannot be
 removed by that name: it is emptied and gives C<EINVAL>. C<[$wd, "."]>
 (L</aio_wd>) is removed.
+
+=head3 aio_walk
+
+    aio_walk $pathname, $options, $batch->($entries), $callback->($number)
+
+Finds all that is below a directory, in batches: C<$batch> is called with an
+array of some entries, as long as there are any, and C<$callback> at the end with
+their number. When the directory itself cannot be entered it gets -1. Exported
+on request.
+
+=for example begin tree
+
+    use IO::AIO "aio_walk";
+
+    # how large are the files below a place?
+    my $octets = 0;
+    aio_walk "tree", { types => "f", stat => 1 }, sub {
+        my ($entries) = @_;
+        $octets += $_->[4][7] for grep $_->[4], @$entries;
+    }, sub {
+        my ($number) = @_;
+        print "$number files, $octets octets\n";
+    };
+    IO::AIO::flush;
+
+=for example output
+
+prints
+
+    3 files, 22 octets
+
+=for example end
+
+An entry is an array. It ends where nothing more is to be told:
+
+    0  path, relative to the directory
+    1  type, one of the constants DT_... (DT_DIR)
+    2  depth: what is in the directory itself has 1
+    3  error, as $!; undef if there is none
+    4  what lstat returns, an array, if that was asked for
+    5  text of a symbolic link, if that was asked for
+
+A directory comes as an entry when it is found. If it cannot be read after that it
+comes a second time with the error, and that one does not count. Entries with an
+error come whatever the options select. The order is that in which things are found,
+unless C<sort> is set. Types and depths are read-only numbers.
+
+C<$options> is C<undef> or a hash, of which a copy is made:
+
+=over 4
+
+=item types
+
+Letters of the types that are told: C<f> file, C<d> directory, C<l> symbolic
+link, C<p> FIFO, C<s> socket, C<b> and C<c> devices.
+
+=item name
+
+A pattern of the shell (C<*.c>), or an array of patterns, one of which
+the last part of the path has to match. C<*> matches a leading dot, too.
+
+=item min_depth, max_depth
+
+Depths that are told; nothing is entered below C<max_depth>.
+
+=item min_size, max_size
+
+Octets.
+
+=item newer, older
+
+Times of the last modification, in seconds since 1970: not before, not after.
+
+=item prune
+
+Directories that are told, but not entered: a pattern or an array of patterns, as in C<name>;
+or code that is called, in the poll, with path and depth of each directory, and returns
+true for such. Then a directory waits until the batch that it is in has been polled.
+
+=item one_file_system
+
+Mount points are told, but not entered.
+
+=item follow
+
+Tells what symbolic links lead to, and enters directories by them. A directory
+that is one of those above it gets the error C<ELOOP>. A link that leads nowhere is told
+as one.
+
+=item sort
+
+In the order of names, octet by octet, a directory before what is in it. One thread
+does it, and keeps whole directories in memory.
+
+=item stat, links
+
+Entries come with what lstat says (with C<follow>: stat), symbolic links with their text.
+
+=item parallel
+
+How many threads may be at it at a time; the default is C<IO::AIO::min_parallel>.
+
+=back
+
+Without C<sort> memory is bounded: there are as many batches of some thousand entries under
+way as threads may be at it. While your program does not poll the walk waits, and
+occupies no thread. A batch comes after 5 ms, if there is something by then. The walk ends within one
+directory when it is cancelled, and no batch comes after that. Directories are entered
+relative to open descriptors, so nobody who exchanges them meanwhile can lead the walk
+elsewhere. One that has been moved may give C<ESTALE>.
+
+With L</Coro> and L</Futures, async and await>, C<$batch> is called in the poll all the same.
 
 =head2 Writing to disk
 

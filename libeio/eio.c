@@ -214,6 +214,10 @@ void eio_req_finish(eio_req *req)
     eio_wd_unref(req->buf);
     req->buf = NULL;
   }
+  if (req->op == EIO_WALK && req->buf) {
+    eio_walk_free(req->buf);
+    req->buf = NULL;
+  }
   req->flags &= (uint16_t)~(EIO_OWNS_FD | EIO_FREE_BUF);
 }
 

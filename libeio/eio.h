@@ -450,6 +450,8 @@ struct eio_op_info {
 };
 const struct eio_op_info *eio_op_info(enum eio_op op);
 
+#include "eio_walk.h"
+
 #ifdef __cplusplus
 }
 #endif

@@ -149,7 +149,8 @@ sub fits {
     my ($name, $signature) = @_;
     my ($arguments) = $signature =~ /(?:^|= )(?:IO::AIO::)?\Q$name\E\b(.*)$/ or return 0;
     my $callback = $arguments =~ s/\$callback->\(.*?\)//;
-    my $all      = ($arguments =~ tr/$//) + $callback;
+    $arguments =~ s/->\(.*?\)//g;    # of other callbacks
+    my $all = ($arguments =~ tr/$//) + $callback;
     1 while $arguments =~ s/\[[^\[\]]*\]//;
     my $needed   = $arguments =~ tr/$//;
 

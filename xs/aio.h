@@ -267,6 +267,13 @@ HV *aio_req_sever(pTHX_ aio_req *aio);
  * other arguments are read before. */
 aio_req *aio_req_of(pTHX_ SV *sv, bool group, const char *func);
 
+/* walk.c: trees. */
+void aio_boot_walk(pTHX);
+/* The result of a step: has its walk go on. Returns whether there is a batch to call back with. */
+bool aio_walk_on(pTHX_ aio_cxt *cxt, aio_req *aio);
+/* A new mortal for it. */
+SV *aio_walk_batch(pTHX_ const struct eio_walk_step *step);
+
 /* wd.c */
 void aio_boot_wd(pTHX);
 SV *aio_new_wd(pTHX_ aio_cxt *cxt, eio_wd *wd);

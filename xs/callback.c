@@ -147,7 +147,9 @@ static void call_back(pTHX_ aio_cxt *cxt, aio_req *aio)
 
   aio_settle(aTHX_ aio);
   callback = AIO_CALLBACK(aio); /* magic of the data may have changed it */
-  if (!callback || aio->r.flags & EIO_CANCELLED)
+  if ((!callback && aio->r.op != EIO_WALK) || aio->r.flags & EIO_CANCELLED)
+    return;
+  if (aio->r.op == EIO_WALK && !aio_walk_on(aTHX_ cxt, aio))
     return;
   if (callback == AIO_RELAY) {
     relay(aTHX_ cxt, aio);

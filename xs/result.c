@@ -232,6 +232,10 @@ void aio_push_results(pTHX_ aio_cxt *cxt, aio_req *aio)
       PUSHs(req->buf ? extents(aTHX_ req->buf, req->result)
             : req->arg2 ? extents(aTHX_ NULL, 0) : aio_new_int64(aTHX_ req->result));
     break;
+  case EIO_R_BATCH:
+    if (req->buf)
+      PUSHs(aio_walk_batch(aTHX_ req->buf));
+    break;
   case EIO_R_STATUS:
   case EIO_R_COUNT:
   case EIO_R_DATA:

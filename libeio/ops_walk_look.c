@@ -1,0 +1,317 @@
+/* ops_walk_look.c - walks: entries, what is told of them, and where it goes. */
+#include "ops_walk.h"
+
+#include <fnmatch.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Batches ------------------------------------------------------------------ */
+
+static bool fail(struct eio_walk_step *step)
+{
+  atomic_store(&step->walk->error, ENOMEM);
+  return false;
+}
+
+static bool grow(struct eio_walk_step *step, void **list, uint32_t *room, uint64_t wanted, size_t size)
+{
+  uint64_t more = *room ? 2 * (uint64_t)*room : 64;
+  void *p;
+
+  if (wanted <= *room)
+    return true;
+  while (more < wanted)
+    more *= 2;
+  p = more * size <= UINT32_MAX ? realloc(*list, (size_t)more * size) : NULL;
+  if (!p)
+    return fail(step);
+  *list = p;
+  *room = (uint32_t)more;
+  return true;
+}
+
+/* Room for so many octets of text: where they go. */
+static char *text_room(struct eio_walk_step *step, size_t length)
+{
+  return grow(step, (void **)&step->texts, &step->texts_room, (uint64_t)step->ntexts + length, 1)
+    ? step->texts + step->ntexts : NULL;
+}
+
+/* Prepends the names of a directory and of those above it, each with a slash. */
+static size_t prefix_length(const struct eio_walk_node *dir)
+{
+  size_t length = 0;
+
+  for (; dir->up; dir = dir->up)
+    length += dir->length + 1u;
+  return length;
+}
+
+static void put_prefix(char *end, const struct eio_walk_node *dir)
+{
+  for (; dir->up; dir = dir->up) {
+    *--end = '/';
+    end -= dir->length;
+    memcpy(end, dir->name, dir->length);
+  }
+}
+
+/* Tells of what is named so in a directory; NULL when memory is short. */
+static struct eio_walk_entry *tell(struct eio_walk_step *step, const struct eio_walk_node *dir,
+                                   const char *name, size_t length, int type)
+{
+  size_t prefix = dir ? prefix_length(dir) : 0;
+  struct eio_walk_entry *e;
+  char *text;
+
+  if (!grow(step, (void **)&step->entries, &step->room, step->count + 1u, sizeof *step->entries)
+      || !(text = text_room(step, prefix + length + 1)))
+    return NULL;
+  if (dir)
+    put_prefix(text + prefix, dir);
+  memcpy(text + prefix, name, length);
+  text[prefix + length] = 0;
+  e = &step->entries[step->count++];
+  *e = (struct eio_walk_entry){ .path = step->ntexts, .path_length = (uint32_t)(prefix + length),
+                                .depth = dir ? dir->depth + 1 : 0, .type = (uint8_t)type };
+  step->ntexts += (uint32_t)(prefix + length + 1);
+  return e;
+}
+
+static void tell_link(struct eio_walk_step *step, struct eio_walk_entry *e, const eio_wd *wd, const char *name)
+{
+  char *text = text_room(step, PATH_MAX + 1);
+  ssize_t n = text ? eio_p_readlink(wd, name, text, PATH_MAX) : -1;
+
+  if (n < 0) {
+    e->errorno = errno;
+    return;
+  }
+  text[n] = 0;
+  e->has_link = 1;
+  e->link = step->ntexts;
+  e->link_length = (uint32_t)n;
+  step->ntexts += (uint32_t)n + 1;
+}
+
+static void tell_stat(struct eio_walk_step *step, struct eio_walk_entry *e, const struct stat *st)
+{
+  if (!grow(step, (void **)&step->stats, &step->index_room, step->nindex + 1u, sizeof *step->stats))
+    return;
+  e->has_stat = 1;
+  e->index = step->nindex;
+  step->stats[step->nindex++] = *st;
+}
+
+void eio__walk_tell_error(struct eio_walk_step *step, struct eio_walk_node *dir, int error)
+{
+  struct eio_walk_entry *e = tell(step, dir->up, dir->up ? dir->name : "", dir->up ? dir->length : 0, EIO_DT_DIR);
+
+  if (e)
+    e->errorno = error;
+}
+
+void eio__walk_tell_total(struct eio_walk_step *step, struct eio_walk_node *dir)
+{
+  struct eio_walk_entry *e;
+
+  if (dir->depth > step->walk->options.max_told)
+    return;
+  e = tell(step, dir->up, dir->up ? dir->name : "", dir->up ? dir->length : 0, EIO_DT_DIR);
+  if (!e || !grow(step, (void **)&step->totals, &step->index_room, step->nindex + 1u, sizeof *step->totals))
+    return;
+  e->index = step->nindex;
+  step->totals[step->nindex++] = dir->total;
+}
+
+/* Totals ------------------------------------------------------------------- */
+
+/* Files with several names, each counted once: a table of hashes, open addressing. */
+struct eio_walk_links {
+  size_t size, used; /* a power of two */
+  struct { dev_t dev; ino_t ino; bool taken; } files[];
+};
+
+static bool insert(struct eio_walk_links *links, dev_t dev, ino_t ino)
+{
+  size_t i = (size_t)(((uint64_t)ino * 0x9e3779b97f4a7c15u ^ (uint64_t)dev * 0xff51afd7ed558ccdu) >> 20);
+
+  for (;; i++) {
+    i &= links->size - 1;
+    if (!links->files[i].taken)
+      break;
+    if (links->files[i].ino == ino && links->files[i].dev == dev)
+      return false;
+  }
+  links->files[i].taken = true;
+  links->files[i].dev = dev;
+  links->files[i].ino = ino;
+  links->used++;
+  return true;
+}
+
+static struct eio_walk_links *more_links(struct eio_walk_links *old)
+{
+  size_t size = old ? 2 * old->size : 256;
+  struct eio_walk_links *links = calloc(1, sizeof *links + size * sizeof *links->files);
+
+  if (!links)
+    return NULL;
+  links->size = size;
+  for (size_t i = 0; old && i < old->size; i++)
+    if (old->files[i].taken)
+      insert(links, old->files[i].dev, old->files[i].ino);
+  free(old);
+  return links;
+}
+
+/* Whether a file is to be counted: it has one name, or is the first of its names that was seen. */
+static bool is_first(struct eio_walk_step *step, const struct stat *st)
+{
+  struct eio_walk *walk = step->walk;
+  bool first = true;
+
+  if (st->st_nlink <= 1 || S_ISDIR(st->st_mode))
+    return true;
+  pthread_mutex_lock(&walk->lock);
+  if (!walk->links || walk->links->used >= walk->links->size / 2) {
+    struct eio_walk_links *more = more_links(walk->links);
+
+    if (more)
+      walk->links = more;
+    else
+      fail(step);
+  }
+  if (walk->links && walk->links->used < walk->links->size - 1)
+    first = insert(walk->links, st->st_dev, st->st_ino);
+  pthread_mutex_unlock(&walk->lock);
+  return first;
+}
+
+void eio__walk_links_free(struct eio_walk *walk)
+{
+  free(walk->links);
+}
+
+static void count(struct eio_walk_step *step, struct eio_walk_node *dir, const struct stat *st)
+{
+  if (!is_first(step, st))
+    return;
+  dir->own.octets += (uint64_t)st->st_size;
+  dir->own.blocks += (uint64_t)st->st_blocks;
+  dir->own.entries++;
+}
+
+void eio__walk_count_root(struct eio_walk_step *step, struct eio_walk_node *root)
+{
+  struct stat st;
+
+  if (eio_p_stat(root->wd, ".", &st, true) == 0)
+    count(step, root, &st);
+}
+
+/* Filters ------------------------------------------------------------------ */
+
+static bool matches(const char *const *patterns, const char *name)
+{
+  for (; *patterns; patterns++)
+    if (fnmatch(*patterns, name, 0) == 0)
+      return true;
+  return false;
+}
+
+bool eio__walk_wants_stat(const struct eio_walk_options *o)
+{
+  return o->flags & (EIO_WALK_STAT | EIO_WALK_TOTALS) || o->min_size > 0 || o->max_size >= 0
+         || !isnan(o->newer) || !isnan(o->older);
+}
+
+/* By what is known without asking. */
+static bool may_be_told(const struct eio_walk_options *o, uint32_t depth, const char *name, int type)
+{
+  return depth >= o->min_depth && (!o->types || o->types & 1u << type) && (!o->names || matches(o->names, name));
+}
+
+static bool stat_fits(const struct eio_walk_options *o, const struct stat *st)
+{
+  struct timespec times[2];
+  double mtime;
+
+  if (st->st_size < o->min_size || (o->max_size >= 0 && st->st_size > o->max_size))
+    return false;
+  if (isnan(o->newer) && isnan(o->older))
+    return true;
+  eio_p_times(st, times);
+  mtime = (double)times[1].tv_sec + (double)times[1].tv_nsec * 1e-9;
+  return !(mtime < o->newer) && !(mtime > o->older);
+}
+
+static int type_of(const struct stat *st)
+{
+  return (int)((st->st_mode & S_IFMT) >> 12) & 15;
+}
+
+/* What a link leads to, if anything, where links are followed. */
+static void follow(const struct eio_walk_node *dir, const char *name, struct stat *st, bool *known, int *type)
+{
+  struct stat target;
+
+  if (eio_p_stat(dir->wd, name, &target, true) < 0)
+    return;
+  *st = target;
+  *known = true;
+  *type = type_of(st);
+}
+
+struct eio_walk_node *eio__walk_look(struct eio_walk_step *step, struct eio_walk_node *dir,
+                                     const char *name, size_t length, int type)
+{
+  const struct eio_walk_options *o = &step->walk->options;
+  uint32_t depth = dir->depth + 1;
+  struct eio_walk_entry *e = NULL;
+  struct eio_walk_node *node = NULL;
+  bool known = false, link, enter, told;
+  struct stat st;
+  int error = 0;
+
+  if (type == EIO_DT_UNKNOWN && (type = eio_p_type(dir->wd, name)) < 0) {
+    error = errno;
+    type = EIO_DT_UNKNOWN;
+  }
+  link = type == EIO_DT_LNK;
+  if (link && o->flags & EIO_WALK_FOLLOW)
+    follow(dir, name, &st, &known, &type);
+  link = link && type != EIO_DT_LNK;
+  enter = type == EIO_DT_DIR && (!o->max_depth || depth < o->max_depth) && !(o->prune && matches(o->prune, name));
+  told = may_be_told(o, depth, name, type);
+  if (told && !known && !error && step->walk->wants_stat) {
+    known = eio_p_stat(dir->wd, name, &st, false) == 0;
+    error = known ? 0 : errno;
+  }
+  told = told && (!known || stat_fits(o, &st));
+  if (o->flags & EIO_WALK_TOTALS && known && told)
+    count(step, dir, &st);
+  if (error || (told && !(o->flags & EIO_WALK_TOTALS)) || (enter && o->flags & EIO_WALK_HOLD)) {
+    e = tell(step, dir, name, length, type);
+    if (!e)
+      return NULL;
+    e->errorno = error;
+    e->hidden = !told && !error;
+    if (known && o->flags & EIO_WALK_STAT)
+      tell_stat(step, e, &st);
+    if (type == EIO_DT_LNK && o->flags & EIO_WALK_LINKS)
+      tell_link(step, e, dir->wd, name);
+  }
+  if (enter && !error) {
+    node = eio__walk_node(dir, name, length);
+    if (!node) {
+      fail(step);
+      return NULL;
+    }
+    node->link = link;
+    if (o->flags & EIO_WALK_HOLD)
+      step->entries[step->count - 1].held = node;
+  }
+  return node;
+}
