@@ -278,6 +278,15 @@ brackets mark other arguments that may be left out, with all that follow.
     aio_fcntl $fh, $command, $argument, $callback->($result)
     aio_ioctl $fh, $command, $argument, $callback->($result)
 
+    aio_getxattr $fh_or_path, $name, $callback->($value)
+    aio_lgetxattr $fh_or_path, $name, $callback->($value)
+    aio_setxattr $fh_or_path, $name, $data, $flags, $callback->($status)
+    aio_lsetxattr $fh_or_path, $name, $data, $flags, $callback->($status)
+    aio_listxattr $fh_or_path, $callback->($names)
+    aio_llistxattr $fh_or_path, $callback->($names)
+    aio_removexattr $fh_or_path, $name, $callback->($status)
+    aio_lremovexattr $fh_or_path, $name, $callback->($status)
+
     aio_unlink $pathname, $callback->($status)
     aio_unlinkat $pathname, $flags, $callback->($status)
     aio_link $old, $new, $callback->($status)
@@ -845,6 +854,69 @@ worker until it comes. If all of them wait like that, nothing else executes.
     };
 
 =for example end
+
+=head2 Extended attributes
+
+Names with values that some file systems keep beside a file, C<xattr(7)>. The
+names begin with C<user.>, or with C<security.>, C<system.> and C<trusted.> for
+what the system and its administrator keep there; C<system.posix_acl_access> is
+the access control list. Values are octets. Without such attributes, or such
+calls, there is C<EOPNOTSUPP> or C<ENOSYS>; an attribute that a file does not
+have gives C<ENODATA>. The requests with an C<l> in front do not follow a
+symbolic link, which cannot have C<user.> attributes on Linux.
+
+=head3 aio_getxattr
+
+    aio_getxattr $fh_or_path, $name, $callback->($value)
+
+=head3 aio_lgetxattr
+
+    aio_lgetxattr $fh_or_path, $name, $callback->($value)
+
+Read an attribute; C<getxattr(2)>. The callback gets the value, which may be
+empty, or nothing.
+
+=for example begin xattr needs +XATTR
+
+    use IO::AIO qw(:DEFAULT :more);
+
+    aio_setxattr "data.txt", "user.origin", "a typist", 0, sub {
+        $_[0] == 0 or return print "not kept here: $!\n";
+        aio_getxattr "data.txt", "user.origin", sub { print "from $_[0]\n" };
+    };
+
+=for example end
+
+=head3 aio_setxattr
+
+    aio_setxattr $fh_or_path, $name, $data, $flags, $callback->($status)
+
+=head3 aio_lsetxattr
+
+    aio_lsetxattr $fh_or_path, $name, $data, $flags, $callback->($status)
+
+Set an attribute; C<setxattr(2)>. C<$flags> is 0, C<XATTR_CREATE> (fail with
+C<EEXIST> if it is there) or C<XATTR_REPLACE> (with C<ENODATA> if it is not).
+
+=head3 aio_listxattr
+
+    aio_listxattr $fh_or_path, $callback->($names)
+
+=head3 aio_llistxattr
+
+    aio_llistxattr $fh_or_path, $callback->($names)
+
+List the names; C<listxattr(2)>. The callback gets an array, or C<undef>.
+
+=head3 aio_removexattr
+
+    aio_removexattr $fh_or_path, $name, $callback->($status)
+
+=head3 aio_lremovexattr
+
+    aio_lremovexattr $fh_or_path, $name, $callback->($status)
+
+Remove an attribute; C<removexattr(2)>.
 
 =head2 Directory entries
 
@@ -3100,6 +3172,12 @@ F<Documentation/filesystems/fiemap> of the kernel; for L</aio_fiemap>.
     FIEMAP_EXTENT_DATA_TAIL FIEMAP_EXTENT_DELALLOC FIEMAP_EXTENT_ENCODED
     FIEMAP_EXTENT_LAST FIEMAP_EXTENT_MERGED FIEMAP_EXTENT_NOT_ALIGNED
     FIEMAP_EXTENT_SHARED FIEMAP_EXTENT_UNKNOWN FIEMAP_EXTENT_UNWRITTEN
+
+=head2 Attribute flags
+
+C<setxattr(2)>; for L</aio_setxattr>.
+
+    XATTR_CREATE XATTR_REPLACE
 
 =head2 Sync flags
 

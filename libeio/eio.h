@@ -100,6 +100,7 @@ struct eio_req {
     int64_t offs;            /* file offset; device number */
     double nv1;              /* time: access time; seconds */
     eio_wd *wd2;             /* as wd, for path2 */
+    char *attr;              /* name of an extended attribute */
     eio_req *members;        /* private: groups: youngest member */
   };
   union {

@@ -1,7 +1,7 @@
 /* eio_plat.c - time, processors, and the calls that take a path. Where the
  * system has no *at calls, or a working directory has no descriptor, relative
  * paths are appended to the directory's absolute path. */
-#include "eio_plat.h"
+#include "eio_plat_at.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -86,7 +86,6 @@ static int absent(void)
 /* The *at calls, or the same without the descriptor ----------------------- */
 
 #if EIO_HAVE_AT
-# define EIO_AT_FDCWD AT_FDCWD
 # define at_open openat
 # define at_stat(fd, path, st, follow) fstatat(fd, path, st, (follow) ? 0 : AT_SYMLINK_NOFOLLOW)
 # define at_chmod(fd, path, mode, follow) fchmodat(fd, path, mode, (follow) ? 0 : AT_SYMLINK_NOFOLLOW)
@@ -100,7 +99,6 @@ static int absent(void)
 # define at_link linkat
 # define at_rename renameat
 #else
-# define EIO_AT_FDCWD (-1)
 # define at_open(fd, path, flags, mode) open(path, flags, mode)
 # define at_stat(fd, path, st, follow) ((follow) ? stat(path, st) : lstat(path, st))
 # define at_chmod(fd, path, mode, follow) ((follow) ? chmod(path, mode) : absent())
@@ -115,61 +113,6 @@ static int absent(void)
 # define at_rename(fd, path, fd2, path2) rename(path, path2)
 #endif
 
-/* What to pass to a call for a working directory and a path. */
-struct at {
-  int fd;
-  const char *path;
-  char *joined; /* malloc'ed or NULL */
-};
-
-/* False with errno set when there is no such path. With `absolute`, the
- * descriptor is not used. */
-static bool at_begin(struct at *at, const eio_wd *wd, const char *path, bool absolute)
-{
-  size_t dirlen;
-
-  at->fd = EIO_AT_FDCWD;
-  at->path = path;
-  at->joined = NULL;
-  if (!path || !*path) {
-    errno = ENOENT;
-    return false;
-  }
-  if (!wd || *path == '/')
-    return true;
-  if (EIO_HAVE_AT && !absolute && wd->fd >= 0) {
-    at->fd = wd->fd;
-    return true;
-  }
-  dirlen = strlen(wd->path);
-  if (!dirlen) { /* made by eio_p_wd(), and closed: its entries are not those of "/" */
-    errno = EBADF;
-    return false;
-  }
-  at->joined = malloc(dirlen + strlen(path) + 2);
-  if (!at->joined) {
-    errno = ENOMEM;
-    return false;
-  }
-  memcpy(at->joined, wd->path, dirlen);
-  at->joined[dirlen] = '/';
-  strcpy(at->joined + dirlen + 1, path);
-  at->path = at->joined;
-  return true;
-}
-
-/* Passes the result on; keeps errno. */
-static int at_end(struct at *at, int result)
-{
-  if (at->joined) {
-    int error = errno;
-
-    free(at->joined);
-    errno = error;
-  }
-  return result;
-}
-
 int eio_p_open(const eio_wd *wd, const char *path, int flags, mode_t mode)
 {
   return eio_p_open_as(wd, path, flags | O_NOCTTY | O_CLOEXEC, mode);
@@ -177,24 +120,24 @@ int eio_p_open(const eio_wd *wd, const char *path, int flags, mode_t mode)
 
 int eio_p_open_as(const eio_wd *wd, const char *path, int flags, mode_t mode)
 {
-  struct at at;
+  struct eio_p_at at;
   int fd;
 
-  if (!at_begin(&at, wd, path, false))
+  if (!eio_p_at_begin(&at, wd, path, 0))
     return -1;
   EIO_RETRY(fd, at_open(at.fd, at.path, flags, mode));
   if (!O_CLOEXEC && fd >= 0)
     fcntl(fd, F_SETFD, FD_CLOEXEC);
-  return at_end(&at, fd);
+  return eio_p_at_end(&at, fd);
 }
 
 int eio_p_stat(const eio_wd *wd, const char *path, struct stat *st, bool follow)
 {
-  struct at at;
+  struct eio_p_at at;
 
-  if (!at_begin(&at, wd, path, false))
+  if (!eio_p_at_begin(&at, wd, path, 0))
     return -1;
-  return at_end(&at, at_stat(at.fd, at.path, st, follow));
+  return eio_p_at_end(&at, at_stat(at.fd, at.path, st, follow));
 }
 
 static int type_of(mode_t mode)
@@ -217,20 +160,20 @@ int eio_p_type(const eio_wd *wd, const char *path)
 
 int eio_p_chmod(const eio_wd *wd, const char *path, mode_t mode, bool follow)
 {
-  struct at at;
+  struct eio_p_at at;
 
-  if (!at_begin(&at, wd, path, false))
+  if (!eio_p_at_begin(&at, wd, path, 0))
     return -1;
-  return at_end(&at, at_chmod(at.fd, at.path, mode, follow));
+  return eio_p_at_end(&at, at_chmod(at.fd, at.path, mode, follow));
 }
 
 int eio_p_chown(const eio_wd *wd, const char *path, uid_t uid, gid_t gid, bool follow)
 {
-  struct at at;
+  struct eio_p_at at;
 
-  if (!at_begin(&at, wd, path, false))
+  if (!eio_p_at_begin(&at, wd, path, 0))
     return -1;
-  return at_end(&at, at_chown(at.fd, at.path, uid, gid, follow));
+  return eio_p_at_end(&at, at_chown(at.fd, at.path, uid, gid, follow));
 }
 
 void eio_p_keep_link(const eio_wd *wd, const char *path, const struct stat *st)
@@ -245,11 +188,11 @@ void eio_p_keep_link(const eio_wd *wd, const char *path, const struct stat *st)
 #if EIO_HAVE_UTIMENSAT
 int eio_p_utime(const eio_wd *wd, const char *path, const struct timespec times[2], bool follow)
 {
-  struct at at;
+  struct eio_p_at at;
 
-  if (!at_begin(&at, wd, path, false))
+  if (!eio_p_at_begin(&at, wd, path, 0))
     return -1;
-  return at_end(&at, utimensat(at.fd, at.path, times, follow ? 0 : AT_SYMLINK_NOFOLLOW));
+  return eio_p_at_end(&at, utimensat(at.fd, at.path, times, follow ? 0 : AT_SYMLINK_NOFOLLOW));
 }
 #else
 /* To the nearest microsecond: cutting would make the one before of many that
@@ -263,16 +206,16 @@ static struct timeval timeval_of(struct timespec t)
 
 int eio_p_utime(const eio_wd *wd, const char *path, const struct timespec times[2], bool follow)
 {
-  struct at at;
+  struct eio_p_at at;
   struct timeval tv[2];
 
   if (!follow)
     return absent();
   for (int i = 0; times && i < 2; i++)
     tv[i] = timeval_of(times[i]);
-  if (!at_begin(&at, wd, path, true))
+  if (!eio_p_at_begin(&at, wd, path, EIO_AT_PLAIN))
     return -1;
-  return at_end(&at, utimes(at.path, times ? tv : NULL));
+  return eio_p_at_end(&at, utimes(at.path, times ? tv : NULL));
 }
 #endif
 
@@ -304,71 +247,71 @@ int eio_p_truncate(const eio_wd *wd, const char *path, off_t length)
 
 int eio_p_unlink(const eio_wd *wd, const char *path)
 {
-  struct at at;
+  struct eio_p_at at;
 
-  if (!at_begin(&at, wd, path, false))
+  if (!eio_p_at_begin(&at, wd, path, 0))
     return -1;
-  return at_end(&at, at_unlink(at.fd, at.path));
+  return eio_p_at_end(&at, at_unlink(at.fd, at.path));
 }
 
 int eio_p_rmdir(const eio_wd *wd, const char *path)
 {
-  struct at at;
+  struct eio_p_at at;
 
-  if (!at_begin(&at, wd, path, false))
+  if (!eio_p_at_begin(&at, wd, path, 0))
     return -1;
-  return at_end(&at, at_rmdir(at.fd, at.path));
+  return eio_p_at_end(&at, at_rmdir(at.fd, at.path));
 }
 
 int eio_p_mkdir(const eio_wd *wd, const char *path, mode_t mode)
 {
-  struct at at;
+  struct eio_p_at at;
 
-  if (!at_begin(&at, wd, path, false))
+  if (!eio_p_at_begin(&at, wd, path, 0))
     return -1;
-  return at_end(&at, at_mkdir(at.fd, at.path, mode));
+  return eio_p_at_end(&at, at_mkdir(at.fd, at.path, mode));
 }
 
 int eio_p_mknod(const eio_wd *wd, const char *path, mode_t mode, dev_t dev)
 {
-  struct at at;
+  struct eio_p_at at;
 
-  if (!at_begin(&at, wd, path, false))
+  if (!eio_p_at_begin(&at, wd, path, 0))
     return -1;
-  return at_end(&at, at_mknod(at.fd, at.path, mode, dev));
+  return eio_p_at_end(&at, at_mknod(at.fd, at.path, mode, dev));
 }
 
 int eio_p_symlink(const char *text, const eio_wd *wd, const char *path)
 {
-  struct at at;
+  struct eio_p_at at;
 
   if (!text) {
     errno = ENOENT;
     return -1;
   }
-  if (!at_begin(&at, wd, path, false))
+  if (!eio_p_at_begin(&at, wd, path, 0))
     return -1;
-  return at_end(&at, at_symlink(text, at.fd, at.path));
+  return eio_p_at_end(&at, at_symlink(text, at.fd, at.path));
 }
 
 ssize_t eio_p_readlink(const eio_wd *wd, const char *path, char *buf, size_t size)
 {
-  struct at at;
+  struct eio_p_at at;
 
-  if (!at_begin(&at, wd, path, false))
+  if (!eio_p_at_begin(&at, wd, path, 0))
     return -1;
-  return at_end(&at, (int)at_readlink(at.fd, at.path, buf, size));
+  return eio_p_at_end(&at, (int)at_readlink(at.fd, at.path, buf, size));
 }
 
 int eio_p_link(const eio_wd *wd, const char *path, const eio_wd *wd2, const char *path2, int flags)
 {
-  struct at from, to;
+  struct eio_p_at from, to;
 
-  if (!at_begin(&from, wd, path, false))
+  if (!eio_p_at_begin(&from, wd, path, 0))
     return -1;
-  if (!at_begin(&to, wd2, path2, false))
-    return at_end(&from, -1);
-  return at_end(&from, at_end(&to, at_link(from.fd, from.path, to.fd, to.path, flags)));
+  if (!eio_p_at_begin(&to, wd2, path2, 0))
+    return eio_p_at_end(&from, -1);
+  return eio_p_at_end(&from, eio_p_at_end(&to, at_link(from.fd, from.path, to.fd, to.path, flags)));
 }
 
 /* By the descriptor may only who could read all directories, before Linux 6.10 (ENOENT);
@@ -376,25 +319,25 @@ int eio_p_link(const eio_wd *wd, const char *path, const eio_wd *wd2, const char
 int eio_p_link_fd(int fd, const eio_wd *wd2, const char *path2, int flags)
 {
 #if EIO_HAVE_AT && defined(AT_EMPTY_PATH)
-  struct at to;
+  struct eio_p_at to;
   char name[32];
   int result;
 
-  if (!at_begin(&to, wd2, path2, false))
+  if (!eio_p_at_begin(&to, wd2, path2, 0))
     return -1;
   result = linkat(fd, "", to.fd, to.path, flags | AT_EMPTY_PATH);
   if (result < 0 && errno == ENOENT) {
     snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
     result = linkat(AT_FDCWD, name, to.fd, to.path, flags | AT_SYMLINK_FOLLOW);
   }
-  return at_end(&to, result);
+  return eio_p_at_end(&to, result);
 #else
   (void)fd, (void)wd2, (void)path2, (void)flags;
   return absent();
 #endif
 }
 
-static int rename_flags(struct at *from, struct at *to, unsigned flags)
+static int rename_flags(struct eio_p_at *from, struct eio_p_at *to, unsigned flags)
 {
   if (!flags)
     return at_rename(from->fd, from->path, to->fd, to->path);
@@ -409,22 +352,22 @@ static int rename_flags(struct at *from, struct at *to, unsigned flags)
 int eio_p_rename(const eio_wd *wd, const char *path, const eio_wd *wd2, const char *path2,
                  unsigned flags)
 {
-  struct at from, to;
+  struct eio_p_at from, to;
 
-  if (!at_begin(&from, wd, path, false))
+  if (!eio_p_at_begin(&from, wd, path, 0))
     return -1;
-  if (!at_begin(&to, wd2, path2, false))
-    return at_end(&from, -1);
-  return at_end(&from, at_end(&to, rename_flags(&from, &to, flags)));
+  if (!eio_p_at_begin(&to, wd2, path2, 0))
+    return eio_p_at_end(&from, -1);
+  return eio_p_at_end(&from, eio_p_at_end(&to, rename_flags(&from, &to, flags)));
 }
 
 eio_wd *eio_p_wd(int fd, const eio_wd *wd, const char *path)
 {
-  struct at at = { EIO_AT_FDCWD, "", NULL };
+  struct eio_p_at at = { EIO_AT_FDCWD, "", NULL };
   eio_wd *result = NULL;
   int error;
 
-  if (EIO_HAVE_AT || at_begin(&at, wd, path, true)) {
+  if (EIO_HAVE_AT || eio_p_at_begin(&at, wd, path, EIO_AT_NAMED)) {
     result = malloc(sizeof *result + strlen(at.path) + 1);
     if (result) {
       result->fd = EIO_HAVE_AT ? fd : -1;
@@ -446,13 +389,13 @@ eio_wd *eio_p_wd(int fd, const eio_wd *wd, const char *path)
  * start, which mean something to other systems. */
 static char *walk_path(const eio_wd *wd, const char *path)
 {
-  struct at at;
+  struct eio_p_at at;
   char *result;
 
-  if (!at_begin(&at, wd, path, true))
+  if (!eio_p_at_begin(&at, wd, path, EIO_AT_NAMED))
     return NULL;
   result = realpath(at.path, NULL);
-  at_end(&at, 0);
+  eio_p_at_end(&at, 0);
   if (result && result[1] == '/')
     memmove(result, result + 1, strlen(result));
   return result;

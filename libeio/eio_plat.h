@@ -211,8 +211,21 @@ int eio_p_touch(void *page, bool write);
 
 /* Extended attributes (eio_plat_xattr.c) */
 
-/* The value, malloc'ed, and its size; 0 and NULL when there is
- * none, or the file system or the system has no such attributes. */
+/* What attributes belong to: what is open, or what a path leads to. */
+struct eio_p_inode {
+  int fd; /* -1: use wd and path */
+  const eio_wd *wd;
+  const char *path;
+  bool follow; /* symbolic links */
+};
+/* The value of an attribute, or for NULL all names, each with a NUL behind it: its size;
+ * malloc'ed, with one more NUL. */
+ssize_t eio_p_xattr_read(const struct eio_p_inode *of, const char *name, char **value);
+/* Sets an attribute (flags: XATTR_CREATE, XATTR_REPLACE); value NULL: removes it. */
+int eio_p_xattr_write(const struct eio_p_inode *of, const char *name, const void *value, size_t size, int flags);
+
+/* As read, but 0 when there is none, or the file system or the system has no such
+ * attributes; then *value may have been left alone. */
 ssize_t eio_p_xattr_get(int fd, const char *name, char **value);
 /* All names likewise, each with a NUL behind it. */
 ssize_t eio_p_xattr_list(int fd, char **names);

@@ -251,6 +251,7 @@ void aio_boot_requests(pTHX);
 struct aio_owns {
   bool path;  /* path and wd */
   bool path2; /* path2 and wd2 */
+  bool attr;
   bool data;  /* sv2 is a scalar of data, and buf its string when it is locked */
 };
 extern struct aio_owns aio_owns[EIO_OP_COUNT];

@@ -26,6 +26,7 @@
 #include <sys/mount.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
+#include <sys/xattr.h>
 #if __has_include(<linux/fs.h>)
 #include <linux/fs.h>
 #endif

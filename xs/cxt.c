@@ -101,6 +101,8 @@ void aio_req_free(pTHX_ aio_cxt *cxt, aio_req *aio)
     free(req->path2);
     eio_wd_unref(req->wd2);
   }
+  if (aio_owns[req->op].attr)
+    free(req->attr);
   aio->r.next = (eio_req *)cxt->spare;
   cxt->spare = aio;
   cxt->live--;

@@ -25,7 +25,7 @@ struct aio_owns aio_owns[EIO_OP_COUNT];
 
 /* The letters by kind; the kinds are read in this order. */
 #define NUMBERS "oOznimpcugdtaTlx"
-#define NAMES "FWREPQS"
+#define NAMES "FWREPQSN"
 #define DATA "BDYMA"
 
 static bool is_one_of(char letter, const char *letters)
@@ -195,6 +195,27 @@ static char *path(pTHX_ aio_req *aio, SV *sv, eio_wd **wd, const char *func, con
   return copy;
 }
 
+/* Of something that is no file. */
+static char *name(pTHX_ aio_req *aio, SV *sv, const char *func, const char *arg)
+{
+  STRLEN len;
+  const char *p;
+  char *copy;
+
+  sv = aio_arg_value(aTHX_ sv);
+  if (SvROK(sv) && !SvAMAGIC(sv))
+    aio_croak(aTHX_ func, "%s must be a string, not a reference: is an argument missing?", arg);
+  p = aio_arg_octets(aTHX_ sv, &len, func, arg);
+  if (memchr(p, 0, len))
+    aio_fail(aio, EINVAL);
+  copy = malloc(len + 1);
+  if (!copy)
+    croak("Out of memory for a name");
+  memcpy(copy, p, len);
+  copy[len] = 0;
+  return copy;
+}
+
 static void handle_or_path(pTHX_ aio_req *aio, SV *sv, const char *func, const char *arg)
 {
   SV *value = aio_arg_value(aTHX_ sv);
@@ -260,6 +281,7 @@ static void convert(pTHX_ aio_req *aio, const struct row *row, int n, SV *sv, st
   case 'E': handle_or_path(aTHX_ aio, sv, func, arg); break;
   case 'P': req->path = path(aTHX_ aio, sv, &req->wd, func, arg); break;
   case 'Q': req->path2 = path(aTHX_ aio, sv, &req->wd2, func, arg); break;
+  case 'N': req->attr = name(aTHX_ aio, sv, func, arg); break;
   case 'S': req->path = path(aTHX_ aio, sv, NULL, func, arg); break; /* text, to which no wd applies */
   case 'B': case 'D': case 'Y': case 'M': case 'A': data(aTHX_ aio, row, n, sv, part); break;
   default: number(aTHX_ aio, row, n, sv, part); break;
@@ -390,6 +412,7 @@ static const char *name_of(enum eio_op op, int n)
   case 'E': return "fh_or_path";
   case 'P': return letters[n + 1] == 'Q' ? "srcpath" : "pathname";
   case 'S': return "srcpath";
+  case 'N': return "name";
   case 'Q': return "dstpath";
   case 'o': case 'O': return "offset";
   case 'z': case 'n': return "length";
@@ -467,6 +490,7 @@ static void prepare_row(enum eio_op op)
   prepare_arguments(row);
   aio_owns[op].path = strpbrk(info->args, "PSE") != NULL;
   aio_owns[op].path2 = strpbrk(info->args, "Q") != NULL;
+  aio_owns[op].attr = strpbrk(info->args, "N") != NULL;
   aio_owns[op].data = strpbrk(info->args, DATA) != NULL;
 }
 

@@ -143,6 +143,8 @@ static const struct {
   { "truncate of a descriptor", EIO_TRUNCATE, open_files, .fd = PLAIN, .offs = 3 },
   { "allocate", EIO_ALLOCATE, open_files, .fd = PLAIN, .size = 5000 },
   { "fiemap", EIO_FIEMAP, open_files, .fd = PLAIN, .size = UINT64_MAX, .arg2 = -1 },
+  { "listxattr", EIO_LISTXATTR, make_files, "file", .in_wd = true },
+  { "setxattr of a descriptor", EIO_SETXATTR, open_files, .fd = PLAIN, .size = 3 },
   { "unlink", EIO_UNLINK, make_files, .path = "file" },
   { "unlinkat", EIO_UNLINKAT, make_files, .path = "file" },
   { "unlinkat of a directory", EIO_UNLINKAT, make_directory, "empty", .arg1 = AT_REMOVEDIR },
@@ -190,6 +192,10 @@ static void fill(eio_req *req, unsigned n)
   req->size = cases[n].size;
   req->arg1 = cases[n].op == EIO_SENDFILE ? plain_fd : cases[n].arg1;
   req->arg2 = cases[n].arg2;
+  if (req->op == EIO_SETXATTR) {
+    req->attr = (char *)(uintptr_t)"user.a";
+    req->buf = buffer;
+  }
   if (req->op == EIO_UTIME || req->op == EIO_LUTIME)
     req->nv1 = req->nv2 = 1e9;
   if (req->op == EIO_READ || req->op == EIO_WRITE || req->op == EIO_IOCTL || req->op == EIO_SPEW)
@@ -245,6 +251,7 @@ static bool has_substitute(const eio_req *req, long nr, int error)
     return nr == SYS_sendfile
            && (error == ENOSYS || error == EINVAL || error == EOPNOTSUPP || error == ESPIPE
                || error == EAFNOSUPPORT || error == EPROTOTYPE || error == ENOTSOCK || error == EOVERFLOW);
+  case EIO_LISTXATTR: return nr != SYS_listxattr; /* the directory's path is taken */
   case EIO_LINKAT: return req->fd >= 0 && error == ENOENT; /* the name in /proc is tried */
   case EIO_OPEN: return nr == SYS_ioctl; /* what does not answer is no terminal */
   case EIO_WD: case EIO_REALPATH: return nr != SYS_openat; /* the name is asked for otherwise */
