@@ -32,6 +32,11 @@ my $start = Time::HiRes::time();
 $fs->delay(100, 'open');
 get($file);
 cmp_ok(Time::HiRes::time() - $start, '>=', 0.1, 'a delay');
+$fs->delay(0.5, 'open');
+$start = Time::HiRes::time();
+get($file) for 1 .. 20;
+my $took = Time::HiRes::time() - $start;
+cmp_ok($took, '>=', 0.01, 'a part of a millisecond');
 $fs->delay(0);
 
 $fs->fail('ENOSPC', 'create');

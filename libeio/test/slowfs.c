@@ -13,7 +13,7 @@
  * name of a FUSE request (the table below); none means all, but for flush: a process that
  * ends waits for that, and nobody could end it.
  *
- *   delay MILLISECONDS [OP...]   they are answered so much later
+ *   delay MILLISECONDS [OP...]   they are answered so much later; it may have a fraction
  *   fail ERRNO [OP...]           they are not executed, but fail; 0: no more
  *   hang [OP...]                 they wait, and so do those to come, for
  *   release                      which ends all waiting
@@ -44,6 +44,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -95,7 +96,7 @@ struct waiting {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed; /* told of interruptions and releases; monotonic */
-static unsigned rules[OPCODES][3];
+static unsigned rules[OPCODES][3]; /* delays are in microseconds */
 static unsigned long releases;
 static unsigned held, listening;
 static bool ending;
@@ -120,13 +121,13 @@ static void count_one(uint32_t thread, uint32_t op)
   counts[i].n++;
 }
 
-static struct timespec later(unsigned ms)
+static struct timespec later(unsigned us)
 {
   struct timespec t;
 
   clock_gettime(CLOCK_MONOTONIC, &t);
-  t.tv_sec += ms / 1000;
-  t.tv_nsec += ms % 1000 * 1000000L;
+  t.tv_sec += us / 1000000;
+  t.tv_nsec += us % 1000000 * 1000L;
   if (t.tv_nsec >= 1000000000L) {
     t.tv_sec++;
     t.tv_nsec -= 1000000000L;
@@ -587,8 +588,8 @@ static void execute(char *line, FILE *out)
     wrong = "nothing";
   else if (!strcmp(what, "delay") || !strcmp(what, "fail")) {
     number = strtok_r(NULL, " ", &rest);
-    wrong = number ? set_rule(*what == 'd' ? DELAY : FAIL, (unsigned)strtoul(number, NULL, 10), &rest)
-      : "no number";
+    wrong = !number ? "no number" : *what == 'd' ? set_rule(DELAY, (unsigned)(strtod(number, NULL) * 1000 + 0.5), &rest)
+      : set_rule(FAIL, (unsigned)strtoul(number, NULL, 10), &rest);
   } else if (!strcmp(what, "hang"))
     wrong = set_rule(HANG, 1, &rest);
   else if (!strcmp(what, "release")) {
@@ -671,6 +672,7 @@ static void prepare(sigset_t *were)
   sigset_t all;
 
   signal(SIGPIPE, SIG_IGN);
+  prctl(PR_SET_TIMERSLACK, 1000); /* threads inherit it */
   for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++)
     sigaction(signals[i], &action, NULL);
   sigfillset(&all);

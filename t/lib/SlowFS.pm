@@ -8,7 +8,7 @@ package SlowFS;
 #
 #   if (my $why = SlowFS->missing) { ... }      # why there can be none, or nothing
 #   my $fs = SlowFS->mount($directory, cache => 3600);
-#   $fs->delay(300);                             # milliseconds, for each request
+#   $fs->delay(300);                             # milliseconds, 0.5 as well, for each request
 #   $fs->delay(0.3 * 1000, qw(lookup read));     # these only
 #   ... stat $fs->path . '/file' ...
 #   $fs->unmount;                                # as when the object goes, or the process dies
@@ -82,7 +82,7 @@ sub source { $_[0]{source} }    # what it shows
 
 # From now on requests (no names: all but flush) are answered so much later, do not succeed (an errno's name or number, 0: they do
 # again), or wait for release.
-sub delay { my ($self, $ms, @ops) = @_; $self->_tell('delay', int $ms, @ops); }
+sub delay { my ($self, $ms, @ops) = @_; $self->_tell('delay', sprintf('%.3f', $ms), @ops); }
 sub fail  { my ($self, $error, @ops) = @_; $self->_tell('fail', $error =~ /^\d+$/ ? $error : Errno->can($error)->(), @ops); }
 sub hang  { my ($self, @ops) = @_; $self->_tell('hang', @ops); }
 sub release { $_[0]->_tell('release') }
