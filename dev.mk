@@ -1,6 +1,7 @@
 # What developers do beside Makefile.PL's targets, which are for those who install:
 #
-#   make -f dev.mk bench       measures every workload against its peers and prints a table
+#   make -f dev.mk bench       measures every workload against its peers, in several surroundings, prints tables and
+#                              draws bench.svg; BENCH="--cell slow --rounds 3" and more: see bench/run
 #   make -f dev.mk asan        t/ with AddressSanitizer and UBSan
 #   make -f dev.mk tsan        t/ with ThreadSanitizer
 #   make -f dev.mk debugperl   t/ under a perl that checks itself and what it is given (Debian's perl-debug)
@@ -16,7 +17,7 @@ CC := $(shell $(PERL) -MConfig -e 'print $$Config{cc}')
 RUN_TESTS = $(PERL) script/run-tests
 
 all:
-	@sed -n '3,11s/^# \{0,1\}//p' dev.mk
+	@sed -n '3,12s/^# \{0,1\}//p' dev.mk
 
 Makefile: Makefile.PL
 	$(PERL) Makefile.PL
@@ -28,7 +29,7 @@ copy-%: Makefile
 	$(MAKE) -f Makefile distdir DISTVNAME=build-$*
 
 bench: built
-	$(PERL) -Mblib bench/run
+	$(PERL) -Mblib bench/run $(BENCH)
 
 # asan and tsan run under the stock perl, into which the runtime is preloaded; perl itself leaks on purpose, and tests
 # ask for more memory than there is. Where tsan ends with `unexpected memory mapping` (gcc 12 where vm.mmap_rnd_bits
