@@ -46,7 +46,7 @@ run_ok("make install DESTDIR=$dir/root");
 
 chdir "$dir/root" or die "chdir: $!";
 my @installed = @{ tree() };
-for my $file (qw(IO/AIO.pm Coro/AIO.pm Future/AIO.pm Future/IO/Impl/AIO.pm auto/IO/AIO/AIO.so bin/treescan)) {
+for my $file (qw(IO/AIO.pm Coro/AIO.pm Future/AIO.pm Future/IO/Impl/AIO.pm auto/IO/AIO/AIO.so bin/aio IO/AIO/Tool.pm IO/AIO/Tool/Walk.pm)) {
     ok((grep { m{/\Q$file\E$} } @installed), "$file gets installed");
 }
 
