@@ -251,6 +251,7 @@ brackets mark other arguments that may be left out, with all that follow.
 =head2 Requests
 
     aio_open $pathname, $flags, $mode, $callback->($fh)
+    aio_openat2 $pathname, $flags, $mode, $resolve, $callback->($fh)
     aio_close $fh, $callback->($status)
     aio_wd $pathname, $callback->($wd)
 
@@ -570,6 +571,18 @@ number is above C<$^F>.
     };
 
 =for example end
+
+=head3 aio_openat2
+
+    aio_openat2 $pathname, $flags, $mode, $resolve, $callback->($fh)
+
+As L</aio_open>, but C<$resolve> says what the name must not do on its way, not
+even by a link, and whoever renames things meanwhile; C<openat2(2)>. With
+C<RESOLVE_BENEATH> it has to stay below the directory in C<[$wd, $pathname]>, or
+else gives C<EXDEV>; with C<RESOLVE_IN_ROOT> that directory is what C</> means.
+The call is strict: C<$mode> has to be 0 where nothing is created, and unknown
+flags give C<EINVAL>. Systems without it, and Linux before 5.6, give C<ENOSYS>:
+nothing is opened in a less careful way.
 
 =head3 aio_close
 
@@ -3119,6 +3132,13 @@ C<open(2)>; for L</aio_open> and L</IO::AIO::pipe2>.
     O_DSYNC O_EXCL O_EXEC O_NOATIME O_NOCTTY O_NOFOLLOW O_NONBLOCK
     O_PATH O_RDONLY O_RDWR O_RSYNC O_SEARCH O_SYNC O_TMPFILE O_TRUNC
     O_TTY_INIT O_WRONLY
+
+=head2 Resolve flags
+
+C<openat2(2)>; for L</aio_openat2>.
+
+    RESOLVE_BENEATH RESOLVE_CACHED RESOLVE_IN_ROOT RESOLVE_NO_MAGICLINKS
+    RESOLVE_NO_SYMLINKS RESOLVE_NO_XDEV
 
 =head2 Positions
 

@@ -14,6 +14,10 @@
 #if EIO_HAVE_RENAMEAT2 || EIO_HAVE_STATX
 # include <sys/syscall.h>
 #endif
+#if EIO_HAVE_OPENAT2
+# include <linux/openat2.h>
+# include <sys/syscall.h>
+#endif
 #ifdef __linux__
 # include <sched.h>
 #endif
@@ -130,6 +134,33 @@ int eio_p_open_as(const eio_wd *wd, const char *path, int flags, mode_t mode)
     fcntl(fd, F_SETFD, FD_CLOEXEC);
   return eio_p_at_end(&at, fd);
 }
+
+#if EIO_HAVE_OPENAT2
+enum { PATIENCE = 32 };
+
+/* EAGAIN: something was renamed meanwhile, so that the kernel cannot tell where ".." led. */
+int eio_p_open_within(const eio_wd *wd, const char *path, int flags, mode_t mode, uint64_t resolve)
+{
+  struct open_how how = { .flags = (unsigned)flags, .mode = mode, .resolve = resolve };
+  int fd, tries = 0;
+
+  if (!path || !*path) {
+    errno = ENOENT;
+    return -1;
+  }
+  do
+    fd = (int)syscall(__NR_openat2, wd ? wd->fd : AT_FDCWD, path, &how, sizeof how);
+  while (fd < 0 && (errno == EINTR || (errno == EAGAIN && !(resolve & RESOLVE_CACHED) && ++tries < PATIENCE)));
+  return fd;
+}
+#else
+int eio_p_open_within(const eio_wd *wd, const char *path, int flags, mode_t mode, uint64_t resolve)
+{
+  (void)wd, (void)path, (void)flags, (void)mode, (void)resolve;
+  errno = ENOSYS;
+  return -1;
+}
+#endif
 
 int eio_p_stat(const eio_wd *wd, const char *path, struct stat *st, bool follow)
 {

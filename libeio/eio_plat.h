@@ -116,6 +116,9 @@ static inline bool eio_p_is_offset(int64_t n)
 int eio_p_open(const eio_wd *wd, const char *path, int flags, mode_t mode);
 /* With the flags of somebody who knows what he opens. */
 int eio_p_open_as(const eio_wd *wd, const char *path, int flags, mode_t mode);
+/* openat2(2), with flags as above; resolve: RESOLVE_... The directory counts for absolute
+ * paths as well. */
+int eio_p_open_within(const eio_wd *wd, const char *path, int flags, mode_t mode, uint64_t resolve);
 int eio_p_stat(const eio_wd *wd, const char *path, struct stat *st, bool follow);
 /* What a name is, EIO_DT_..., without following a link. That never changes, so what the kernel
  * remembers of it will do: no server is asked. */

@@ -9,16 +9,24 @@
 /* Close-on-exec from the beginning: between open and a later fcntl another
  * thread could fork and execute. Who wants it inherited clears the flag. Asking
  * for a terminal here, the owner need not. */
-int64_t eio_x_open(eio_req *req)
+static int64_t opened(eio_req *req, int fd)
 {
-  int fd = eio_p_open_as(req->wd, req->path, req->arg1 | O_CLOEXEC, (mode_t)req->arg2);
-
   req->arg2 = 0;
   if (fd >= 0) {
     req->arg2 = isatty(fd);
     eio__flag_set(req, EIO_OWNS_FD);
   }
   return fd;
+}
+
+int64_t eio_x_open(eio_req *req)
+{
+  return opened(req, eio_p_open_as(req->wd, req->path, req->arg1 | O_CLOEXEC, (mode_t)req->arg2));
+}
+
+int64_t eio_x_openat2(eio_req *req)
+{
+  return opened(req, eio_p_open_within(req->wd, req->path, req->arg1 | O_CLOEXEC, (mode_t)req->arg2, req->size));
 }
 
 /* Close ------------------------------------------------------------------ */

@@ -30,6 +30,9 @@
 #if __has_include(<linux/fs.h>)
 #include <linux/fs.h>
 #endif
+#if __has_include(<linux/openat2.h>)
+#include <linux/openat2.h>
+#endif
 #if __has_include(<linux/fiemap.h>)
 #include <linux/fiemap.h>
 #endif

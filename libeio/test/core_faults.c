@@ -108,6 +108,7 @@ static const struct {
 } cases[] = {
   { "open", EIO_OPEN, make_files, "file", .arg1 = O_RDONLY },
   { "open to write", EIO_OPEN, make_files, "dst", .arg1 = O_RDWR | O_CREAT, .arg2 = 0644 },
+  { "openat2", EIO_OPENAT2, make_files, "file", .arg1 = O_RDONLY | O_NOCTTY },
   { "close", EIO_CLOSE, open_files, .fd = PLAIN },
   { "wd", EIO_WD, make_tree, .path = "tree" },
   { "wd in wd", EIO_WD, make_tree, "tree", .in_wd = true },
@@ -213,6 +214,10 @@ static bool is_interruptible(const eio_req *req, long nr)
   if (nr == SYS_getdents64)
     return true;
 # endif
+# ifdef SYS_openat2
+  if (nr == SYS_openat2)
+    return req->op == EIO_OPENAT2;
+# endif
   return nr == SYS_openat || nr == SYS_read || nr == SYS_write || nr == SYS_pread64
          || nr == SYS_pwrite64 || nr == SYS_fsync || nr == SYS_fdatasync || nr == SYS_ftruncate
          || nr == SYS_truncate || nr == SYS_fallocate || nr == SYS_statfs || nr == SYS_fstatfs
@@ -252,6 +257,7 @@ static bool has_substitute(const eio_req *req, long nr, int error)
            && (error == ENOSYS || error == EINVAL || error == EOPNOTSUPP || error == ESPIPE
                || error == EAFNOSUPPORT || error == EPROTOTYPE || error == ENOTSOCK || error == EOVERFLOW);
   case EIO_LISTXATTR: return nr != SYS_listxattr; /* the directory's path is taken */
+  case EIO_OPENAT2: return nr == SYS_ioctl || error == EAGAIN; /* it is tried again */
   case EIO_LINKAT: return req->fd >= 0 && error == ENOENT; /* the name in /proc is tried */
   case EIO_OPEN: return nr == SYS_ioctl; /* what does not answer is no terminal */
   case EIO_WD: case EIO_REALPATH: return nr != SYS_openat; /* the name is asked for otherwise */

@@ -203,9 +203,57 @@ static void test_wd_searchable(void)
   eio_wd_unref(wd);
 }
 
+static eio_req within(eio_wd *wd, const char *path, int flags, uint64_t resolve)
+{
+  eio_req req = on_path(EIO_OPENAT2, wd, path);
+
+  req.arg1 = flags;
+  req.size = resolve;
+  return req;
+}
+
+static void test_openat2(void)
+{
+  enum { NO_SYMLINKS = 4, BENEATH = 8, IN_ROOT = 16 };
+  eio_wd *wd;
+
+  mkdir("cage", 0755);
+  mkdir("cage/in", 0755);
+  put("cage/in/file", "");
+  put("outside", "");
+  symlink("in/file", "cage/link");
+  symlink("../outside", "cage/out");
+  symlink("/", "cage/top");
+  wd = eio_wd_open(NULL, "cage");
+#if EIO_HAVE_OPENAT2
+  if (just(within(wd, "in/file", O_RDONLY, BENEATH)) < 0 && (errno == ENOSYS || errno == EPERM))
+    skip(13, "the kernel has no openat2");
+  else {
+    ok(just(within(wd, "in/../link", O_RDONLY, BENEATH)) >= 0, "openat2 beneath, by a link");
+    ok(just(within(wd, "out", O_RDONLY, 0)) >= 0, "openat2 of a link that leads out");
+    fails(within(wd, "out", O_RDONLY, BENEATH), EXDEV, "but not beneath");
+    fails(within(wd, "../outside", O_RDONLY, BENEATH), EXDEV, "nor by ..");
+    fails(within(wd, "top/etc", O_RDONLY, BENEATH), EXDEV, "nor by a link to /");
+    fails(within(wd, "/etc", O_RDONLY, BENEATH), EXDEV, "nor from /");
+    ok(just(within(wd, "/in/file", O_RDONLY, IN_ROOT)) >= 0, "openat2 with the directory as root");
+    ok(just(within(wd, "top/link", O_RDONLY, IN_ROOT)) >= 0, "which links go by, too");
+    fails(within(wd, "../outside", O_RDONLY, IN_ROOT), ENOENT, "and which is its own parent");
+    fails(within(wd, "link", O_RDONLY, NO_SYMLINKS), ELOOP, "openat2 without links");
+    fails(within(wd, "in/file", O_RDONLY, UINT64_C(1) << 40), EINVAL, "openat2 with an unknown flag");
+    fails(within(wd, "", O_RDONLY, 0), ENOENT, "openat2 of an empty path");
+    fails(within(NULL, "missing", O_RDONLY, 0), ENOENT, "openat2 of nothing");
+  }
+#else
+  fails(within(wd, "in/file", O_RDONLY, BENEATH), ENOSYS, "openat2 is absent");
+  (void)NO_SYMLINKS, (void)IN_ROOT;
+#endif
+  eio_wd_unref(wd);
+}
+
 int main(void)
 {
   scratch_begin();
+  test_openat2();
   put("file", "");
   put("secret", "");
   chmod("secret", 0);
