@@ -41,14 +41,15 @@ static void suspend(const struct eio__tree *tree, struct eio__dir *dir)
 }
 
 /* Opens a suspended directory again from the one below it; false when that is
- * elsewhere by now. */
-static bool resume(struct eio__dir *dir, const struct eio__dir *below)
+ * elsewhere by now, and when all is cancelled: then it is for nothing, and may be the
+ * owner's thread, which is not to wait. */
+static bool resume(const struct eio__tree *tree, struct eio__dir *dir, const struct eio__dir *below)
 {
   struct stat st;
 
   if (!EIO_HAVE_AT || dir->wd->fd >= 0)
     return true;
-  if (below->wd->fd < 0)
+  if (below->wd->fd < 0 || eio__tree_cancelled(tree))
     return false;
   dir->wd->fd = eio_p_open(below->wd, "..", O_RDONLY | O_DIRECTORY | EIO_O_PATH, 0);
   if (dir->wd->fd < 0)
@@ -208,7 +209,7 @@ static struct eio__dir *enter_entry(struct eio__tree *tree, struct eio__dir *up,
 static void finish(struct eio__tree *tree, struct eio__dir *dir)
 {
   struct eio__dir *up = dir->up;
-  bool found = up && resume(up, dir);
+  bool found = up && resume(tree, up, dir);
 
   if (up && !found)
     up->lost = true;

@@ -47,7 +47,7 @@ struct eio__tree_ops {
   /* It could not be entered; errno says why. */
   void (*closed)(struct eio__tree *tree, struct eio__dir *dir, const struct eio_dent *dent);
   /* All that is in a directory is done; `up` is NULL for the root, and when the one above
-   * is not to be found any more. Called in any case, also when all is cancelled. */
+   * is not to be found any more, or not looked for as all is cancelled. Called in any case. */
   void (*left)(struct eio__tree *tree, struct eio__dir *dir, struct eio__dir *up);
   /* Its descriptor has been closed until it is needed again: one that the operation has for it
    * shall be, too. NULL: it has none. */

@@ -45,6 +45,23 @@ __attribute__((visibility("default"))) long syscall(long number, ...)
 }
 #endif
 
+/* Stands before the C library's, too: what this thread opens while it is not to wait. */
+static _Thread_local bool no_wait;
+static _Thread_local int opened;
+
+int openat(int dir, const char *path, int flags, ...);
+__attribute__((visibility("default"))) int openat(int dir, const char *path, int flags, ...)
+{
+  va_list args;
+  mode_t mode;
+
+  va_start(args, flags);
+  mode = flags & O_CREAT ? (mode_t)va_arg(args, int) : 0;
+  va_end(args);
+  opened += no_wait;
+  return (int)syscall(SYS_openat, dir, path, flags, mode);
+}
+
 static eio_ctx *eager(void)
 {
   eio_ctx *ctx = context();
@@ -196,6 +213,58 @@ static void test_reset(void)
   check_int(called, 0, "what a reset dropped is not called back, and comes back once");
 }
 
+/* So many directories, one in the other, that those at the top are closed meanwhile; a few
+ * in the last. */
+static void make_chain(const char *top)
+{
+  char name[512];
+
+  snprintf(name, sizeof name, "%s", top);
+  mkdir(name, 0755);
+  for (int i = 0; i < 30; i++) {
+    strcat(name, "/c");
+    mkdir(name, 0755);
+  }
+  for (int i = 0; i < 8; i++) {
+    char below[512 + 8];
+
+    snprintf(below, sizeof below, "%s/%d", name, i);
+    if (mkdir(below, 0755) < 0 && errno != EEXIST)
+      bail_out("mkdir %s", below);
+  }
+}
+
+/* The owner ends parts that no worker has taken. It does not wait: nothing is opened again,
+ * as by the others on their way up. */
+static void test_reset_waits_for_nothing(void)
+{
+  static char top[] = "t";
+  int left = 0;
+
+  if (is_sync())
+    return;
+  opened = 0;
+  for (int round = 0; round < 2000 && left < 3; round++) {
+    eio_ctx *ctx = eager();
+    struct job job;
+
+    make_chain(top);
+    submit_rmtree(ctx, &job, top);
+    while (!atomic_load(&ctx->nparts) && !eio_npending(ctx))
+      eio_p_relax();
+    eio_set_max_parallel(ctx, 0); /* when nobody is at it any more, some of it waits, perhaps */
+    left += atomic_load(&ctx->nparts) > 0;
+    no_wait = true;
+    eio_reset(ctx);
+    no_wait = false;
+    wait_orphans(ctx, !job.called);
+    eio_destroy(ctx);
+  }
+  check(left, "parts are left for a reset");
+  check_int(opened, 0, "and their directories are only closed");
+  just(on_path(EIO_RMTREE, NULL, top));
+}
+
 /* The child has none of it; the parent does not notice. */
 static void test_fork(void)
 {
@@ -283,7 +352,7 @@ static void test_scandir(void)
 
 int main(void)
 {
-  static test *const tests[] = { test_rmtree, test_limits, test_cancel, test_reset, test_fork, test_scandir, NULL };
+  static test *const tests[] = { test_rmtree, test_limits, test_cancel, test_reset, test_reset_waits_for_nothing, test_fork, test_scandir, NULL };
 
   scratch_begin_in_memory();
   on_each_engine(tests);
