@@ -308,6 +308,7 @@ brackets mark other arguments that may be left out, with all that follow.
     aio_spew $pathname, $data[, $flags[, $mode[, $callback->($status)]]]
     aio_copy $source, $target, $callback->($status)
     aio_move $source, $target, $callback->($status)
+    aio_cptree $source, $target[, $flags[, $callback->($status, $errors)]]
     aio_scandir $pathname, $maxreq, $callback->($dirs, $nondirs)
     aio_rmtree $pathname, $callback->($status)
     aio_walk $pathname, $options, $batch->($entries), $callback->($number)
@@ -1264,6 +1265,70 @@ which is C<EBUSY> if the source's name leads to another file by then.
 A symbolic link is moved, not followed. Directories (C<EISDIR>), and FIFOs,
 sockets and devices (C<EXDEV>), can only be renamed. A target that is a
 directory gives C<EISDIR>, and a name of the source itself C<EINVAL>.
+
+=head3 aio_cptree
+
+    aio_cptree $source, $target[, $flags[, $callback->($status, $errors)]]
+
+Copies a directory with all that is in it, as C<cp -aT> does; a file, a link
+or a device as source is fine, too. C<$target> is the name of the copy itself,
+in a directory that is there. Where the file system is slow and threads are
+free, several of them copy. Exported on request, see L</Names>.
+
+The copy has contents with holes, shares blocks where the file system is able
+to, and gets permissions, access control lists, attributes that begin with
+C<user.>, owners, groups, and times to the nanosecond; of these what cannot be
+given is left out as by L</aio_copy>, so that nobody may do more with the copy
+than with the source. Symbolic links are copied as links, FIFOs, sockets and
+devices as what they are, and names of one file are names of one file again.
+
+C<$flags> says what happens to files, links and so on that are there already:
+
+    0                     they are replaced
+    IO::AIO::CP_UPDATE    those that differ in size, modification time, or
+                          the link's text are replaced, others stay
+    IO::AIO::CP_SKIP      they stay
+    IO::AIO::CP_FAIL      they stay, directories as well, each an EEXIST
+
+Directories that are there are used, and get the attributes of the source's;
+what is in them besides stays. A directory never takes the place of something
+else, nor the other way round.
+
+No name in the target ever leads to a part of a file, whatever happens: each
+is made in its directory under a name that begins with C<.aio->, with all its
+attributes, and renamed. Such a name remains if the process is killed. A
+directory that is made is open to its owner alone (0700) until everything in
+it is there. Cancelled, it stops soon; what has been copied so far stays.
+Nothing is synced.
+
+It goes on after errors. The callback gets -1 with the first of them, and
+C<$errors>, an array of C<[$path, $errno, $what]>: paths are relative to
+C<$source>, C<""> is that itself, and C<$what> says what failed, such as
+C<"open">. There are at most 100 entries; without errors it is empty. A tree cannot be copied onto itself (C<EINVAL>); a
+target inside of the source is left out of the copy, and told.
+
+Directories are entered by descriptors, on both sides, and never through a
+symbolic link, so nobody who exchanges them meanwhile can lead the copy
+elsewhere. What changes in the source meanwhile may be missing or not.
+
+=for example begin cptree
+
+    use IO::AIO qw(:DEFAULT aio_cptree);
+
+    aio_cptree "tree", "copy", IO::AIO::CP_UPDATE, sub {
+        my ($status, $errors) = @_;
+        warn "$_->[0]: cannot $_->[2]\n" for @$errors;
+        print "all copied\n" if $status == 0;
+    };
+    IO::AIO::flush;
+
+=for example output
+
+prints
+
+    all copied
+
+=for example end
 
 =head3 aio_scandir
 
@@ -3210,6 +3275,8 @@ and L</aio_mtouch>.
     MS_ASYNC MS_INVALIDATE MS_SYNC
 
     MT_MODIFY
+
+    CP_FAIL CP_SKIP CP_UPDATE
 
 =head2 File system flags
 

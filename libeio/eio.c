@@ -12,6 +12,7 @@
  * This file: states, submit, cancel, limits, and what a fork does. */
 #include "eio_pace.h"
 #include "eio_parts.h"
+#include "ops_errors.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -217,6 +218,10 @@ void eio_req_finish(eio_req *req)
   if (req->op == EIO_WALK && req->buf) {
     eio_walk_free(req->buf);
     req->buf = NULL;
+  }
+  if (eio__ops[req->op].info.result == EIO_R_TREE) {
+    eio__errors_free(req->errors);
+    req->errors = NULL;
   }
   req->flags &= (uint16_t)~(EIO_OWNS_FD | EIO_FREE_BUF);
 }

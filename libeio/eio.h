@@ -107,6 +107,7 @@ struct eio_req {
     uint64_t size;           /* bytes */
     double nv2;              /* time: modification time */
     uint64_t nmembers;       /* groups: how many members are left (read only) */
+    struct eio_errors *errors; /* result: what could not be done; NULL: nothing, or no memory */
   };
   int32_t fd;                /* file descriptor, -1: use path */
   union {
@@ -431,6 +432,27 @@ enum { /* arg1 of EIO_SPEW */
   EIO_SPEW_SYNC = 0x20,      /* the data are on the disk before the file gets its name */
   EIO_SPEW_DURABLE = 0x40    /* and the name is, too, in the end */
 };
+/* What an operation on a tree leaves in `errors`: what it could not do, while it went on with
+ * the rest. Freed with the request. */
+enum { EIO_ERRORS_MAX = 100 };
+struct eio_error {
+  char *path;       /* relative to the root of the source; "": the root itself */
+  const char *what; /* failed: "open" */
+  int errorno;
+};
+struct eio_errors {
+  uint64_t total;   /* all that there were */
+  uint32_t count;   /* the first of them, */
+  struct eio_error list[EIO_ERRORS_MAX];
+};
+
+/* arg1 of EIO_CPTREE: files, links and so on that are there already. 0: are replaced. */
+enum {
+  EIO_CP_UPDATE = 1, /* are replaced if size, times, or text differ */
+  EIO_CP_SKIP = 2,   /* stay */
+  EIO_CP_FAIL = 4    /* stay, directories too, and that is an error */
+};
+
 enum { EIO_MT_MODIFY = 1 }; /* arg1 of EIO_MTOUCH */
 /* arg2 of EIO_MTOUCH: memory of malloc's, or such, with no file behind it that
  * somebody might truncate. It is touched without asking the kernel first. */

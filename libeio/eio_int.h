@@ -74,6 +74,8 @@ bool eio__is_storage(eio_ctx *ctx, int fd, bool *local);
 /* Whether a mount is of a file system that is known to be local. Owner thread; does not
  * ask the file system. */
 bool eio__is_local(eio_ctx *ctx, uint64_t mount);
+/* The same for the file system of a descriptor, which is asked; any thread. */
+bool eio__fd_is_local(int fd);
 
 /* Flags of a request that is RUNNING may be set by its worker and by the owner
  * (EIO_CANCELLED, EIO_ORPHAN) at the same time. */

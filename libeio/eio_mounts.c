@@ -1,6 +1,6 @@
 /* eio_mounts.c - what a context knows of mounts: whether they are of local file systems,
  * and whether there are some that an inline attempt must not ask what they have in
- * memory. All of it belongs to the owner thread. */
+ * memory. All of it belongs to the owner thread; eio__fd_is_local() asks, in any thread. */
 #include "eio_plat.h"
 
 #include <string.h>
@@ -20,6 +20,13 @@ static bool is_local_magic(uint64_t magic)
   default:
     return false;
   }
+}
+
+bool eio__fd_is_local(int fd)
+{
+  uint64_t magic;
+
+  return eio_p_fd_magic(fd, &magic) && is_local_magic(magic);
 }
 
 /* Those that are not local, but do not ask anybody in statx() with AT_STATX_DONT_SYNC:

@@ -194,6 +194,8 @@ ssize_t eio_p_copy_range(int in, int out, off_t *offs, size_t length);
 bool eio_p_peek(int fd, mode_t *mode, uint64_t *size);
 /* Makes `out` share all data of `in` (copy on write). */
 int eio_p_clone(int out, int in);
+/* By one call where that can be; the kernel tells nothing of either. */
+void eio_p_close_both(int fd, int fd2);
 int eio_p_fdatasync(int fd);
 int eio_p_syncfs(int fd);
 int eio_p_sync_file_range(int fd, off_t offs, off_t length, unsigned flags);
@@ -241,6 +243,8 @@ int eio_p_xattr_remove(int fd, const char *name);
  * kernel does not say. It looks into its table, and holds who asks up only while somebody
  * changes that. */
 bool eio_p_mount_magic(uint64_t mount, uint64_t *magic);
+/* The kind of a descriptor's; false where the system does not tell. */
+bool eio_p_fd_magic(int fd, uint64_t *magic);
 #if EIO_HAVE_STATX && EIO_HAVE_O_PATH
 /* What the kernel has in memory about an open file, and the number of its mount; 0
  * before Linux 6.8. A few file systems (9p, clusters) ask their servers all the same. */

@@ -249,6 +249,31 @@ int eio_p_clone(int out, int in)
 #endif
 }
 
+bool eio_p_fd_magic(int fd, uint64_t *magic)
+{
+#if defined(__linux__)
+  struct statfs fs;
+
+  if (fstatfs(fd, &fs) < 0)
+    return false;
+  *magic = (uint32_t)fs.f_type;
+  return true;
+#else
+  UNUSED(fd), UNUSED(magic);
+  return false;
+#endif
+}
+
+void eio_p_close_both(int fd, int fd2)
+{
+#if EIO_HAVE_CLOSE_RANGE
+  if (fd2 == fd + 1 && syscall(SYS_close_range, fd, fd2, 0) == 0)
+    return;
+#endif
+  close(fd);
+  close(fd2);
+}
+
 int eio_p_fdatasync(int fd)
 {
   int result;

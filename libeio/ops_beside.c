@@ -14,7 +14,7 @@ static char *name_beside(const char *path, unsigned attempt)
   const char *slash = strrchr(path, '/');
   size_t dir = slash ? (size_t)(slash - path) + 1 : 0, size = dir + 40;
   char *name = malloc(size);
-  uint64_t x = (eio_p_now() + attempt) * UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t)getpid() << 20;
+  uint64_t x = (eio_p_now() + attempt) * UINT64_C(0x9e3779b97f4a7c15) ^ (uintptr_t)name; /* processes differ there */
 
   if (name) {
     memcpy(name, path, dir);

@@ -113,12 +113,47 @@ static bool refused(int error)
          && error != EFBIG;
 }
 
-/* One step inside the kernel; sendfile writes at the position of the target. */
+/* What is remembered of two file systems: two bits for the way, the others say which. */
+static _Atomic uint64_t *remembered(const struct eio__copy *copy, uint64_t *pair)
+{
+  uint64_t x = (uint64_t)copy->from.st_dev * UINT64_C(0x9e3779b97f4a7c15) + copy->to.st_dev;
+
+  x = (x ^ x >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
+  *pair = x & ~UINT64_C(3);
+  return &copy->ways->pairs[x >> 61];
+}
+
+static void choose_way(struct eio__copy *copy)
+{
+  uint64_t pair, known;
+
+  if (!copy->ways)
+    return;
+  known = atomic_load_explicit(remembered(copy, &pair), memory_order_relaxed);
+  if ((known & ~UINT64_C(3)) == pair)
+    copy->way = known & 3;
+}
+
+/* A way did not work; it may be all the same for other files. */
+static void next_way(struct eio__copy *copy, int error)
+{
+  _Atomic uint64_t *place;
+  uint64_t pair;
+
+  copy->way++;
+  if (!copy->ways || (error != EXDEV && error != EOPNOTSUPP && error != ENOSYS && error != ENOTTY))
+    return;
+  place = remembered(copy, &pair);
+  atomic_store_explicit(place, pair | copy->way, memory_order_relaxed);
+}
+
+/* One step inside the kernel; sendfile writes at the position of the target, which is 0
+ * at first. */
 static ssize_t step_kernel(struct eio__copy *copy, size_t size)
 {
   if (copy->way == BY_RANGE)
     return eio_p_copy_range(copy->in, copy->out, &copy->offs, size);
-  if (lseek(copy->out, copy->offs, SEEK_SET) < 0)
+  if (copy->offs && lseek(copy->out, copy->offs, SEEK_SET) < 0)
     return -1;
   return eio_p_sendfile(copy->out, copy->in, &copy->offs, size);
 }
@@ -133,13 +168,15 @@ static int copy_segment(struct eio__copy *copy, off_t end)
 
     if (eio__copy_cancelled(copy))
       return -1;
+    if (copy->way == BY_CLONE) /* that was for the whole of it */
+      copy->way++;
     if (copy->way == BY_READ)
       return copy_read(copy, end);
     n = step_kernel(copy, left < CHUNK ? (size_t)left : CHUNK);
     if (n < 0 && !refused(errno))
       return -1;
     if (n <= 0)
-      copy->way++;
+      next_way(copy, n < 0 ? errno : 0);
   }
   return 1;
 }
@@ -188,8 +225,12 @@ static void copy_clone(struct eio__copy *copy)
 {
   struct stat st;
 
-  if (eio__copy_cancelled(copy) || eio_p_clone(copy->out, copy->in) < 0
-      || (copy->length && (cut(copy, 0) < 0 || eio_p_clone(copy->out, copy->in) < 0))
+  if (eio_p_clone(copy->out, copy->in) < 0) {
+    next_way(copy, errno);
+    return;
+  }
+  copy->way = BY_RANGE; /* for the rest */
+  if ((copy->length && (cut(copy, 0) < 0 || eio_p_clone(copy->out, copy->in) < 0))
       || fstat(copy->out, &st) < 0)
     return;
   copy->offs = copy->length = st.st_size;
@@ -202,11 +243,16 @@ static int copy_file(struct eio__copy *copy)
   struct stat st;
   off_t begin;
 
-  if (!copy->offs)
+  choose_way(copy);
+  if (copy->way == BY_CLONE && !eio__copy_cancelled(copy))
     copy_clone(copy);
   do {
     begin = copy->offs;
-    if (copy_until(copy, copy->from.st_size) < 0 || fstat(copy->in, &st) < 0)
+    if (copy_until(copy, copy->from.st_size) < 0)
+      return -1;
+    if (copy->once)
+      return copy->length == copy->offs ? 0 : cut(copy, copy->offs);
+    if (fstat(copy->in, &st) < 0)
       return -1;
     copy->from.st_size = st.st_size;
   } while (st.st_size > copy->offs && copy->offs > begin);
@@ -279,7 +325,7 @@ static int prepare(struct eio__copy *copy)
 
   if (mode & ~(mode_t)WRITE_ONLY && fchmod(copy->out, WRITE_ONLY) < 0)
     errno = 0; /* not ours: it keeps its mode in the end as well */
-  copy->sparse = from->st_blocks < from->st_size / 512;
+  copy->sparse = eio__is_sparse(from);
   if (copy->length == 0 || (S_ISREG(from->st_mode) && from->st_size > 0 && !copy->sparse)
       || cut(copy, 0) == 0)
     return 0;

@@ -14,7 +14,17 @@ struct eio__copy {
   off_t offs;           /* up to where the source is copied */
   off_t length;         /* of the target */
   bool sparse;          /* the source has holes: the target was empty */
-  enum { BY_RANGE, BY_SENDFILE, BY_READ } way; /* the first that may work */
+  bool once;            /* what is appended to the source meanwhile is not wanted */
+  bool no_acl;          /* the target was made by this copy, where nothing gives it an ACL */
+  enum { BY_CLONE, BY_RANGE, BY_SENDFILE, BY_READ } way; /* the first that may work */
+  struct eio__ways *ways; /* NULL: nobody remembers */
+};
+
+/* Which ways were refused between two file systems, lately: a hint that saves calls, for what it
+ * says may be wrong (another one has got the number of a device since). All 0 at first; any
+ * thread. */
+struct eio__ways {
+  _Atomic uint64_t pairs[8];
 };
 
 static inline bool eio__same_file(const struct stat *a, const struct stat *b)
@@ -36,11 +46,30 @@ int eio__copy_rest(struct eio__copy *copy);
  * `out` remains open for what may have to be done yet, or is -1. */
 int eio__copy_shut(struct eio__copy *copy);
 
+/* True when a file has fewer blocks than its size needs. */
+static inline bool eio__is_sparse(const struct stat *st)
+{
+  return st->st_blocks < st->st_size / 512;
+}
+
 /* ops_keep.c: gives the target times, owner, mode and ACL of the source; with
  * `all` its attributes of the user, too. What cannot be given may make it less
  * accessible, and never more. */
 void eio__keep(const struct eio__copy *copy, bool all);
 /* The same for owner, mode and ACL alone. */
 void eio__keep_access(const struct eio__copy *copy);
+
+/* eio__keep() with `all`, in two steps: a directory's attributes of the user are given when it is
+ * made, the rest when all that belongs into it is there. */
+struct eio__attrs {
+  char *acl, *default_acl;
+  ssize_t acl_size, default_size; /* 0: there is none; -1: nobody knows */
+};
+void eio__attrs_take(struct eio__attrs *attrs, const struct eio__copy *copy);
+void eio__keep_attrs(const struct eio__copy *copy, const struct eio__attrs *attrs);
+void eio__attrs_free(struct eio__attrs *attrs);
+
+/* Whether what is made in a directory gets no ACL by that. */
+bool eio__gives_no_acl(int fd);
 
 #endif

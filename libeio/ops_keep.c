@@ -15,6 +15,7 @@
  * bits and an id of 32, all little-endian. */
 
 #define ACL "system.posix_acl_access"
+#define DEFAULT_ACL "system.posix_acl_default"
 
 enum { HEAD = 4, ENTRY = 8 };
 enum { USER = 0x02, GROUP_OBJ = 0x04, GROUP = 0x08, MASK = 0x10 };
@@ -49,25 +50,31 @@ static bool has_no_acl(int fd)
 
 /* Gives the target the ACL of the source, or none; returns the mode that goes with
  * that. An entry for the group means nothing for another one. */
-static mode_t keep_acl(const struct eio__copy *copy, mode_t mode, bool same_group)
+static mode_t keep_acl(const struct eio__copy *copy, const struct eio__attrs *attrs, mode_t mode, bool same_group)
 {
-  char *acl = NULL;
-  ssize_t size = eio_p_xattr_get(copy->in, ACL, &acl);
-  bool kept = size > 0 && same_group && eio_p_xattr_set(copy->out, ACL, acl, (size_t)size) == 0;
+  ssize_t size = attrs->acl_size;
 
-  if (!kept) {
-    if (size > 0)
-      mode = without_acl(mode, (unsigned char *)acl, (size_t)size);
-    else if (size < 0) /* nobody knows */
-      mode &= ~(mode_t)077;
-    if (!has_no_acl(copy->out))
-      mode &= ~(mode_t)070;
-  }
-  free(acl);
+  if (size > 0 && same_group && eio_p_xattr_set(copy->out, ACL, attrs->acl, (size_t)size) == 0)
+    return mode;
+  if (size > 0)
+    mode = without_acl(mode, (const unsigned char *)attrs->acl, (size_t)size);
+  else if (size < 0) /* nobody knows */
+    mode &= ~(mode_t)077;
+  if (!copy->no_acl && !has_no_acl(copy->out))
+    mode &= ~(mode_t)070;
   return mode;
 }
 
-/* Attributes of the user -------------------------------------------------- */
+bool eio__gives_no_acl(int fd)
+{
+  char *acl = NULL;
+  ssize_t size = eio_p_xattr_get(fd, DEFAULT_ACL, &acl);
+
+  free(acl);
+  return size == 0;
+}
+
+/* Attributes --------------------------------------------------------------- */
 
 static void keep_attribute(const struct eio__copy *copy, const char *name)
 {
@@ -79,20 +86,41 @@ static void keep_attribute(const struct eio__copy *copy, const char *name)
   free(value);
 }
 
-static void keep_attributes(const struct eio__copy *copy)
+void eio__attrs_take(struct eio__attrs *attrs, const struct eio__copy *copy)
 {
   char *names = NULL;
   ssize_t size = eio_p_xattr_list(copy->in, &names);
 
-  for (const char *name = names; size > 0 && name < names + size; name += strlen(name) + 1)
-    if (!strncmp(name, "user.", 5))
+  *attrs = (struct eio__attrs){ .acl_size = size < 0 ? -1 : 0 };
+  for (const char *name = names; size > 0 && name < names + size; name += strlen(name) + 1) {
+    if (!strcmp(name, ACL))
+      attrs->acl_size = eio_p_xattr_get(copy->in, ACL, &attrs->acl);
+    else if (!strcmp(name, DEFAULT_ACL))
+      attrs->default_size = eio_p_xattr_get(copy->in, DEFAULT_ACL, &attrs->default_acl);
+    else if (!strncmp(name, "user.", 5))
       keep_attribute(copy, name);
+  }
   free(names);
+}
+
+void eio__attrs_free(struct eio__attrs *attrs)
+{
+  free(attrs->acl);
+  free(attrs->default_acl);
 }
 
 /* All -------------------------------------------------------------------- */
 
-void eio__keep_access(const struct eio__copy *copy)
+static void keep_times(const struct eio__copy *copy)
+{
+  struct timespec times[2];
+
+  eio_p_times(&copy->from, times);
+  if (eio_p_futime(copy->out, times) < 0 && errno == ENOSYS)
+    eio_p_utime(copy->wd, copy->name, times, true);
+}
+
+static void keep_access(const struct eio__copy *copy, const struct eio__attrs *attrs)
 {
   const struct stat *from = &copy->from;
   mode_t mode = from->st_mode & 07777;
@@ -106,7 +134,9 @@ void eio__keep_access(const struct eio__copy *copy)
     } else if (fchown(copy->out, (uid_t)-1, from->st_gid) == 0)
       gid = from->st_gid;
   }
-  mode = keep_acl(copy, mode, gid == from->st_gid);
+  if (attrs->default_size > 0 && gid == from->st_gid)
+    eio_p_xattr_set(copy->out, DEFAULT_ACL, attrs->default_acl, (size_t)attrs->default_size);
+  mode = keep_acl(copy, attrs, mode, gid == from->st_gid);
   if (uid != from->st_uid)
     mode &= ~(mode_t)S_ISUID;
   if (gid != from->st_gid) /* its members were others */
@@ -114,14 +144,31 @@ void eio__keep_access(const struct eio__copy *copy)
   fchmod(copy->out, mode);
 }
 
+void eio__keep_attrs(const struct eio__copy *copy, const struct eio__attrs *attrs)
+{
+  keep_times(copy);
+  keep_access(copy, attrs);
+}
+
+void eio__keep_access(const struct eio__copy *copy)
+{
+  struct eio__attrs attrs = { .acl = NULL };
+
+  attrs.acl_size = eio_p_xattr_get(copy->in, ACL, &attrs.acl);
+  keep_access(copy, &attrs);
+  eio__attrs_free(&attrs);
+}
+
 void eio__keep(const struct eio__copy *copy, bool all)
 {
-  struct timespec times[2];
+  struct eio__attrs attrs;
 
-  if (all)
-    keep_attributes(copy);
-  eio_p_times(&copy->from, times);
-  if (eio_p_futime(copy->out, times) < 0 && errno == ENOSYS)
-    eio_p_utime(copy->wd, copy->name, times, true);
-  eio__keep_access(copy);
+  if (!all) {
+    keep_times(copy);
+    eio__keep_access(copy);
+    return;
+  }
+  eio__attrs_take(&attrs, copy);
+  eio__keep_attrs(copy, &attrs);
+  eio__attrs_free(&attrs);
 }

@@ -193,7 +193,11 @@ static struct eio__dir *enter_entry(struct eio__tree *tree, struct eio__dir *up,
   unsigned window = tree->ops->suspended ? WINDOW / 2 : WINDOW;
 
   if (!dir) {
-    if (!eio__tree_cancelled(tree))
+    int error = errno;
+    bool cancelled = eio__tree_cancelled(tree);
+
+    errno = error;
+    if (!cancelled)
       tree->ops->closed(tree, up, dent);
     return NULL;
   }

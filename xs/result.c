@@ -157,6 +157,23 @@ static SV *take_wd(pTHX_ aio_cxt *cxt, eio_req *req)
   return sv_2mortal(aio_new_wd(aTHX_ cxt, wd));
 }
 
+/* [[$path, $errno, $what], ...] */
+static SV *tree_errors(pTHX_ const struct eio_errors *errors)
+{
+  AV *av = newAV();
+
+  for (uint32_t i = 0; errors && i < errors->count; i++) {
+    const struct eio_error *e = &errors->list[i];
+    AV *entry = newAV();
+
+    av_push(entry, newSVpv(e->path, 0));
+    av_push(entry, newSViv(e->errorno));
+    av_push(entry, newSVpv(e->what, 0));
+    av_push(av, newRV_noinc((SV *)entry));
+  }
+  return sv_2mortal(newRV_noinc((SV *)av));
+}
+
 static void push_group_results(pTHX_ const aio_req *aio)
 {
   AV *av = (AV *)aio->sv2;
@@ -235,6 +252,10 @@ void aio_push_results(pTHX_ aio_cxt *cxt, aio_req *aio)
   case EIO_R_BATCH:
     if (req->buf)
       PUSHs(aio_walk_batch(aTHX_ req->buf));
+    break;
+  case EIO_R_TREE:
+    PUSHs(aio_new_int64(aTHX_ req->result));
+    PUSHs(tree_errors(aTHX_ req->errors));
     break;
   case EIO_R_STATUS:
   case EIO_R_COUNT:

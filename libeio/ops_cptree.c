@@ -1,0 +1,249 @@
+/* ops_cptree.c - copies whole trees.
+ *
+ * Both sides are walked by descriptors: a directory of the source, and the one of the target
+ * that belongs to it, are entered together, and suspended and found again together. Neither is
+ * ever entered through a symbolic link. A directory that this copy makes is open to nobody else
+ * until all that is in it has been copied: then it gets its mode and its times. */
+#include "ops_cptree.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct eio__cptree *of(struct eio__tree *tree)
+{
+  return (struct eio__cptree *)tree;
+}
+
+/* Tells of errno. */
+static void tell(struct eio__cptree *cp, const char *what, const struct eio__dir *dir, const char *name)
+{
+  int error = errno;
+  char *path = dir ? eio__tree_path(dir, name) : strdup("");
+
+  if (error != ECANCELED)
+    eio__errors_add(&cp->errors, error, what, path);
+  else
+    free(path);
+}
+
+/* Directories of the target ------------------------------------------------ */
+
+static int open_dir(struct eio__cptree *cp, struct eio__dir *dir, const eio_wd *wd, const char *name)
+{
+  int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK;
+  int fd = eio_p_open(wd, name, flags, 0);
+
+  if (fd >= 0 || !dir->up || (errno != EMFILE && errno != ENFILE))
+    return fd;
+  eio__tree_spare(&cp->tree, dir->up);
+  return eio_p_open(wd, name, flags, 0);
+}
+
+/* Makes one, or finds one that may be used. */
+static int make_dir(struct eio__cptree *cp, struct eio__dir *dir, const eio_wd *wd, const char *name)
+{
+  struct eio__side *side = dir->data;
+  int fd;
+
+  side->made = eio_p_mkdir(wd, name, 0700) == 0;
+  if (!side->made && (errno != EEXIST || cp->existing == EIO_CP_FAIL))
+    return -1;
+  fd = open_dir(cp, dir, wd, name);
+  if (fd < 0 || !(side->wd = eio_p_wd(fd, wd, name)))
+    return -1;
+  if (fstat(side->wd->fd, &side->to) < 0)
+    return -1;
+  if (side->made && (side->to.st_uid != geteuid() || (side->to.st_mode & 0777) != 0700))
+    side->made = false; /* another one, by now */
+  return 0;
+}
+
+/* The target may lie in the source. */
+static bool is_target(const struct eio__cptree *cp, const struct eio__side *side)
+{
+  const struct eio__side *root = cp->root ? cp->root : side;
+
+  errno = EINVAL;
+  return eio__same_file(&side->from, &root->to);
+}
+
+static int enter_side(struct eio__cptree *cp, struct eio__dir *dir, struct eio__side *side)
+{
+  struct eio__side *up = dir->up ? dir->up->data : NULL;
+  struct eio__copy copy = { .in = dir->wd->fd, .out = -1 };
+
+  if (fstat(dir->wd->fd, &side->from) < 0 || (up && is_target(cp, side)))
+    return -1;
+  if (make_dir(cp, dir, up ? up->wd : cp->req->wd2, up ? eio__dir_name(dir) : cp->target) < 0)
+    return -1;
+  if (!up && is_target(cp, side))
+    return -1;
+  side->local = up && up->to.st_dev == side->to.st_dev ? up->local : eio__fd_is_local(side->wd->fd);
+  side->no_acl = eio__gives_no_acl(side->wd->fd);
+  copy.out = side->wd->fd;
+  eio__attrs_take(&side->attrs, &copy);
+  return 0;
+}
+
+static bool entered(struct eio__tree *tree, struct eio__dir *dir)
+{
+  struct eio__cptree *cp = of(tree);
+  struct eio__side *side = dir->data = calloc(1, sizeof *side);
+
+  if (side && enter_side(cp, dir, side) == 0) {
+    if (!dir->up)
+      cp->root = side;
+    return true;
+  }
+  tell(cp, "mkdir", dir, NULL);
+  if (side) {
+    eio_wd_unref(side->wd);
+    side->wd = NULL;
+  }
+  return false;
+}
+
+static void suspended(struct eio__dir *dir)
+{
+  struct eio__side *side = dir->data;
+
+  if (!side || !side->wd || side->wd->fd < 0)
+    return;
+  close(side->wd->fd);
+  side->wd->fd = -1;
+}
+
+/* Opens the one above again; false when that is elsewhere by now. */
+static bool resume(struct eio__side *side, const struct eio__side *below)
+{
+  struct stat st;
+
+  if (!EIO_HAVE_AT || side->wd->fd >= 0)
+    return true;
+  if (below->wd->fd < 0)
+    return false;
+  side->wd->fd = eio_p_open(below->wd, "..", O_RDONLY | O_DIRECTORY | O_NONBLOCK, 0);
+  if (side->wd->fd < 0)
+    return false;
+  if (fstat(side->wd->fd, &st) == 0 && eio__same_file(&st, &side->to))
+    return true;
+  close(side->wd->fd);
+  side->wd->fd = -1;
+  return false;
+}
+
+/* All that belongs into it is there. */
+static void finish_side(const struct eio__dir *dir, const struct eio__side *side)
+{
+  struct eio__copy copy = { .wd = side->wd, .name = ".", .in = -1, .out = side->wd->fd, .from = side->from, .to = side->to };
+
+  (void)dir;
+  copy.no_acl = side->made && side->no_acl;
+  eio__keep_attrs(&copy, &side->attrs);
+}
+
+static void left(struct eio__tree *tree, struct eio__dir *dir, struct eio__dir *up)
+{
+  struct eio__cptree *cp = of(tree);
+  struct eio__side *side = dir->data;
+
+  if (side && side->wd && !eio__tree_cancelled(tree)) {
+    if (side->wd->fd >= 0)
+      finish_side(dir, side);
+    if (dir->up && (!up || !resume(dir->up->data, side))) {
+      dir->up->lost = true; /* the source's, or the target's */
+      errno = EBUSY;
+      tell(cp, "open", dir->up, NULL);
+    }
+  } else if (dir->up && !up && !eio__tree_cancelled(tree)) {
+    errno = EBUSY;
+    tell(cp, "open", dir->up, NULL);
+  }
+  if (!side)
+    return;
+  if (side == cp->root)
+    cp->root = NULL;
+  eio_wd_unref(side->wd);
+  eio__attrs_free(&side->attrs);
+  free(side);
+}
+
+/* Entries -------------------------------------------------------------------- */
+
+static bool copy_entry(struct eio__tree *tree, struct eio__dir *dir, const struct eio_dent *dent)
+{
+  struct eio__side *side = dir->data;
+  const char *name = eio_dent_name(dir->dents, dent);
+  struct eio__item item = { .cp = of(tree), .dir = dir, .side = side, .from_wd = dir->wd, .wd = side->wd,
+                            .from = name, .name = name };
+
+  if (eio__dent_is_dir(dir, dent))
+    return true;
+  if (eio__item_copy(&item, dent->type) < 0)
+    tell(of(tree), item.what, dir, name);
+  return false;
+}
+
+static void closed(struct eio__tree *tree, struct eio__dir *dir, const struct eio_dent *dent)
+{
+  tell(of(tree), "open", dir, eio_dent_name(dir->dents, dent));
+}
+
+static void copy_root(struct eio__cptree *cp)
+{
+  struct eio__item item = { .cp = cp, .from_wd = cp->req->wd, .wd = cp->req->wd2, .from = cp->source, .name = cp->target };
+
+  if (eio__item_copy(&item, EIO_DT_UNKNOWN) < 0)
+    tell(cp, item.what, NULL, NULL);
+}
+
+/* -------------------------------------------------------------------------- */
+
+static int64_t end(struct eio_parts *parts)
+{
+  struct eio__cptree *cp = (struct eio__cptree *)parts;
+  int result = eio__errors_leave(&cp->errors, cp->req), error = errno;
+
+  if (eio__tree_cancelled(&cp->tree)) {
+    result = -1;
+    error = ECANCELED;
+  }
+  eio__links_finish(&cp->links);
+  free(cp->source);
+  free(cp->target);
+  free(cp);
+  errno = error;
+  return result;
+}
+
+int64_t eio_x_cptree(eio_req *req)
+{
+  static const struct eio__tree_ops ops = { copy_entry, entered, closed, left, suspended };
+  struct eio__cptree *cp;
+
+  if (req->arg1 != 0 && req->arg1 != EIO_CP_UPDATE && req->arg1 != EIO_CP_SKIP && req->arg1 != EIO_CP_FAIL) {
+    errno = EINVAL;
+    return -1;
+  }
+  cp = calloc(1, sizeof *cp);
+  if (!cp)
+    return -1;
+  cp->req = req;
+  cp->tree.ops = &ops;
+  cp->existing = req->arg1;
+  eio__errors_init(&cp->errors);
+  eio__links_init(&cp->links);
+  cp->source = eio__without_slashes(req->path ? req->path : "");
+  cp->target = eio__without_slashes(req->path2 ? req->path2 : "");
+  if (!cp->source || !cp->target) {
+    eio__parts_begin(&cp->tree.parts, req, end, 0);
+    tell(cp, "open", NULL, NULL);
+  } else if (eio__tree_walk(&cp->tree, req, end, cp->source) < 0) {
+    if (errno == ENOTDIR || errno == ELOOP)
+      copy_root(cp);
+    else
+      tell(cp, "open", NULL, NULL);
+  }
+  return eio__parts_end(&cp->tree.parts);
+}
