@@ -309,6 +309,7 @@ brackets mark other arguments that may be left out, with all that follow.
     aio_copy $source, $target, $callback->($status)
     aio_move $source, $target, $callback->($status)
     aio_cptree $source, $target[, $flags[, $callback->($status, $errors)]]
+    aio_mvtree $source, $target, $callback->($status, $errors)
     aio_scandir $pathname, $maxreq, $callback->($dirs, $nondirs)
     aio_rmtree $pathname, $callback->($status)
     aio_walk $pathname, $options, $batch->($entries), $callback->($number)
@@ -1329,6 +1330,23 @@ prints
     all copied
 
 =for example end
+
+=head3 aio_mvtree
+
+    aio_mvtree $source, $target, $callback->($status, $errors)
+
+Renames a directory, or anything else. If the target is on another file system,
+copies it there as L</aio_cptree> does, and when all of it is there without an
+error, removes what has been copied. A directory may take the place of an empty
+one, anything else that of what is no directory, as when renaming. Exported on
+request, see L</Names>.
+
+Before something is removed its copy is looked at: with type, size, and
+modification time as the source has them now. What has changed since, or has
+come since, stays and is told (C<EBUSY>), and the directories that it is in.
+So whenever this ends, by an error, a cancel or a kill, everything is whole in
+the source or in the target. If something cannot be copied nothing is removed;
+what has been copied remains in the target. Nothing is synced.
 
 =head3 aio_scandir
 

@@ -363,8 +363,7 @@ static bool same_times(const struct stat *a, const struct stat *b)
   return x[1].tv_sec == y[1].tv_sec && x[1].tv_nsec == y[1].tv_nsec;
 }
 
-/* Whether a target needs no update. */
-static bool is_same(const struct eio__item *item, const struct stat *to)
+bool eio__item_is_same(const struct eio__item *item, const struct stat *to)
 {
   const struct stat *st = &item->st;
   char text[PATH_MAX], other[PATH_MAX];
@@ -440,7 +439,7 @@ static int copy_item(struct eio__item *item, int type)
     errno = EINVAL;
     return -1;
   }
-  there = there && existing == EIO_CP_UPDATE && is_same(item, &to);
+  there = there && existing == EIO_CP_UPDATE && eio__item_is_same(item, &to);
   if (!there && open_source(item) < 0)
     return -1;
   if (item->st.st_nlink > 1 && item->side)

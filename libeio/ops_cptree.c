@@ -15,8 +15,7 @@ static struct eio__cptree *of(struct eio__tree *tree)
   return (struct eio__cptree *)tree;
 }
 
-/* Tells of errno. */
-static void tell(struct eio__cptree *cp, const char *what, const struct eio__dir *dir, const char *name)
+void eio__cptree_tell(struct eio__cptree *cp, const char *what, const struct eio__dir *dir, const char *name)
 {
   int error = errno;
   char *path = dir ? eio__tree_path(dir, name) : strdup("");
@@ -40,19 +39,25 @@ static int open_dir(struct eio__cptree *cp, struct eio__dir *dir, const eio_wd *
   return eio_p_open(wd, name, flags, 0);
 }
 
+int eio__side_open(struct eio__cptree *cp, struct eio__dir *dir, const eio_wd *wd, const char *name)
+{
+  struct eio__side *side = dir->data;
+  int fd = open_dir(cp, dir, wd, name);
+
+  if (fd < 0 || !(side->wd = eio_p_wd(fd, wd, name)))
+    return -1;
+  return fstat(side->wd->fd, &side->to);
+}
+
 /* Makes one, or finds one that may be used. */
 static int make_dir(struct eio__cptree *cp, struct eio__dir *dir, const eio_wd *wd, const char *name)
 {
   struct eio__side *side = dir->data;
-  int fd;
 
   side->made = eio_p_mkdir(wd, name, 0700) == 0;
   if (!side->made && (errno != EEXIST || cp->existing == EIO_CP_FAIL))
     return -1;
-  fd = open_dir(cp, dir, wd, name);
-  if (fd < 0 || !(side->wd = eio_p_wd(fd, wd, name)))
-    return -1;
-  if (fstat(side->wd->fd, &side->to) < 0)
+  if (eio__side_open(cp, dir, wd, name) < 0)
     return -1;
   if (side->made && (side->to.st_uid != geteuid() || (side->to.st_mode & 0777) != 0700))
     side->made = false; /* another one, by now */
@@ -96,7 +101,7 @@ static bool entered(struct eio__tree *tree, struct eio__dir *dir)
       cp->root = side;
     return true;
   }
-  tell(cp, "mkdir", dir, NULL);
+  eio__cptree_tell(cp, "mkdir", dir, NULL);
   if (side) {
     eio_wd_unref(side->wd);
     side->wd = NULL;
@@ -104,7 +109,7 @@ static bool entered(struct eio__tree *tree, struct eio__dir *dir)
   return false;
 }
 
-static void suspended(struct eio__dir *dir)
+void eio__side_suspended(struct eio__dir *dir)
 {
   struct eio__side *side = dir->data;
 
@@ -134,13 +139,32 @@ static bool resume(struct eio__side *side, const struct eio__side *below)
 }
 
 /* All that belongs into it is there. */
-static void finish_side(const struct eio__dir *dir, const struct eio__side *side)
+static void finish_side(const struct eio__side *side)
 {
   struct eio__copy copy = { .wd = side->wd, .name = ".", .in = -1, .out = side->wd->fd, .from = side->from, .to = side->to };
 
-  (void)dir;
   copy.no_acl = side->made && side->no_acl;
   eio__keep_attrs(&copy, &side->attrs);
+}
+
+void eio__side_leave(struct eio__cptree *cp, struct eio__dir *dir, struct eio__dir *up)
+{
+  const struct eio__side *side = dir->data;
+
+  if (!dir->up || (up && (!side || !side->wd || resume(up->data, side))))
+    return;
+  dir->up->lost = true; /* the source's, or the target's */
+  errno = EBUSY;
+  eio__cptree_tell(cp, "open", dir->up, NULL);
+}
+
+void eio__side_free(struct eio__side *side)
+{
+  if (!side)
+    return;
+  eio_wd_unref(side->wd);
+  eio__attrs_free(&side->attrs);
+  free(side);
 }
 
 static void left(struct eio__tree *tree, struct eio__dir *dir, struct eio__dir *up)
@@ -148,25 +172,14 @@ static void left(struct eio__tree *tree, struct eio__dir *dir, struct eio__dir *
   struct eio__cptree *cp = of(tree);
   struct eio__side *side = dir->data;
 
-  if (side && side->wd && !eio__tree_cancelled(tree)) {
-    if (side->wd->fd >= 0)
-      finish_side(dir, side);
-    if (dir->up && (!up || !resume(dir->up->data, side))) {
-      dir->up->lost = true; /* the source's, or the target's */
-      errno = EBUSY;
-      tell(cp, "open", dir->up, NULL);
-    }
-  } else if (dir->up && !up && !eio__tree_cancelled(tree)) {
-    errno = EBUSY;
-    tell(cp, "open", dir->up, NULL);
+  if (!eio__tree_cancelled(tree)) {
+    if (side && side->wd && side->wd->fd >= 0)
+      finish_side(side);
+    eio__side_leave(cp, dir, up);
   }
-  if (!side)
-    return;
   if (side == cp->root)
     cp->root = NULL;
-  eio_wd_unref(side->wd);
-  eio__attrs_free(&side->attrs);
-  free(side);
+  eio__side_free(side);
 }
 
 /* Entries -------------------------------------------------------------------- */
@@ -181,13 +194,13 @@ static bool copy_entry(struct eio__tree *tree, struct eio__dir *dir, const struc
   if (eio__dent_is_dir(dir, dent))
     return true;
   if (eio__item_copy(&item, dent->type) < 0)
-    tell(of(tree), item.what, dir, name);
+    eio__cptree_tell(of(tree), item.what, dir, name);
   return false;
 }
 
 static void closed(struct eio__tree *tree, struct eio__dir *dir, const struct eio_dent *dent)
 {
-  tell(of(tree), "open", dir, eio_dent_name(dir->dents, dent));
+  eio__cptree_tell(of(tree), "open", dir, eio_dent_name(dir->dents, dent));
 }
 
 static void copy_root(struct eio__cptree *cp)
@@ -195,7 +208,7 @@ static void copy_root(struct eio__cptree *cp)
   struct eio__item item = { .cp = cp, .from_wd = cp->req->wd, .wd = cp->req->wd2, .from = cp->source, .name = cp->target };
 
   if (eio__item_copy(&item, EIO_DT_UNKNOWN) < 0)
-    tell(cp, item.what, NULL, NULL);
+    eio__cptree_tell(cp, item.what, NULL, NULL);
 }
 
 /* -------------------------------------------------------------------------- */
@@ -203,6 +216,33 @@ static void copy_root(struct eio__cptree *cp)
 static int64_t end(struct eio_parts *parts)
 {
   struct eio__cptree *cp = (struct eio__cptree *)parts;
+
+  if (cp->move && !cp->errors.first && !eio__tree_cancelled(&cp->tree))
+    eio__mvtree_remove(cp);
+  return eio__cptree_drop(cp);
+}
+
+struct eio__cptree *eio__cptree_new(eio_req *req)
+{
+  struct eio__cptree *cp = calloc(1, sizeof *cp);
+
+  if (!cp)
+    return NULL;
+  cp->req = req;
+  cp->tree.req = req;
+  eio__errors_init(&cp->errors);
+  eio__links_init(&cp->links);
+  cp->source = eio__without_slashes(req->path ? req->path : "");
+  cp->target = eio__without_slashes(req->path2 ? req->path2 : "");
+  if (cp->source && cp->target)
+    return cp;
+  eio__cptree_drop(cp);
+  errno = ENOMEM;
+  return NULL;
+}
+
+int64_t eio__cptree_drop(struct eio__cptree *cp)
+{
   int result = eio__errors_leave(&cp->errors, cp->req), error = errno;
 
   if (eio__tree_cancelled(&cp->tree)) {
@@ -217,33 +257,31 @@ static int64_t end(struct eio_parts *parts)
   return result;
 }
 
+int64_t eio__cptree_run(struct eio__cptree *cp)
+{
+  static const struct eio__tree_ops ops = { copy_entry, entered, closed, left, eio__side_suspended };
+
+  cp->tree.ops = &ops;
+  if (eio__tree_walk(&cp->tree, cp->req, end, cp->source) < 0) {
+    if (errno == ENOTDIR || errno == ELOOP)
+      copy_root(cp);
+    else
+      eio__cptree_tell(cp, "open", NULL, NULL);
+  }
+  return eio__parts_end(&cp->tree.parts);
+}
+
 int64_t eio_x_cptree(eio_req *req)
 {
-  static const struct eio__tree_ops ops = { copy_entry, entered, closed, left, suspended };
   struct eio__cptree *cp;
 
   if (req->arg1 != 0 && req->arg1 != EIO_CP_UPDATE && req->arg1 != EIO_CP_SKIP && req->arg1 != EIO_CP_FAIL) {
     errno = EINVAL;
     return -1;
   }
-  cp = calloc(1, sizeof *cp);
+  cp = eio__cptree_new(req);
   if (!cp)
     return -1;
-  cp->req = req;
-  cp->tree.ops = &ops;
   cp->existing = req->arg1;
-  eio__errors_init(&cp->errors);
-  eio__links_init(&cp->links);
-  cp->source = eio__without_slashes(req->path ? req->path : "");
-  cp->target = eio__without_slashes(req->path2 ? req->path2 : "");
-  if (!cp->source || !cp->target) {
-    eio__parts_begin(&cp->tree.parts, req, end, 0);
-    tell(cp, "open", NULL, NULL);
-  } else if (eio__tree_walk(&cp->tree, req, end, cp->source) < 0) {
-    if (errno == ENOTDIR || errno == ELOOP)
-      copy_root(cp);
-    else
-      tell(cp, "open", NULL, NULL);
-  }
-  return eio__parts_end(&cp->tree.parts);
+  return eio__cptree_run(cp);
 }

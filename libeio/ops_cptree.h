@@ -27,6 +27,8 @@ struct eio__cptree {
   struct eio__errors errors;
   struct eio__links links;
   struct eio__ways ways;
+  bool move;              /* what has been copied is removed in the end */
+  time_t began;           /* likewise */
   struct eio__side *root; /* of the target, while it is open; it never moves */
 };
 
@@ -46,5 +48,30 @@ struct eio__item {
 
 /* ops_cpitem.c: copies one; 0, or -1 with errno, and `what` says with what it failed. */
 int eio__item_copy(struct eio__item *item, int type);
+
+/* Whether a target that is there needs no copy of what has been looked at: type, size, exact
+ * times, text. */
+bool eio__item_is_same(const struct eio__item *item, const struct stat *to);
+
+/* ops_cptree.c ------------------------------------------------------------ */
+
+/* A copy for a request; it has to be run, or dropped. NULL with errno. */
+struct eio__cptree *eio__cptree_new(eio_req *req);
+/* What the execute function returns. */
+int64_t eio__cptree_run(struct eio__cptree *cp);
+int64_t eio__cptree_drop(struct eio__cptree *cp);
+
+/* Adds errno to the errors, unless it is ECANCELED. dir NULL: the root itself. */
+void eio__cptree_tell(struct eio__cptree *cp, const char *what, const struct eio__dir *dir, const char *name);
+
+/* Opens the other side of a directory, which is there; `data` is empty. */
+int eio__side_open(struct eio__cptree *cp, struct eio__dir *dir, const eio_wd *wd, const char *name);
+/* A directory is left: that of the one above is open again, or it is lost, which is told. */
+void eio__side_leave(struct eio__cptree *cp, struct eio__dir *dir, struct eio__dir *up);
+void eio__side_suspended(struct eio__dir *dir);
+void eio__side_free(struct eio__side *side);
+
+/* ops_mvtree.c: removes what has been copied. */
+void eio__mvtree_remove(struct eio__cptree *cp);
 
 #endif

@@ -264,7 +264,7 @@ static bool give_rest(struct walker *w, struct eio__dir *dir)
   struct eio__tree *tree = w->tree;
   struct rest *rest;
 
-  if (dir->next == dir->dents->count || !eio__parts_wanted(&tree->parts, w->began, w->ndirs, 1)
+  if (tree->alone || dir->next == dir->dents->count || !eio__parts_wanted(&tree->parts, w->began, w->ndirs, 1)
       || atomic_load_explicit(&tree->npinned, memory_order_relaxed) >= PINNED_MAX
       || !(rest = malloc(sizeof *rest)))
     return false;

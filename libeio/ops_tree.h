@@ -58,6 +58,7 @@ struct eio__tree {
   struct eio_parts parts;  /* first */
   const eio_req *req;
   const struct eio__tree_ops *ops;
+  bool alone;              /* nothing is given away */
   atomic_uint npinned;
 };
 

@@ -1,19 +1,25 @@
 use strict;
 use warnings;
+no warnings "newline";    # names have them
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use AIOTest;
 use Test::More;
-use POSIX  ();
-use Socket ();
+use File::Temp ();
+use POSIX ();
 use IO::AIO;
 
-# aio_cptree: against cp -a, on trees that are made up; what is there already; errors; and what must not be touched.
+# aio_cptree and aio_mvtree: on trees that are made up; what is there already; errors; and what must not be touched.
 
 plan skip_all => 'the peer has none' if is_peer;
-IO::AIO->import('aio_cptree');
+IO::AIO->import('aio_cptree', 'aio_mvtree');
 ok(!grep($_ eq 'aio_cptree', @IO::AIO::EXPORT), 'exported on request only');
 is(prototype 'IO::AIO::aio_cptree', '$$;$$', 'the arguments');
+is(prototype 'IO::AIO::aio_mvtree', '$$;$', 'the arguments');
+
+# another file system
+my $far = File::Temp::tempdir('aio-far-XXXXXX', DIR => '/dev/shm', CLEANUP => 1) if -w '/dev/shm';
+undef $far if $far && (stat $far)[0] == (stat fresh_dir)[0];
 
 sub cptree { IO::AIO::aio_cptree($_[0], $_[1], $_[2], $_[3]) }
 sub status_of { my $cb = $_[3]; IO::AIO::aio_cptree($_[0], $_[1], $_[2], sub { $cb->($_[0]) }) }
@@ -187,6 +193,52 @@ each_engine {
         release;
         IO::AIO::flush;
         ok(!-e "$dir/cancelled", 'cancelled before it ran it makes nothing');
+    }
+    # moves
+    for ([near => "$dir/near"], [far => $far && "$far/moved"]) {
+        my ($name, $place) = @$_;
+        SKIP: {
+            $place or skip 'no other file system', 8;
+            make_tree("$dir/go", 7);
+            my @was = describe("$dir/go");
+            my ($errno, $status, $errors) = run_req { IO::AIO::aio_mvtree("$dir/go", $place, $_[0]) };
+            is("$status " . errors_of($errors), '0 ', "a move to a place that is $name");
+            is(join("\n", describe($place)), join("\n", @was), 'all is there');
+            ok(!-e "$dir/go", 'and no more here');
+            make_tree("$dir/go", 8);
+            @was = describe($place);
+            ($errno, $status, $errors) = run_req { IO::AIO::aio_mvtree("$dir/go", $place, $_[0]) };
+            is("$status " . errno_name($errno), '-1 ENOTEMPTY', 'onto a directory that is not empty');
+            is(join("\n", describe($place)), join("\n", @was), 'changes nothing there');
+            ok(-e "$dir/go", 'nor here');
+            run_req { aio_rmtree $place, $_[0] };
+            mkdir $place or die "mkdir: $!";
+            @was = describe("$dir/go");
+            run_req { IO::AIO::aio_mvtree("$dir/go", $place, $_[0]) };
+            is(join("\n", describe($place)), join("\n", @was), 'an empty one is replaced');
+            run_req { aio_rmtree $place, $_[0] };
+            write_file "$dir/go", 'a file';
+            write_file $place, 'old';
+            run_req { IO::AIO::aio_mvtree("$dir/go", $place, $_[0]) };
+            is(read_file($place) . (-e "$dir/go" ? ' twice' : ''), 'a file', 'a single file');
+            unlink $place or die "unlink: $!";
+        }
+    }
+    SKIP: {
+        skip 'no other file system', 3 unless $far;
+        mkdir "$dir/half";
+        mkdir "$dir/half/$_" for qw(a b);
+        write_file "$dir/half/$_", $_ for qw(a/f b/f);
+        chmod 0,    "$dir/half/b/f";
+        chmod 0777, $dir, $far, map "$dir/half/$_", '.', 'a', 'b';
+        my @got = as_nobody {
+            my ($errno, $status, $errors) = run_req { IO::AIO::aio_mvtree("$dir/half", "$far/half", $_[0]) };
+            ($status, errors_of($errors));
+        };
+        is_deeply(\@got, [-1, 'b/f: open EACCES'], 'what cannot be copied is told');
+        ok(-e "$dir/half/a/f" && -e "$dir/half/b/f", 'and nothing is removed');
+        is(read_file("$far/half/a/f"), 'a/f', 'though it was copied');
+        run_req { aio_rmtree "$far/half", $_[0] };
     }
     croaks { IO::AIO::aio_cptree([], 'x') } 'aio_cptree', 'no source';
     croaks { IO::AIO::aio_cptree('x', 'x', 0, 1) } 'aio_cptree', 'no callback';

@@ -69,6 +69,7 @@ my @requests = (
     [aio_copy      => sub { my ($cb, $d) = @_; aio_copy "$d/file", "$d/copy", $cb }],
     [aio_move      => sub { my ($cb, $d) = @_; aio_move "$d/copy", "$d/moved", $cb }],
     [aio_cptree    => sub { my ($cb, $d) = @_; IO::AIO::aio_cptree("$d/dir", "$d/dir2", 0, $cb) }],
+    [aio_mvtree    => sub { my ($cb, $d) = @_; IO::AIO::aio_mvtree("$d/dir2", "$d/dir3", $cb) }],
     [aio_syncfs    => sub { my ($cb, $d, $r) = @_; aio_syncfs $r, $cb }],
     [aio_fsync     => sub { my ($cb, $d, $r, $w) = @_; aio_fsync $w, $cb }],
     [aio_fdatasync => sub { my ($cb, $d, $r, $w) = @_; aio_fdatasync $w, $cb }],
