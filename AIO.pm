@@ -94,7 +94,7 @@ our @AIO_REQ = sort grep { /^aio_/ && defined &$_ } keys %IO::AIO::;
 # are marked so, and the functions named here.
 our @ON_REQUEST;
 push @ON_REQUEST, qw(
-    aio_walk poll_handle attach detach
+    aio_walk poll_handle attach detach aioreq_timeout
 );
 
 our %EXPORT_TAGS = (more => \@ON_REQUEST);
@@ -107,7 +107,7 @@ our @EXPORT = do {
 our @EXPORT_OK = (@ON_REQUEST, qw(
     poll_fileno poll_cb poll_wait flush
     min_parallel max_parallel max_idle idle_timeout max_poll_reqs max_poll_time
-    nreqs nready npending nthreads stats stats_every stats_reset slow
+    max_abandoned nabandoned nreqs nready npending nthreads stats stats_every stats_reset slow
     accept4 eventfd fadvise fexecve madvise memfd_create mmap mount mremap
     munlock munlockall munmap pidfd_getfd pidfd_open pidfd_send_signal pipe2
     pipesize sendfile splice tee timerfd_create timerfd_gettime timerfd_settime
@@ -332,11 +332,13 @@ brackets mark other arguments that may be left out, with all that follow.
 
     $previous = aioreq_pri [$priority]
     aioreq_nice [$decrement]
+    $previous = aioreq_timeout [$seconds]
 
 =head2 Objects
 
     $old = $req->cb([$callback])
     $req->cancel
+    $req->timeout($seconds)
 
     @requests = $grp->add(@requests)
     $grp->cancel_subs
@@ -361,6 +363,7 @@ brackets mark other arguments that may be left out, with all that follow.
 
     IO::AIO::min_parallel $threads
     IO::AIO::max_parallel $threads
+    IO::AIO::max_abandoned $threads
     IO::AIO::max_idle $threads
     IO::AIO::idle_timeout $seconds
 
@@ -369,6 +372,7 @@ brackets mark other arguments that may be left out, with all that follow.
     $number = IO::AIO::nready
     $number = IO::AIO::npending
     $number = IO::AIO::nthreads
+    $number = IO::AIO::nabandoned
     $stats = IO::AIO::stats
     IO::AIO::stats_every $nreqs
     IO::AIO::stats_reset
@@ -1688,6 +1692,49 @@ and its like have the priority of the whole.
 
 =for example end
 
+=head3 aioreq_timeout
+
+    $previous = aioreq_timeout [$seconds]
+
+Returns the time that the next request will have, undef if that is all there
+is, as at first. With an argument, sets it; fractions count. It applies to one request,
+after which it is undef again. Exported on request.
+
+=for example begin timeout
+
+    IO::AIO::aioreq_timeout(5);
+    aio_load "/net/server/list", my $list, sub {
+        print $!{ETIMEDOUT} ? "no answer\n" : "no such file\n" unless $_[0] >= 0;
+    };
+
+=for example end
+
+A request that is not done by then fails with C<ETIMEDOUT>, in the first poll after
+that; the poll descriptor becomes readable within a few milliseconds. One that has not begun
+to execute never will, and one that executes is abandoned.
+
+=head4 Requests that hang
+
+A system call that hangs, in a network file system whose server is away, or in a FIFO that
+nobody opens, cannot be stopped. (A signal to its thread would interrupt some of them; but the
+calls that hang worst, in file systems, heed none but those that kill the process, and any other
+needs a handler for the whole process, which would be seen by the program's own C<%SIG>, by its
+event loop, and by other libraries. So no signal is sent.) It is abandoned: the
+program gets its answer, C<nreqs> does not count it, C<flush> and the end of the program do not wait
+for it, and another worker takes the place of the one that hangs, which counts no more
+(L</IO::AIO::nabandoned>, L</IO::AIO::max_abandoned>). When the limit is reached, requests are still
+answered in time, but their workers keep their places.
+
+What it uses stays in use until the call ends: its buffer is locked and its handle open. Then, in the
+first poll after that, the buffer is free, a descriptor that it has opened is closed, and a file that it
+was making up (C<aio_copy>, C<aio_move>) is removed. What a call that ends late has done to the file
+system otherwise stays done, as with any error of a network file system: a directory may exist though
+C<aio_mkdir> has timed out. Parts of C<aio_rmtree> and C<aio_scandir> that have not begun are left out.
+
+With L<engine|/IO::AIO::engine> C<sync> a request is executed before its time can be up. With
+C<uring> the kernel is asked to stop a request of the ring, and its place there is kept
+until it has.
+
 =head3 aioreq_nice
 
     aioreq_nice [$decrement]
@@ -1746,6 +1793,27 @@ class IO::AIO::REQ. It is a hash that the module does not look into, so you
 may keep things in it. Drop the object whenever you like: it, and what it
 holds, is freed when the request is done.
 
+=head3 $req->timeout
+
+    $req->timeout($seconds)
+
+The request has so much time from now, all there is with undef: see
+L</aioreq_timeout>. A group's time is that of all its members, also of those that
+are added later: they fail, its feeder is removed, and then it is called back, with
+what L<< /$grp->result >> was told and C<ETIMEDOUT>, if nothing else, in C<$!>. So
+the members that were done before have told what they had.
+
+=for example begin group-timeout
+
+    my @missing;
+    my $grp = aio_group sub { print @missing ? "missing: @missing\n" : "all there\n" };
+    for my $file (qw(data.txt index.txt)) {
+        $grp->add(aio_stat $file, sub { push @missing, "$file ($!)" if $_[0] });
+    }
+    $grp->timeout(30);
+
+=for example end
+
 =head3 $req->cancel
 
     $req->cancel
@@ -1753,8 +1821,9 @@ holds, is freed when the request is done.
 Makes the request go away. If it has not begun to execute, it never will. If
 it executes, it goes on to its end, since a system call cannot be taken back.
 In both cases the callback is not called. The request counts as outstanding
-until the next poll. A cancelled C<aio_open> or C<aio_wd> closes what it
-opened.
+until the next poll; one that executes, until the first poll after its end, or
+after 20 milliseconds, when it is abandoned (see L</Requests that hang>). A cancelled
+C<aio_open> or C<aio_wd> closes what it opened.
 
 =for example begin cancel
 
@@ -2342,6 +2411,14 @@ requests are queued and not executed until one of the two functions sets a
 number again. With 1, requests of the same priority execute in the order in
 which they were submitted.
 
+=head3 IO::AIO::max_abandoned
+
+    IO::AIO::max_abandoned $threads
+
+How many workers may be at requests that were abandoned, 1024 at first, without
+being counted by the two functions above: see L</Requests that hang>. Each has 256 KiB of
+stack, of which a request uses little.
+
 =head3 IO::AIO::max_idle
 
     IO::AIO::max_idle $threads
@@ -2430,7 +2507,14 @@ Requests that have been executed and wait to be polled.
 
     $number = IO::AIO::nthreads
 
-Worker threads that exist.
+Worker threads that exist, but for those that are at abandoned requests.
+
+=head3 IO::AIO::nabandoned
+
+    $number = IO::AIO::nabandoned
+
+Worker threads besides, which are at L<requests that hang|/"Requests that hang">
+and that nobody waits for.
 
 =head3 IO::AIO::stats
 
@@ -2652,7 +2736,8 @@ closed all descriptors calls it before it opens others and watches
 L</IO::AIO::poll_handle> again, which may have a new number then. (C<poll_wait> and
 C<flush> notice by themselves that it is gone, and drop nothing.) Requests that are
 being executed go on in their threads, but nobody waits for them: a program that
-must end while a network file system hangs calls it before C<exit>.
+must end at once while a network file system hangs calls it before C<exit>, or has
+given its requests L<timeouts|/aioreq_timeout>.
 
 =head2 Perl threads
 

@@ -7,7 +7,7 @@
  *   eio_ops.c     table of operations        eio_worker.c  what threads do
  *   ops_*.c       the operations             eio_admit.c   who may, who is told
  *   eio_plat*.c   what systems lack          eio_pace.c    how many of them
- *   eio_insight.c figures and traces
+ *   eio_insight.c figures and traces           eio_time.c    deadlines
  *
  * This file: states, submit, cancel, limits, and what a fork does. */
 #include "eio_pace.h"
@@ -162,33 +162,50 @@ void eio_submit(eio_ctx *ctx, eio_req *req)
     ctx->engine->submit(ctx, req);
 }
 
-static void cancel_one(eio_ctx *ctx, eio_req *req)
+static enum eio_state unqueue(eio_ctx *ctx, eio_req *req, unsigned flags)
 {
-  bool was_ready;
+  enum eio_state state;
+
+  pthread_mutex_lock(&ctx->lock);
+  eio__take_incoming(ctx);
+  state = (enum eio_state)req->state;
+  if (state == EIO_READY) {
+    eio_queue_remove(&ctx->ready, req);
+    atomic_fetch_add(&ctx->ntaken, 1);
+  }
+  if (state != EIO_FINISHED)
+    eio__flag_set(req, flags);
+  if (state == EIO_READY)
+    eio__state(ctx, req, EIO_DONE);
+  pthread_mutex_unlock(&ctx->lock);
+  return state;
+}
+
+enum eio_state eio__unqueue(eio_ctx *ctx, eio_req *req)
+{
+  return unqueue(ctx, req, 0);
+}
+
+static eio_req *cancel_one(eio_ctx *ctx, eio_req *req)
+{
+  enum eio_state state;
 
   if (req->op == EIO_GROUP) {
     if (req->state != EIO_FINISHED) {
       req->flags |= EIO_CANCELLED;
       req->feed = NULL;
     }
-    return;
+    return req;
   }
-  pthread_mutex_lock(&ctx->lock);
-  eio__take_incoming(ctx);
-  was_ready = req->state == EIO_READY;
-  if (was_ready) {
-    eio_queue_remove(&ctx->ready, req);
-    atomic_fetch_add(&ctx->ntaken, 1);
-  }
-  if (req->state != EIO_FINISHED)
-    eio__flag_set(req, EIO_CANCELLED);
-  if (was_ready)
-    eio__state(ctx, req, EIO_DONE);
-  pthread_mutex_unlock(&ctx->lock);
-  if (was_ready)
+  state = unqueue(ctx, req, EIO_CANCELLED);
+  if (state == EIO_READY)
     eio__done_here(ctx, req);
-  else if (ctx->ring)
-    eio__ring_cancel(ctx, req);
+  else if (state == EIO_RUNNING || state == EIO_FLYING) {
+    if (ctx->ring)
+      eio__ring_cancel(ctx, req);
+    eio__time_cancelled(ctx, req);
+  }
+  return req;
 }
 
 void eio_cancel(eio_ctx *ctx, eio_req *req)
@@ -360,6 +377,7 @@ static eio_req *orphan_all(eio_ctx *ctx)
   atomic_store(&ctx->ntaken, ctx->nsubmitted);
   atomic_store(&ctx->nparts, 0);
   atomic_store(&ctx->nrunning, 0);
+  eio__time_drop(ctx);
   for (eio_req *req = ctx->current; req; req = req->next)
     for (eio_req *up = req; up; up = up->group)
       up->flags |= EIO_ORPHAN; /* the groups are in no queue, perhaps */
@@ -417,8 +435,10 @@ eio_req *eio_orphan(eio_ctx *ctx)
       break;
     req->flags |= EIO_RIPE; /* comes again with its last member, or from its feeder */
   }
-  if (req)
+  if (req) {
     eio__state(ctx, req, EIO_FINISHED);
+    eio__time_forget(ctx, req);
+  }
   return req;
 }
 
@@ -454,6 +474,7 @@ static void after_fork_child(void)
     eio__pool_after_fork(ctx);
     eio__ring_after_fork(ctx);
     orphan_all(ctx); /* parts are lost, like what threads had at hand */
+    eio__time_after_fork(ctx);
     orphan_queue(ctx, &ctx->parted);
     atomic_store(&ctx->polling, false);
     atomic_store(&ctx->signaled, false);
@@ -523,6 +544,7 @@ void eio_destroy(eio_ctx *ctx)
     }
   pthread_mutex_unlock(&contexts_lock);
   eio_reset(ctx);
+  eio__time_destroy(ctx);
   eio__ring_destroy(ctx);
   pthread_mutex_lock(&ctx->lock);
   eio__wake_close(&ctx->wake);

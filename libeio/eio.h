@@ -69,6 +69,8 @@ enum eio_state {
 #define EIO_FED       0x200 /* a group: its feeder, which runs, has added something, or
                              * has set another */
 #define EIO_PARTED    0x400 /* parts of it have been given away (eio_parts.h) */
+#define EIO_TIMED_OUT 0x800 /* a group whose time is up: members that are added have none */
+#define EIO_LATE      0x1000 /* executes on, though another stands in for it (eio_on_abandon) */
 #define EIO_USER      0x8000 /* (c) the library never looks at it */
 
 typedef void (*eio_cb)(eio_req *req);
@@ -123,6 +125,7 @@ struct eio_req {
   uint32_t op : 8;           /* enum eio_op */
   uint32_t id : 24;          /* a number for traces, unique among some millions */
   uint64_t submitted, began, done; /* private: when, in nanoseconds; 0: not known */
+  struct eio_deadline *deadline;   /* private: NULL: none */
 };
 
 /* Contexts ------------------------------------------------------------- */
@@ -174,6 +177,26 @@ void eio_submit(eio_ctx *ctx, eio_req *req);
  * and counts as outstanding until then. A group's members are cancelled with
  * it. Harmless in any state from READY on. */
 void eio_cancel(eio_ctx *ctx, eio_req *req);
+
+/* A request that was submitted has to be done within so many nanoseconds from now
+ * (EIO_NEVER: it has all the time there is, as at first), or it fails with ETIMEDOUT at the
+ * first poll after that; the wakeup descriptor is readable then. It is not executed any
+ * more, if it waits; if it executes, see eio_on_abandon(). A group's time is that of its
+ * members, now and later: they fail, its feeder is taken away, and it is called back after
+ * them. Engine "sync" has executed everything before this can be called. Harmless in any state
+ * from READY on; -1 with ENOMEM. */
+#define EIO_NEVER UINT64_MAX
+int eio_timeout(eio_ctx *ctx, eio_req *req, uint64_t ns);
+
+/* Lets requests be abandoned that do not end: those whose time is up while they execute,
+ * and those that have been cancelled 20 ms ago. The hook is called for each, in a poll, and
+ * returns another request of the same operation that stands in for it (NULL: it is not
+ * abandoned), to which it has moved `cb`, `data` and whatever else the callback needs; it takes
+ * part in a poll as if it were the first. That one must stay as it is, with the buffers and
+ * strings that it points to: it executes on, counts no more (neither does its worker, see
+ * below), and comes out of eio_next(), cancelled, when it has ended. NULL, as at first: what
+ * executes has as long as it takes, and its own result. */
+void eio_on_abandon(eio_ctx *ctx, eio_req *(*hook)(eio_req *));
 
 /* Executes an operation in the calling thread, without any context; sets
  * result and errorno. As everywhere, errors are results and nothing else: of
@@ -282,6 +305,12 @@ unsigned eio_nthreads(const eio_ctx *ctx); /* worker threads alive */
 void eio_set_min_parallel(eio_ctx *ctx, unsigned n);
 void eio_set_max_parallel(eio_ctx *ctx, unsigned n);
 unsigned eio_parallel(const eio_ctx *ctx); /* the smaller of the two */
+
+/* A worker that executes a request that was abandoned does not count against the limits,
+ * nor among the threads, as long as there are no more than n (default 1024) of them: others
+ * take its place. When it comes back it is one of them again, if there is a place for it. */
+void eio_set_max_abandoned(eio_ctx *ctx, unsigned n);
+unsigned eio_nabandoned(eio_ctx *ctx); /* how many there are */
 
 /* Threads that had nothing to do for `seconds` (default 10) exit while more
  * than n (default 4) are idle. */

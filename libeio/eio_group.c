@@ -98,6 +98,22 @@ void eio__group_released(eio_ctx *ctx, eio_req *req)
   feed(ctx, group);
 }
 
+void eio__group_replace(eio_req *req, eio_req *other)
+{
+  if (!req->group)
+    return;
+  other->group = req->group;
+  other->older = req->older;
+  other->younger = req->younger;
+  if (req->younger)
+    req->younger->older = other;
+  else
+    req->group->members = other;
+  if (req->older)
+    req->older->younger = other;
+  req->group = req->older = req->younger = NULL;
+}
+
 int eio_group_add(eio_ctx *ctx, eio_req *group, eio_req *req)
 {
   if (group->state == EIO_FINISHED || was_called(group)) {
@@ -120,16 +136,17 @@ int eio_group_add(eio_ctx *ctx, eio_req *group, eio_req *req)
   group->nmembers++;
   if (group->flags & EIO_FEEDING)
     group->flags |= EIO_FED;
-  (void)ctx;
+  if (group->flags & EIO_TIMED_OUT)
+    return eio_timeout(ctx, req, 0);
   return 0;
 }
 
-void eio__group_walk(eio_ctx *ctx, eio_req *group, void (*f)(eio_ctx *, eio_req *))
+void eio__group_walk(eio_ctx *ctx, eio_req *group, eio_req *(*f)(eio_ctx *, eio_req *))
 {
   eio_req *req = group;
 
   for (;;) {
-    f(ctx, req);
+    req = f(ctx, req);
     if (is_group(req) && req->members) {
       req = req->members;
       continue;

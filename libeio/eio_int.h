@@ -131,6 +131,11 @@ struct eio_wake {
   ino_t ino;
 };
 
+/* eio_time.c */
+struct eio_deadline;
+struct eio_deadlines { struct eio_deadline **heap; size_t length, room; };
+struct eio_alarm;
+
 struct eio_pool; /* eio_pool.c */
 struct eio_ring; /* eio_uring.c */
 
@@ -176,6 +181,7 @@ struct eio_ctx {
   atomic_bool signaled;      /* (L) the wakeup fd was written since the last poll began, which
                               * the owner forgets without the lock */
   bool raised;               /* (L) it may be readable */
+  atomic_bool rung;          /* (L) the alarm has written it; the owner forgets, when a poll begins */
   atomic_bool polling;       /* the owner looks at `finished` by itself; (O) sets it */
 
   char line4[EIO_LINE];      /* the owner */
@@ -185,6 +191,9 @@ struct eio_ctx {
   eio_req *feeding;          /* (O) groups whose feeder runs; linked by fed_before */
   unsigned nreqs;            /* (O) outstanding */
   unsigned npri;             /* (O) of them, those with a priority other than 0 */
+  struct eio_deadlines deadlines; /* (O) eio_time.c */
+  eio_req *(*stand_in)(eio_req *); /* (O) eio_on_abandon() */
+  struct eio_alarm *alarm;   /* NULL as long as there was no need */
   unsigned left;             /* (O) to workers, see leaves() */
   uint64_t watched_at;       /* (O) when it looked for workers that are held up */
   unsigned helpable;         /* (O) nsubmitted with the last request that it could attempt */
@@ -241,7 +250,25 @@ void eio__signal_locked(eio_ctx *ctx);
 /* Moves what workers have finished to a queue. Owner thread. */
 void eio__take_finished(eio_ctx *ctx, struct eio_queue *q);
 
+/* eio_time.c; owner thread */
+void eio__time_destroy(eio_ctx *ctx);
+void eio__time_after_fork(eio_ctx *ctx); /* in the child */
+void eio__time_drop(eio_ctx *ctx);       /* no request has a deadline any more */
+void eio__time_forget(eio_ctx *ctx, eio_req *req); /* this one has none */
+void eio__time_cancelled(eio_ctx *ctx, eio_req *req); /* while it executes */
+bool eio__time_is_up(const eio_ctx *ctx); /* for one at least */
+uint64_t eio__time_next(const eio_ctx *ctx); /* for the first; UINT64_MAX: never */
+void eio__time_pass(eio_ctx *ctx);       /* hands over those whose time is up */
+void eio__time_watch(eio_ctx *ctx);      /* sets the alarm, if somebody watches the descriptor */
+
+/* eio.c: takes a request that waits out of its queue: it is DONE then. Returns the state in
+ * which it was, which for others is a hint. Owner thread, without the lock. */
+enum eio_state eio__unqueue(eio_ctx *ctx, eio_req *req);
+
 /* eio_pool.c; the functions without "locked" are for the owner, unlocked */
+/* The request is cancelled and late: workers that are at it, and its parts, count no more. Who calls
+ * tells of the places (EIO_EV_FREED). */
+void eio__pool_give_up(eio_ctx *ctx, eio_req *req);
 int eio__pool_create(eio_ctx *ctx);
 void eio__pool_submit(eio_ctx *ctx, eio_req *req);
 /* Executes what is ready in the owner's thread: all, or as long as there is no
@@ -317,8 +344,11 @@ static inline void eio__count(eio_ctx *ctx, const eio_req *req, int n)
 
 /* eio_group.c: accounting for a member that is released. */
 void eio__group_released(eio_ctx *ctx, eio_req *req);
-/* Calls `f` on a group and on everything below it. */
-void eio__group_walk(eio_ctx *ctx, eio_req *group, void (*f)(eio_ctx *, eio_req *));
+/* Calls `f` on a group and on everything below it; it returns what is in the place of a
+ * request then. */
+void eio__group_walk(eio_ctx *ctx, eio_req *group, eio_req *(*f)(eio_ctx *, eio_req *));
+/* Puts another request in the place of a member. */
+void eio__group_replace(eio_req *req, eio_req *other);
 
 /* eio_wake.c */
 int eio__wake_open(struct eio_wake *wake);

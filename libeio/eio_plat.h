@@ -109,6 +109,10 @@ static inline bool eio_p_is_offset(int64_t n)
   return (off_t)n == n;
 }
 
+/* Starts a thread that blocks all signals; an error's number. thread: NULL: nobody waits for
+ * its end (eio_plat_sleep.c). */
+int eio_p_thread(pthread_t *thread, void *(*run)(void *), void *arg);
+
 /* Paths (eio_plat.c) */
 
 /* For the library's own use: adds O_NOCTTY, as a file that turns out to be a

@@ -1,7 +1,9 @@
 /* eio_plat_sleep.c - a thread sleeps until another wakes it: a futex where there are any,
- * as conditions wake a thread that has to take a lock next, and cost three calls. */
+ * as conditions wake a thread that has to take a lock next, and cost three calls. And how
+ * a thread is started. */
 #include "eio_plat.h"
 
+#include <signal.h>
 #include <time.h>
 
 #if EIO_HAVE_FUTEX
@@ -81,3 +83,24 @@ void eio_p_wake(struct eio_bed *bed)
   pthread_mutex_unlock(&bed->mutex);
 }
 #endif
+
+#define STACK_SIZE (256 * 1024)
+
+int eio_p_thread(pthread_t *thread, void *(*run)(void *), void *arg)
+{
+  pthread_attr_t attr;
+  pthread_t nobodys;
+  sigset_t all, old;
+  int error;
+
+  pthread_attr_init(&attr);
+  if (!thread)
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+  pthread_attr_setstacksize(&attr, STACK_SIZE);
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &old);
+  error = pthread_create(thread ? thread : &nobodys, &attr, run, arg);
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  pthread_attr_destroy(&attr);
+  return error;
+}

@@ -6,6 +6,7 @@
  * when either has something, unless the owner is known to look. */
 #include "eio_int.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -137,6 +138,8 @@ void eio_poll_begin(eio_ctx *ctx)
   stop_believing(ctx);
   if (ctx->ring)
     eio__ring_reap(ctx); /* first: now these need not wait for the next poll */
+  if (ctx->deadlines.length || atomic_load_explicit(&ctx->rung, memory_order_relaxed))
+    eio__time_pass(ctx);
   ctx->depth++;
   eio_queue_append(&ctx->done, &ctx->fresh);
   eio__take_finished(ctx, &ctx->done);
@@ -167,7 +170,10 @@ eio_req *eio_next(eio_ctx *ctx)
       continue;
     }
     eio__state(ctx, req, EIO_FINISHED);
-    eio__count(ctx, req, -1);
+    if (req->deadline)
+      eio__time_forget(ctx, req);
+    if (!(req->flags & EIO_LATE))
+      eio__count(ctx, req, -1);
     ctx->polled++;
     req->next = ctx->current;
     ctx->current = req;
@@ -204,7 +210,7 @@ void eio_unfinish(eio_ctx *ctx, eio_req *req)
 static bool settle_signal(eio_ctx *ctx, bool pending)
 {
   pthread_mutex_lock(&ctx->lock);
-  pending = pending || atomic_load(&ctx->finished);
+  pending = pending || atomic_load(&ctx->finished) || (ctx->deadlines.length && atomic_load(&ctx->rung));
   if (pending)
     eio__signal_locked(ctx);
   else if ((ctx->ring && eio__ring_signaled(ctx)) || ctx->raised) {
@@ -275,7 +281,10 @@ int eio_poll(eio_ctx *ctx, unsigned max_reqs, uint64_t max_time)
 
 int eio_poll_fd(eio_ctx *ctx)
 {
-  ctx->watched = true;
+  if (!ctx->watched) {
+    ctx->watched = true;
+    eio__time_watch(ctx);
+  }
   if (!eio__wake_is_intact(&ctx->wake))
     mend_wake_fd(ctx);
   if (ctx->wake.fd[0] < 0)
@@ -288,7 +297,7 @@ int eio_poll_fd(eio_ctx *ctx)
 static bool something_done(eio_ctx *ctx)
 {
   return ctx->done.length || ctx->fresh.length || atomic_load(&ctx->finished)
-         || (ctx->ring && eio__ring_ready(ctx));
+         || (ctx->ring && eio__ring_ready(ctx)) || eio__time_is_up(ctx);
 }
 
 /* With more than one processor, a worker that is at a request now may finish it in less
@@ -324,12 +333,19 @@ static bool look_for_some(eio_ctx *ctx, uint64_t began)
 /* Milliseconds until `end`, rounded up; -1 for UINT64_MAX, which is never. */
 static int milliseconds_until(uint64_t end)
 {
-  uint64_t now;
+  uint64_t now, ms;
 
   if (end == UINT64_MAX)
     return -1;
   now = eio_p_now();
-  return now < end ? (int)((end - now + 999999) / 1000000) : 0;
+  ms = now < end ? (end - now + 999999) / 1000000 : 0;
+  return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
+/* The earlier of two such times. */
+static int earlier(int ms, int other)
+{
+  return ms < 0 || (other >= 0 && other < ms) ? other : ms;
 }
 
 /* Sleeps once, until the descriptor is readable or it is time to look. What poll() says. */
@@ -340,6 +356,7 @@ static int sleep_once(eio_ctx *ctx, int ms)
 
   if (!eio__wake_is_intact(&ctx->wake))
     mend_wake_fd(ctx);
+  ms = earlier(ms, milliseconds_until(eio__time_next(ctx)));
   pfd.fd = ctx->wake.fd[0];
   blind = eio__ring_is_mute(ctx) || pfd.fd < 0;
   if ((eio__pool_wants_thread(ctx) || blind) && (ms < 0 || ms > REFUSED_MS))

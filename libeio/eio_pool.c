@@ -29,6 +29,7 @@ int eio__pool_create(eio_ctx *ctx)
   if (!pool)
     return -1;
   atomic_init(&pool->helped_fd, -1);
+  pool->max_lost = 1024;
   eio__pace_init(&pool->pace, eio_p_ncpus());
   pthread_cond_init(&pool->left, NULL);
   ctx->pool = pool;
@@ -470,6 +471,41 @@ const struct eio_pace *eio__pool_pace(const eio_ctx *ctx)
   return &ctx->pool->pace;
 }
 
+void eio__pool_give_up(eio_ctx *ctx, eio_req *req)
+{
+  struct eio_pool *pool = ctx->pool;
+
+  pthread_mutex_lock(&ctx->lock);
+  eio__flag_set(req, EIO_CANCELLED | EIO_LATE);
+  for (struct worker *w = pool->all; w && pool->nlost < pool->max_lost; w = w->next) {
+    if (w->current != req || w->abandoned || w->lost)
+      continue;
+    w->lost = true;
+    pool->nlost++;
+    pool->nthreads--;
+    eio__set_load(pool, w, 0);
+    eio__slot_give(ctx);
+  }
+  pthread_mutex_unlock(&ctx->lock);
+}
+
+void eio_set_max_abandoned(eio_ctx *ctx, unsigned n)
+{
+  pthread_mutex_lock(&ctx->lock);
+  ctx->pool->max_lost = n;
+  pthread_mutex_unlock(&ctx->lock);
+}
+
+unsigned eio_nabandoned(eio_ctx *ctx)
+{
+  unsigned n;
+
+  pthread_mutex_lock(&ctx->lock);
+  n = ctx->pool->nlost;
+  pthread_mutex_unlock(&ctx->lock);
+  return n;
+}
+
 void eio__pool_abandon_locked(eio_ctx *ctx)
 {
   struct eio_pool *pool = ctx->pool;
@@ -487,7 +523,7 @@ void eio__pool_abandon_locked(eio_ctx *ctx)
   }
   pool->parked = NULL;
   pool->watcher = NULL;
-  pool->nthreads = pool->nparked = pool->coming = pool->load = 0;
+  pool->nthreads = pool->nparked = pool->coming = pool->load = pool->nlost = 0;
   atomic_store(&pool->lingering, false);
 }
 
@@ -528,7 +564,7 @@ void eio__pool_after_fork(eio_ctx *ctx)
   }
   pool->parked = NULL;
   pool->watcher = NULL;
-  pool->nthreads = pool->nparked = pool->coming = pool->load = pool->abandoned = 0;
+  pool->nthreads = pool->nparked = pool->coming = pool->load = pool->abandoned = pool->nlost = 0;
   atomic_store(&pool->lingering, false);
   pthread_cond_init(&pool->left, NULL);
 }

@@ -21,7 +21,8 @@ struct worker {
   unsigned load;                 /* its part of pool->load */
   bool coming;                   /* counted in pool->coming */
   bool parked;
-  bool abandoned;
+  bool abandoned;                /* the context is not its own any more: it leaves */
+  bool lost;                     /* what it executes was given up; it counts no more */
   bool slept;                    /* on our own account, since `switches` were asked for; its own */
   struct eio_switches switches;  /* its own */
 };
@@ -42,6 +43,7 @@ struct eio_pool {
   _Atomic(struct worker *) watcher; /* a parked worker, see watch() */
   uint64_t ran_out;              /* when workers had nothing to do any more; 0: they have */
   unsigned abandoned;            /* workers that still use the context */
+  unsigned nlost, max_lost;      /* eio__pool_give_up() */
   unsigned max_idle;
   double idle_timeout;
   bool eager;                    /* tests: any work is worth a hop; set before there is any */

@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -21,8 +20,6 @@
 
 /* What has been executing for so long waits in the kernel, or might as well be elsewhere. */
 #define BEGUN_NS 100000000
-#define STACK_SIZE (256 * 1024)
-
 /* If the watcher finds nothing that waits as often in a row, nobody has to watch. */
 #define WATCH_IDLE 5
 
@@ -224,7 +221,7 @@ static struct worker *new_worker(eio_ctx *ctx)
   w->coming = w->slept = true;
   w->load = EIO_FULL;
   w->sent = 0;
-  w->parked = w->abandoned = false;
+  w->parked = w->abandoned = w->lost = false;
   insert(ctx->pool, w);
   return w;
 }
@@ -236,24 +233,6 @@ static void take_out(struct eio_pool *pool, struct worker *w)
     w->next->link = w->link;
   w->next = pool->spare;
   pool->spare = w;
-}
-
-static int create_thread(struct worker *w)
-{
-  pthread_attr_t attr;
-  pthread_t thread;
-  sigset_t all, old;
-  int error;
-
-  pthread_attr_init(&attr);
-  pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-  pthread_attr_setstacksize(&attr, STACK_SIZE);
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  error = pthread_create(&thread, &attr, work, w);
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
-  pthread_attr_destroy(&attr);
-  return error;
 }
 
 int eio__start_thread(eio_ctx *ctx, struct worker *starter)
@@ -270,7 +249,7 @@ int eio__start_thread(eio_ctx *ctx, struct worker *starter)
   w = new_worker(ctx);
   if (w) {
     pthread_mutex_unlock(&ctx->lock);
-    error = create_thread(w);
+    error = eio_p_thread(NULL, work, w);
     pthread_mutex_lock(&ctx->lock);
   }
   if (!error)
@@ -412,7 +391,7 @@ static uint64_t execute(eio_ctx *ctx, struct worker *w, eio_req *req, uint64_t n
     req = leave_parts(ctx, w, parts);
   relock(ctx, w);
   w->current = NULL;
-  if (w->abandoned) {
+  if (w->abandoned || w->lost) {
     if (req)
       eio__over(ctx, req);
     return 0;
@@ -433,6 +412,8 @@ static void leave(eio_ctx *ctx, struct worker *w)
 
   if (w->abandoned)
     last = --pool->abandoned == 0 && ctx->dead;
+  else if (w->lost)
+    pool->nlost--;
   else {
     arrive(pool, w);
     eio__set_load(pool, w, 0);
@@ -464,6 +445,19 @@ static enum step next_step(eio_ctx *ctx, const struct worker *w, bool busy)
          && eio__pace_look_ns(&pool->pace, &pool->pace.idle) ? LINGER : PARK;
 }
 
+/* One that was lost is a worker like the others, if they are fewer than they may be. */
+static bool come_back(struct eio_pool *pool, struct worker *w)
+{
+  if (pool->nthreads >= pool->limit)
+    return false;
+  w->lost = false;
+  w->slept = true;
+  pool->nlost--;
+  pool->nthreads++;
+  eio__set_load(pool, w, EIO_FULL);
+  return true;
+}
+
 static void *work(void *arg)
 {
   struct worker *w = arg;
@@ -479,7 +473,7 @@ static void *work(void *arg)
     bool quick = false;
     enum step step;
 
-    if (w->abandoned || pool->nthreads > pool->limit)
+    if (w->abandoned || (w->lost && !come_back(pool, w)) || pool->nthreads > pool->limit)
       break;
     arrive(pool, w);
     step = next_step(ctx, w, busy);

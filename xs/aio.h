@@ -39,6 +39,7 @@ typedef struct aio_cxt {
   PerlInterpreter *owner;  /* NULL in a perl without threads */
   HV *stash, *req_stash, *grp_stash, *wd_stash; /* counted: may be deleted */
   int next_pri;            /* priority of the next request */
+  uint64_t next_timeout;   /* its time in nanoseconds, or EIO_NEVER */
   aio_req *spare;          /* free list, linked by r.next */
   struct aio_slab *slabs;  /* all memory of requests */
   size_t live;             /* requests that are not spare */
@@ -79,6 +80,11 @@ static inline void aio_fail(aio_req *aio, int error)
 }
 /* Frees what a fork or reinit dropped. */
 void aio_free_orphans(pTHX_ aio_cxt *cxt);
+
+/* Gives a request that was submitted so much time. */
+void aio_set_timeout(pTHX_ aio_cxt *cxt, aio_req *aio, uint64_t ns);
+/* Seconds as nanoseconds; undef is EIO_NEVER, what is negative 0. Croaks for NaN. */
+uint64_t aio_arg_timeout(pTHX_ SV *sv, const char *func);
 
 /* Whether there is an engine of that name, here or elsewhere. */
 bool aio_is_engine(const char *name);
@@ -263,6 +269,8 @@ void aio_boot_group(pTHX);
 SV *aio_req_object(pTHX_ aio_cxt *cxt, aio_req *aio);
 /* Cuts the object off from its request, whose reference it returns. */
 HV *aio_req_sever(pTHX_ aio_req *aio);
+/* The object is another request's now. */
+void aio_req_move_object(pTHX_ aio_req *from, aio_req *to);
 /* The request of an object, NULL when it is done; croaks for anything else. Takes the
  * value of an argument (aio_arg_value), as running Perl code could finish it: so all
  * other arguments are read before. */

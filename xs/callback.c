@@ -374,7 +374,7 @@ XS_INTERNAL(xs_on_next_submit)
 
 /* Numbers to look at --------------------------------------------------- */
 
-enum { NREQS, NREADY, NPENDING, NTHREADS };
+enum { NREQS, NREADY, NPENDING, NTHREADS, NABANDONED };
 
 XS_INTERNAL(xs_count)
 {
@@ -386,6 +386,7 @@ XS_INTERNAL(xs_count)
   case NREQS: n = eio_nreqs(cxt->eio); break;
   case NREADY: n = eio_nready(cxt->eio); break;
   case NPENDING: n = eio_npending(cxt->eio); break;
+  case NABANDONED: n = eio_nabandoned(cxt->eio); break;
   default: n = eio_nthreads(cxt->eio); break;
   }
   XSprePUSH;
@@ -396,7 +397,7 @@ XS_INTERNAL(xs_count)
 
 /* Numbers to set ------------------------------------------------------- */
 
-enum { MIN_PARALLEL, MAX_PARALLEL, MAX_IDLE, IDLE_TIMEOUT, MAX_OUTSTANDING, MAX_POLL_REQS, MAX_POLL_TIME };
+enum { MIN_PARALLEL, MAX_PARALLEL, MAX_ABANDONED, MAX_IDLE, IDLE_TIMEOUT, MAX_OUTSTANDING, MAX_POLL_REQS, MAX_POLL_TIME };
 
 static const char *name_of(pTHX_ CV *cv)
 {
@@ -426,7 +427,7 @@ static unsigned bound_of(NV n)
 XS_INTERNAL(xs_set)
 {
   static const char *const params[] = {
-    "nthreads", "nthreads", "nthreads", "seconds", "maxreqs", "nreqs", "nseconds"
+    "nthreads", "nthreads", "nthreads", "nthreads", "seconds", "maxreqs", "nreqs", "nseconds"
   };
   dXSARGS_AIO(1, 1, params[XSANY.any_i32]);
   dAIO;
@@ -435,6 +436,7 @@ XS_INTERNAL(xs_set)
   switch (XSANY.any_i32) {
   case MIN_PARALLEL: eio_set_min_parallel(cxt->eio, count_of(n)); break;
   case MAX_PARALLEL: eio_set_max_parallel(cxt->eio, bound_of(n)); break;
+  case MAX_ABANDONED: eio_set_max_abandoned(cxt->eio, bound_of(n)); break;
   case MAX_IDLE: eio_set_max_idle(cxt->eio, bound_of(n)); break;
   case IDLE_TIMEOUT: eio_set_idle_timeout(cxt->eio, n); break;
   case MAX_OUTSTANDING: cxt->max_outstanding = bound_of(n); break;
@@ -508,6 +510,39 @@ XS_INTERNAL(xs_pri)
   XSRETURN_EMPTY;
 }
 
+/* Timeouts ------------------------------------------------------------- */
+
+uint64_t aio_arg_timeout(pTHX_ SV *sv, const char *func)
+{
+  SV *value = aio_arg_value(aTHX_ sv);
+  NV n;
+
+  if (!SvOK(value))
+    return EIO_NEVER;
+  n = aio_arg_double(aTHX_ value, func, "seconds");
+  if (n != n)
+    aio_croak(aTHX_ func, "seconds must be a number");
+  return n <= 0 ? 0 : n >= 1e9 ? EIO_NEVER : (uint64_t)(n * 1e9);
+}
+
+/* aioreq_timeout [$seconds] */
+XS_INTERNAL(xs_next_timeout)
+{
+  dXSARGS_AIO(0, 1, "seconds");
+  dAIO;
+  uint64_t next = items ? aio_arg_timeout(aTHX_ ST(0), "aioreq_timeout") : 0, old = cxt->next_timeout;
+
+  if (items)
+    cxt->next_timeout = next;
+  XSprePUSH;
+  EXTEND(SP, 1);
+  if (old == EIO_NEVER)
+    PUSHs(&PL_sv_undef);
+  else
+    mPUSHn((NV)old / 1e9);
+  XSRETURN(1);
+}
+
 void aio_boot_callback(pTHX)
 {
   static const struct aio_xsub xsubs[] = {
@@ -529,6 +564,9 @@ void aio_boot_callback(pTHX)
     { "nready", xs_count, "", NREADY },
     { "npending", xs_count, "", NPENDING },
     { "nthreads", xs_count, "", NTHREADS },
+    { "nabandoned", xs_count, "", NABANDONED },
+    { "max_abandoned", xs_set, "$", MAX_ABANDONED },
+    { "aioreq_timeout", xs_next_timeout, ";$", 0 },
     { "min_parallel", xs_set, "$", MIN_PARALLEL },
     { "max_parallel", xs_set, "$", MAX_PARALLEL },
     { "max_idle", xs_set, "$", MAX_IDLE },

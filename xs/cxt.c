@@ -112,14 +112,38 @@ void aio_req_free(pTHX_ aio_cxt *cxt, aio_req *aio)
   SvREFCNT_dec((SV *)self);
 }
 
+void aio_set_timeout(pTHX_ aio_cxt *cxt, aio_req *aio, uint64_t ns)
+{
+  if (eio_timeout(cxt->eio, &aio->r, ns) < 0)
+    croak("Out of memory for a timeout");
+}
+
+/* For one that hangs: what is called back moves, what the thread uses stays. */
+static eio_req *stand_in(eio_req *req)
+{
+  dTHX;
+  dAIO;
+  aio_req *aio = AIO_REQ(req), *other = aio_req_new(aTHX_ cxt, (enum eio_op)req->op);
+
+  other->r.data = req->data;
+  req->data = NULL;
+  aio_req_move_object(aTHX_ aio, other);
+  return &other->r;
+}
+
 void aio_submit(pTHX_ aio_cxt *cxt, aio_req *aio)
 {
   /* Not between the member of a composite request and its group: it may poll. */
   SV *hook = eio_op_info((enum eio_op)aio->r.op)->name[0] == '_' ? NULL : cxt->on_next_submit;
+  uint64_t timeout = cxt->next_timeout;
   dSAVE_ERRNO;
 
   cxt->next_pri = 0;
   eio_submit(cxt->eio, &aio->r);
+  if (UNLIKELY(timeout != EIO_NEVER)) {
+    cxt->next_timeout = EIO_NEVER;
+    aio_set_timeout(aTHX_ cxt, aio, timeout);
+  }
   RESTORE_ERRNO;
   if (UNLIKELY(hook != NULL)) {
     dSP;
@@ -253,6 +277,7 @@ static bool connect_cxt(aio_cxt *cxt)
   if (!cxt->eio)
     return FALSE;
   eio_on_fork(cxt->eio, forked, cxt);
+  eio_on_abandon(cxt->eio, stand_in);
   if (engine && aio_is_engine(engine))
     eio_set_engine(cxt->eio, engine); /* a refusal shows in IO::AIO::engine */
   return TRUE;
@@ -266,6 +291,7 @@ static aio_cxt *new_cxt(pTHX)
 
   Newxz(cxt, 1, aio_cxt);
   cxt->owner = PERL_GET_THX;
+  cxt->next_timeout = EIO_NEVER;
   cxt->stash = counted_stash(aTHX_ "IO::AIO");
   cxt->req_stash = counted_stash(aTHX_ "IO::AIO::REQ");
   cxt->grp_stash = counted_stash(aTHX_ "IO::AIO::GRP");

@@ -41,6 +41,17 @@ SV *aio_req_object(pTHX_ aio_cxt *cxt, aio_req *aio)
   return sv_bless(ref, aio->r.op == EIO_GROUP ? cxt->grp_stash : cxt->req_stash);
 }
 
+void aio_req_move_object(pTHX_ aio_req *from, aio_req *to)
+{
+  MAGIC *mg = from->self ? mg_findext((SV *)from->self, PERL_MAGIC_ext, &object_vtbl) : NULL;
+
+  if (mg)
+    mg->mg_ptr = (char *)(void *)to;
+  to->self = from->self;
+  from->self = NULL;
+  PERL_UNUSED_CONTEXT;
+}
+
 HV *aio_req_sever(pTHX_ aio_req *aio)
 {
   HV *self = aio->self;
@@ -78,6 +89,19 @@ XS_INTERNAL(xs_cancel)
   XSRETURN_EMPTY;
 }
 
+XS_INTERNAL(xs_timeout)
+{
+  dXSARGS_AIO(2, 2, "req, seconds");
+  dAIO;
+  SV *object = aio_arg_value(aTHX_ ST(0));
+  uint64_t ns = aio_arg_timeout(aTHX_ ST(1), "timeout");
+  aio_req *aio = aio_req_of(aTHX_ object, FALSE, "timeout");
+
+  if (aio)
+    aio_set_timeout(aTHX_ cxt, aio, ns);
+  XSRETURN_EMPTY;
+}
+
 XS_INTERNAL(xs_cb)
 {
   dXSARGS_AIO(1, 2, "req, callback = undef");
@@ -103,6 +127,7 @@ void aio_boot_req(pTHX)
   static const struct aio_xsub xsubs[] = {
     { "IO::AIO::REQ::cancel", xs_cancel, NULL, 0 },
     { "IO::AIO::REQ::cb", xs_cb, NULL, 0 },
+    { "IO::AIO::REQ::timeout", xs_timeout, NULL, 0 },
   };
 
   aio_install(aTHX_ xsubs, C_ARRAY_LENGTH(xsubs));
