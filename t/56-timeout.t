@@ -106,6 +106,12 @@ sub methods {
     ok(poll_for { !IO::AIO::nreqs }, 'a group gets one');
     is("$members $said", '3 ETIMEDOUT group ETIMEDOUT', 'all members fail, then it is called back');
 
+    aioreq_timeout 0;
+    my ($told, $error) = ('', '');
+    IO::AIO::aio_walk('/usr', {}, sub { }, sub { ($told, $error) = ($_[0], errno_name($!)) });
+    ok(poll_for { $error }, 'a walk through a tree ends');
+    is("$told $error", '-1 ETIMEDOUT', 'and says that its time was up');
+
     aioreq_timeout $soon;
     my $n = 0;
     $grp = aio_group sub { $n++ };

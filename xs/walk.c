@@ -248,12 +248,26 @@ static void collect(pTHX_ AV *found, const struct eio_walk_step *step)
   }
 }
 
+static void set_result(pTHX_ aio_req *group, int64_t n, int error)
+{
+  AV *result = newAV();
+
+  group->r.errorno = error;
+  av_push(result, SvREFCNT_inc(aio_new_int64(aTHX_ n)));
+  SvREFCNT_dec(group->sv2);
+  group->sv2 = (SV *)result;
+}
+
 bool aio_walk_on(pTHX_ aio_cxt *cxt, aio_req *aio)
 {
   struct eio_walk_step *step = aio->r.buf, *more;
   aio_req *group = AIO_REQ(aio->r.group);
   int64_t told;
 
+  if (group && group->r.flags & EIO_TIMED_OUT) {
+    set_result(aTHX_ group, -1, ETIMEDOUT);
+    return FALSE;
+  }
   if (!step || !group)
     return FALSE;
   if (aio->sv2)
@@ -264,14 +278,8 @@ bool aio_walk_on(pTHX_ aio_cxt *cxt, aio_req *aio)
     collect(aTHX_ (AV *)aio->sv1, step);
   while ((more = eio_walk_more(step)))
     submit_step(aTHX_ cxt, more, group, aio);
-  if (eio_walk_over(step, &told)) {
-    AV *result = newAV();
-
-    group->r.errorno = told < 0 ? errno : 0;
-    av_push(result, SvREFCNT_inc(aio_new_int64(aTHX_ told)));
-    SvREFCNT_dec(group->sv2);
-    group->sv2 = (SV *)result;
-  }
+  if (eio_walk_over(step, &told))
+    set_result(aTHX_ group, told, told < 0 ? errno : 0);
   return step->count && AIO_CALLBACK(aio);
 }
 
