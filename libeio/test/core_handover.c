@@ -14,7 +14,7 @@
 #define MAX_STATES (1u << 21)
 #define NONE UINT32_MAX
 
-enum worker { GONE, CREATED, COMING, PARKED, AT_QUEUE, LINGERS, CREATES, EXECUTES };
+enum worker { GONE, CREATED, COMING, PARKED, AT_QUEUE, LINGERS, CREATES, EXECUTES, LOST };
 
 enum owner { IDLE, PUSHES, READS_COMING, READS_LINGERING, READS_PARKED, READS_THREADS, READS_RUNNING, TELLS,
              STARTS, HELPS, LOWERS, WAITS, DOZES, SLEEPS };
@@ -27,7 +27,7 @@ struct state {
   uint8_t owner, event, then;                /* then: what it does after STARTS */
   uint8_t held;                              /* places of the ring and of attempts in submit */
   uint8_t signaled, refused, roused, left, timer;
-  uint8_t refusals, submits, helps, holds, lowers; /* how often that may still happen */
+  uint8_t refusals, submits, helps, holds, lowers, gives; /* how often that may still happen */
   struct { uint8_t waiting, expected, parked, threads, running; } seen; /* by the owner, without the lock */
 };
 
@@ -35,7 +35,8 @@ struct state {
 struct setting {
   const char *name;
   uint8_t threads, running;  /* limits */
-  uint8_t refusals, submits, helps, holds, lowers;
+  uint8_t refusals, submits, helps, holds, lowers, gives;
+  bool hangs;                /* the first execution does not end by itself: it has to be given up */
   bool waits;                /* the owner sleeps in eio_poll_wait(), not in an event loop */
   bool gated;                /* the first execution ends when another has begun */
   bool eager;                /* one is sent for each request that waits */
@@ -258,11 +259,22 @@ static void step_worker(struct state s, int i)
   case EXECUTES:
     if (setting->gated && s.first[i] && s.begun < 2 && s.total > 1)
       break;
+    if (setting->hangs && s.first[i])
+      break;
     finish(&s);
     s.running--;
     s.first[i] = 0;
     s.worker[i] = AT_QUEUE;
     step_to(&s, true);
+    break;
+  case LOST: /* it may end one day */
+    s.first[i] = 0;
+    if (s.threads < s.max_threads) {
+      s.threads++;
+      s.worker[i] = AT_QUEUE;
+    } else
+      s.worker[i] = GONE;
+    step_to(&s, false);
     break;
   case PARKED: /* the idle timeout; or the limit has been lowered */
     if (s.threads > s.max_threads ? s.roused : !may_take(&s)) {
@@ -355,6 +367,24 @@ static void land(const struct state *from)
   put_back(&s);
   tell_by_owner(&s, EIO_EV_FREED, IDLE);
   step_to(&s, true);
+}
+
+/* A poll finds that time is up for what a worker executes: something else is done in its place. */
+static void give_up(const struct state *from)
+{
+  for (int i = 0; i < WORKERS; i++) {
+    struct state s = *from;
+
+    if (s.worker[i] != EXECUTES)
+      continue;
+    s.gives--;
+    s.executed++;
+    s.threads--;
+    s.running--;
+    s.worker[i] = LOST;
+    look(&s, EIO_EV_FREED);
+    step_to(&s, true);
+  }
 }
 
 static void go_to_sleep(struct state s)
@@ -471,6 +501,8 @@ static void step_owner(const struct state *from)
   }
   if ((s.owner == IDLE || s.owner == SLEEPS) && from->held)
     land(from);
+  if ((s.owner == IDLE || s.owner == SLEEPS) && from->gives)
+    give_up(from);
 }
 
 /* The check --------------------------------------------------------------- */
@@ -484,7 +516,7 @@ static void explore(void)
 {
   struct state s = { .max_threads = setting->threads, .max_running = setting->running,
                      .refusals = setting->refusals, .submits = setting->submits, .helps = setting->helps,
-                     .holds = setting->holds, .lowers = setting->lowers };
+                     .holds = setting->holds, .lowers = setting->lowers, .gives = setting->gives };
 
   memset(table, 0xff, sizeof table);
   nstates = nedges = 0;
@@ -595,6 +627,13 @@ int main(void)
     { .name = "refused, one waits for the other", .threads = 2, .running = 99, .submits = 3, .refusals = 1,
       .waits = true, .gated = true },
     { .name = "the limit is lowered", .threads = 2, .running = 2, .submits = 2, .helps = 1, .lowers = 1, .refusals = 1 },
+    { .name = "what hangs is given up", .threads = 1, .running = 1, .submits = 3, .helps = 1, .gives = 1, .hangs = true },
+    { .name = "what hangs is given up, no limit but of threads", .threads = 1, .running = 99, .submits = 3, .gives = 1,
+      .hangs = true },
+    { .name = "what hangs is given up, the next thread refused", .threads = 1, .running = 1, .submits = 2, .gives = 1,
+      .refusals = 1, .hangs = true },
+    { .name = "what hangs is given up, the next thread refused, in poll_wait", .threads = 1, .running = 1, .submits = 2,
+      .gives = 1, .refusals = 1, .hangs = true, .waits = true },
     { .name = "the limit is lowered, with the ring", .threads = 2, .running = 2, .submits = 2, .holds = 1, .lowers = 1 },
   };
 
@@ -602,6 +641,9 @@ int main(void)
   for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
     check(&settings[i]);
   reject(&(struct setting){ .name = "nobody told of a free place", .threads = 1, .running = 1, .submits = 2, .helps = 1 },
+         &(struct decisions){ eio__admits, tell_none_of_places, false });
+  reject(&(struct setting){ .name = "nobody told that what hangs was given up", .threads = 1, .running = 1, .submits = 2,
+                            .gives = 1, .hangs = true },
          &(struct decisions){ eio__admits, tell_none_of_places, false });
   reject(&(struct setting){ .name = "nobody told of a refused thread, whose end is waited for", .threads = 2,
                             .running = 2, .submits = 2, .refusals = 1, .lowers = 1 },

@@ -1,13 +1,13 @@
 /* core_refused.c - threads that the system refuses, to the owner and to workers: what
  * waits for them is told, and they are asked for again.
  *
- * eio_worker.c is compiled in here, with a pthread_create() that refuses. */
+ * eio_plat_sleep.c is compiled in here, with a pthread_create() that refuses. */
 #include "core.h"
 
 static int refuse_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 
 #define pthread_create refuse_create
-#include "../eio_worker.c"
+#include "../eio_plat_sleep.c"
 #undef pthread_create
 
 static eio_ctx *ctx;
