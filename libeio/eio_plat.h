@@ -111,7 +111,7 @@ static inline bool eio_p_is_offset(int64_t n)
 
 /* Starts a thread that blocks all signals; an error's number. thread: NULL: nobody waits for
  * its end (eio_plat_sleep.c). */
-int eio_p_thread(pthread_t *thread, void *(*run)(void *), void *arg);
+int eio_p_thread(pthread_t *thread, void *(*start)(void *), void *arg);
 
 /* Paths (eio_plat.c) */
 

@@ -86,7 +86,7 @@ void eio_p_wake(struct eio_bed *bed)
 
 #define STACK_SIZE (256 * 1024)
 
-int eio_p_thread(pthread_t *thread, void *(*run)(void *), void *arg)
+int eio_p_thread(pthread_t *thread, void *(*start)(void *), void *arg)
 {
   pthread_attr_t attr;
   pthread_t nobodys;
@@ -99,7 +99,7 @@ int eio_p_thread(pthread_t *thread, void *(*run)(void *), void *arg)
   pthread_attr_setstacksize(&attr, STACK_SIZE);
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &old);
-  error = pthread_create(thread ? thread : &nobodys, &attr, run, arg);
+  error = pthread_create(thread ? thread : &nobodys, &attr, start, arg);
   pthread_sigmask(SIG_SETMASK, &old, NULL);
   pthread_attr_destroy(&attr);
   return error;

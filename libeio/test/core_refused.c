@@ -4,6 +4,8 @@
  * eio_plat_sleep.c is compiled in here, with a pthread_create() that refuses. */
 #include "core.h"
 
+#include "../eio_pool.h"
+
 static int refuse_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 
 #define pthread_create refuse_create
