@@ -195,7 +195,7 @@ loop with non-blocking handles is the better tool, since a request that waits
 for a peer occupies a thread all the time.
 
 No part of this needs a perl with threads, and the module's own threads never
-run Perl code.
+run Perl code. L<IO::AIO::Cookbook> answers what people ask first, by programs.
 
 =head2 How a request flows
 
@@ -3880,6 +3880,8 @@ Before, they hung.
 =back
 
 =head1 SEE ALSO
+
+L<IO::AIO::Cookbook>: questions that come up, each answered by a program.
 
 L<Coro::AIO> and L<Future::AIO>, in this distribution: the same requests
 without callbacks, for coros and as futures. L<AnyEvent::AIO> and
