@@ -95,6 +95,7 @@ our @AIO_REQ = sort grep { /^aio_/ && defined &$_ } keys %IO::AIO::;
 our @ON_REQUEST;
 push @ON_REQUEST, qw(
     aio_walk poll_handle attach detach aioreq_timeout
+    stats stats_every stats_reset slow max_abandoned nabandoned
 );
 
 our %EXPORT_TAGS = (more => \@ON_REQUEST);
@@ -107,7 +108,7 @@ our @EXPORT = do {
 our @EXPORT_OK = (@ON_REQUEST, qw(
     poll_fileno poll_cb poll_wait flush
     min_parallel max_parallel max_idle idle_timeout max_poll_reqs max_poll_time
-    max_abandoned nabandoned nreqs nready npending nthreads stats stats_every stats_reset slow
+    nreqs nready npending nthreads
     accept4 eventfd fadvise fexecve madvise memfd_create mmap mount mremap
     munlock munlockall munmap pidfd_getfd pidfd_open pidfd_send_signal pipe2
     pipesize sendfile splice tee timerfd_create timerfd_gettime timerfd_settime

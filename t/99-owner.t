@@ -78,6 +78,17 @@ my @requests = (
     [aio_msync     => sub { my ($cb, $d, $r, $w, $map) = @_; IO::AIO::aio_msync($$map, 0, undef, 4, $cb) }],
     [aio_mtouch    => sub { my ($cb, $d, $r, $w, $map) = @_; IO::AIO::aio_mtouch($$map, 0, undef, 0, $cb) }],
     [aio_mlock     => sub { my ($cb, $d, $r, $w, $map) = @_; IO::AIO::aio_mlock($$map, 0, undef, $cb) }],
+    [aio_setxattr  => sub { my ($cb, $d) = @_; IO::AIO::aio_setxattr("$d/file", "user.x", "y", 0, $cb) }],
+    [aio_getxattr  => sub { my ($cb, $d) = @_; IO::AIO::aio_getxattr("$d/file", "user.x", $cb) }],
+    [aio_listxattr => sub { my ($cb, $d) = @_; IO::AIO::aio_listxattr("$d/file", $cb) }],
+    [aio_removexattr  => sub { my ($cb, $d) = @_; IO::AIO::aio_removexattr("$d/file", "user.x", $cb) }],
+    [aio_lsetxattr    => sub { my ($cb, $d) = @_; IO::AIO::aio_lsetxattr("$d/link", "trusted.x", "y", 0, $cb) }],
+    [aio_lgetxattr    => sub { my ($cb, $d) = @_; IO::AIO::aio_lgetxattr("$d/link", "trusted.x", $cb) }],
+    [aio_llistxattr   => sub { my ($cb, $d) = @_; IO::AIO::aio_llistxattr("$d/link", $cb) }],
+    [aio_lremovexattr => sub { my ($cb, $d) = @_; IO::AIO::aio_lremovexattr("$d/link", "trusted.x", $cb) }],
+    [aio_openat2   => sub { my ($cb, $d) = @_; IO::AIO::aio_openat2("$d/file", 0, 0, 0, $cb) }],
+    [aio_spew      => sub { my ($cb, $d) = @_; IO::AIO::aio_spew("$d/spewed", "x", IO::AIO::SPEW_ATOMIC(), undef, $cb) }],
+    [aio_walk      => sub { my ($cb, $d) = @_; IO::AIO::aio_walk($d, { stat => 1 }, sub { }, $cb) }],
     [aio_rmtree    => sub { my ($cb, $d) = @_; aio_rmtree "$d/dir", $cb }],
 );
 
