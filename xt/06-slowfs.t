@@ -44,6 +44,7 @@ is(put("$file.2", 'x'), do { local $! = Errno::ENOSPC(); "$!" }, 'a failure');
 $fs->fail(0);
 is(put("$file.2", 'x'), '', 'and its end');
 ok(!eval { $fs->hang('fo'); 1 }, 'a request that there is not');
+ok(!eval { SlowFS->mount("$source/none"); 1 }, "a directory that there is not: nobody waits for an answer");
 
 sub hung {
     defined(my $pid = fork) or die "fork: $!";

@@ -71,6 +71,7 @@ sub mount {
         { no warnings 'exec'; exec { $command[0] } @command }
         POSIX::_exit(1);
     }
+    close $theirs;    # or nobody would see it end without an answer
     $self->{pid} = $pid;
     $self->{socket} = $ours;
     $self->_answer('mount');
