@@ -83,6 +83,27 @@ usual_engine {
         chmod 0755, "$root/d/e", "$to/d/e";
     };
 
+    subtest mirror => sub {
+        my $to = fresh_dir() . '/mirror';
+        my $same = sub { system('diff', '-r', '--no-dereference', $root, $to) >> 8 };
+        is_deeply([run('mirror', $root, $to)], [0, '', ''], 'no error');
+        is($same->(), 0, 'a new tree');
+        is((stat "$to/one")[9], (stat "$root/one")[9], 'times');
+        my $inode = (stat "$to/big")[1];
+        write_file("$root/one", 'changed');
+        mkdir "$to/junk" or die $!;
+        write_file("$to/junk/file", '');
+        write_file("$to/d/junk", '');
+        unlink "$to/d/link";
+        mkdir "$to/d/link" or die $!;
+        is((run('mirror', $root, $to))[0], 0, 'again') for 1, 2;
+        is($same->(), 0, 'updated');
+        is((stat "$to/big")[1], $inode, 'what is the same stays');
+        is((run('mirror', "$root/nosuch", $to))[0], 1, 'nothing there');
+        is($same->(), 0, 'nothing is removed then');
+        write_file("$root/one", $file{one});
+    };
+
     subtest tail => sub {
         my $path = "$root/log";
         write_file($path, join '', map "line $_\n", 1 .. 20_000);
