@@ -107,6 +107,13 @@ struct eio_wd {
   char path[]; /* absolute */
 };
 
+/* Which ways of copying were refused between two file systems, lately: a hint that saves calls, for
+ * what it says may be wrong (another one has got the number of a device since). All 0 at first;
+ * any thread; ops_copy.c. */
+struct eio__ways {
+  _Atomic uint64_t pairs[8];
+};
+
 /* Contexts ------------------------------------------------------------- */
 
 struct eio_engine {
@@ -208,6 +215,7 @@ struct eio_ctx {
   bool can_peek, open_suspect; /* (O) see inline_read() and open_data() */
   unsigned open_skip, open_penalty; /* (O) see open_data() */
   struct eio_mounts mounts;  /* (O) eio_mounts.c */
+  struct eio__ways ways;     /* of all copies of single files */
   struct eio_stats stats;    /* (O) without those marked (L) above */
   struct eio_op_stats *ops;  /* (O) eio_insight.c; NULL until asked for */
   unsigned timed_every, timed_in; /* (O) of how many one is timed, and when the next one is */

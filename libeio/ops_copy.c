@@ -12,6 +12,7 @@
  * cut off, and of what is overwritten either may come. Nothing else is in the
  * target, least of all what was in it before. */
 #include "ops_copy.h"
+#include "eio_pool.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -111,6 +112,13 @@ static bool refused(int error)
 {
   return error != ENOSPC && error != EDQUOT && error != EIO && error != ECANCELED
          && error != EFBIG;
+}
+
+struct eio__ways *eio__copy_ways(void)
+{
+  eio_ctx *ctx = eio__worker_ctx();
+
+  return ctx ? &ctx->ways : NULL;
 }
 
 /* What is remembered of two file systems: two bits for the way, the others say which. */
@@ -397,7 +405,7 @@ static int copy_from(struct eio__copy *copy)
 
 int64_t eio_x_copy(eio_req *req)
 {
-  struct eio__copy copy = { .req = req, .wd = req->wd2, .name = req->path2, .out = -1 };
+  struct eio__copy copy = { .req = req, .wd = req->wd2, .name = req->path2, .out = -1, .ways = eio__copy_ways() };
   int result, error;
 
   copy.in = eio_p_open(req->wd, req->path, O_RDONLY, 0);

@@ -20,13 +20,6 @@ struct eio__copy {
   struct eio__ways *ways; /* NULL: nobody remembers */
 };
 
-/* Which ways were refused between two file systems, lately: a hint that saves calls, for what it
- * says may be wrong (another one has got the number of a device since). All 0 at first; any
- * thread. */
-struct eio__ways {
-  _Atomic uint64_t pairs[8];
-};
-
 static inline bool eio__same_file(const struct stat *a, const struct stat *b)
 {
   return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
@@ -34,6 +27,9 @@ static inline bool eio__same_file(const struct stat *a, const struct stat *b)
 
 /* True with errno set when nobody wants it any more. */
 bool eio__copy_cancelled(const struct eio__copy *copy);
+
+/* What the context of the calling thread remembers; NULL outside of workers. */
+struct eio__ways *eio__copy_ways(void);
 
 /* Copies all data that there are from copy->offs on, also those that come
  * meanwhile, and cuts the target to their length. */

@@ -192,7 +192,7 @@ static int move_far(struct move *move)
 
 int64_t eio_x_move(eio_req *req)
 {
-  struct move move = { .copy = { .req = req, .wd = req->wd2, .in = -1, .out = -1 }, .req = req };
+  struct move move = { .copy = { .req = req, .wd = req->wd2, .in = -1, .out = -1, .ways = eio__copy_ways() }, .req = req };
 
   if (eio_x_rename(req) == 0)
     return 0;
