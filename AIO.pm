@@ -258,6 +258,9 @@ brackets mark other arguments that may be left out, with all that follow.
 
     aio_read $fh, $offset, $length, $data, $dataoffset, $callback->($bytes)
     aio_write $fh, $offset, $length, $data, $dataoffset, $callback->($bytes)
+    aio_readall $fh, $offset, $length, $data, $dataoffset, $callback->($bytes, $done)
+    aio_writeall $fh, $offset, $length, $data, $dataoffset, $callback->($bytes, $done)
+    aio_sendall $out_fh, $in_fh, $in_offset, $length, $callback->($bytes, $done)
     aio_seek $fh, $offset, $whence, $callback->($position)
     aio_readahead $fh, $offset, $length, $callback->($status)
     aio_sendfile $out_fh, $in_fh, $in_offset, $length, $callback->($bytes)
@@ -664,6 +667,56 @@ prints
     <two>
 
 =for example end
+
+=head3 aio_readall
+
+    aio_readall $fh, $offset, $length, $data, $dataoffset, $callback->($bytes, $done)
+
+As L</aio_read>, but goes on until C<$length> octets are there, or the data end.
+The callback gets how many there are: fewer than C<$length> at the end of the
+data only. After an error it gets -1; C<$done> says in either case how many
+octets were read, and they are in C<$data>.
+
+Where a non-blocking socket, pipe or terminal has nothing to read, a worker
+waits until it has; cancelling ends that within a moment. What was taken out of
+it is lost then. Exported on request, see L</Names>.
+
+=head3 aio_writeall
+
+    aio_writeall $fh, $offset, $length, $data, $dataoffset, $callback->($bytes, $done)
+
+As L</aio_write>, but goes on until all is written, and waits likewise where a
+non-blocking descriptor takes no more. The callback gets C<$length>, or -1 after
+an error; C<$done> says in either case how many octets were written. Of several
+at a time to one descriptor the parts may get mixed up. Exported on request.
+
+=for example begin writeall
+
+    use IO::AIO qw(:DEFAULT aio_writeall);
+
+    open my $fh, ">", "out.txt" or die "out.txt: $!";
+    aio_writeall $fh, undef, undef, "x" x 1_000_000, 0, sub {
+        my ($bytes, $done) = @_;
+        $bytes >= 0 or die "after $done octets: $!";
+        print "$bytes written\n";
+    };
+
+=for example output
+
+prints
+
+    1000000 written
+
+=for example end
+
+=head3 aio_sendall
+
+    aio_sendall $out_fh, $in_fh, $in_offset, $length, $callback->($bytes, $done)
+
+As L</aio_sendfile>, but goes on until C<$length> octets are written or the
+input ends, and waits likewise where one of both is non-blocking and not ready.
+The callback gets how many were written, or -1 after an error; C<$done> says it in
+either case. Exported on request.
 
 =head3 aio_seek
 

@@ -34,6 +34,7 @@ my %RESULT = (
     STAT    => [$is_negative, sub { bless [stat _, IO::AIO::st_xtimensec()], 'Future::AIO::stat' }],
     SCANDIR => [$is_missing, sub { [@_] }],
     (map { $_ => [$is_negative] } qw(STATUS COUNT DATA ARG)),
+    (map { $_ => [$is_negative, sub { $_[0] }] } qw(DONE FILLED)),
     (map { $_ => [$is_missing] } qw(FD WD STATVFS NAMES DENTS STRING EXTENTS)),
 );
 
@@ -58,18 +59,20 @@ sub _operation {
         files    => $letters =~ /\A.[QR]/ ? 2 : $letters =~ /\A[FWEPS]/ ? 1 : 0,    # arguments that are in a failure
         named    => !!($letters =~ /\A[EPS]/),    # they are paths
         data     => $letters =~ /[BY]/ ? $-[0] : -1,    # where the scalar is that gets filled
-        ends     => ($kind // '') eq 'COUNT',           # and 0 octets in it are the end of the file
+        partial  => ($kind // '') eq 'DONE' || ($kind // '') eq 'FILLED',     # how far a failure got comes with it
+        ends     => ($kind // '') eq 'COUNT' || ($kind // '') eq 'FILLED',    # and 0 octets in it are the end of the file
     };
 }
 
-# What a future fails with: a message, the operation, the file, the error, and the second file of those that have two.
+# What a future fails with: a message, the operation, the file, the error, the second file of those that have two, and
+# how far it got for those that tell.
 sub _failure {
-    my ($op, $file, @second) = @_;
+    my ($op, $file, $second, $done) = @_;
     my $errno = $!;
-    @second = () if $op->{files} < 2;
+    my @second = $op->{files} < 2 ? () : $second;
     my @paths = $op->{named} ? map _path($_), $file, @second : ();
     my $where = @paths ? join(' -> ', @paths) . ': ' : '';
-    return ("$op->{name}: $where$errno", $op->{name}, $file, $errno, @second);
+    return ("$op->{name}: $where$errno", $op->{name}, $file, $errno, @second, $op->{partial} ? $done : ());
 }
 
 # A path as it goes into a message; nothing for handles and directory objects.
@@ -162,7 +165,7 @@ sub _function {
         my $request = &$function(@_, sub {
             $left = $EAGER unless $eagerly;
             local $calling = 1;
-            &$failed ? $future->$fail(Future::AIO::_failure($op, $file, $second)) : $future->$done($value ? &$value : @_);
+            &$failed ? $future->$fail(Future::AIO::_failure($op, $file, $second, $_[1])) : $future->$done($value ? &$value : @_);
         });
         $future->on_cancel(sub { $request->cancel }) if $cancel;
         return $future;

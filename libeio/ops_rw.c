@@ -1,5 +1,5 @@
 /* ops_rw.c - position, read, write, and whole files. */
-#include "eio_plat.h"
+#include "ops_xfer.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@ int64_t eio_x_seek(eio_req *req)
 
 /* Read and write --------------------------------------------------------- */
 
-static ssize_t read_some(int fd, char *buf, size_t size, int64_t offs)
+ssize_t eio__read_some(int fd, char *buf, size_t size, int64_t offs)
 {
   ssize_t n;
 
@@ -26,7 +26,7 @@ static ssize_t read_some(int fd, char *buf, size_t size, int64_t offs)
   return n;
 }
 
-static ssize_t write_some(int fd, const char *buf, size_t size, int64_t offs)
+ssize_t eio__write_some(int fd, const char *buf, size_t size, int64_t offs)
 {
   ssize_t n;
 
@@ -65,12 +65,12 @@ static ssize_t write_some(int fd, const char *buf, size_t size, int64_t offs)
 
 int64_t eio_x_read(eio_req *req)
 {
-  TRANSFER(read_some, req);
+  TRANSFER(eio__read_some, req);
 }
 
 int64_t eio_x_write(eio_req *req)
 {
-  TRANSFER(write_some, req);
+  TRANSFER(eio__write_some, req);
 }
 
 /* Read-ahead ------------------------------------------------------------- */
@@ -88,7 +88,7 @@ static int64_t read_and_forget(eio_req *req)
   if (!buf)
     return -1;
   while (left && n > 0 && !eio__cancelled(req)) {
-    n = read_some(req->fd, buf, left < SCRATCH ? (size_t)left : SCRATCH, offs);
+    n = eio__read_some(req->fd, buf, left < SCRATCH ? (size_t)left : SCRATCH, offs);
     if (n > 0) {
       left -= (uint64_t)n;
       offs += n;
@@ -156,7 +156,7 @@ static int data_fill(struct data *data, int fd, int64_t offs)
 
     if (cancelled(data->req))
       return -1;
-    n = read_some(fd, data->buf + data->used, left < STEP ? (size_t)left : STEP,
+    n = eio__read_some(fd, data->buf + data->used, left < STEP ? (size_t)left : STEP,
                   offs ? offs + (int64_t)data->used : -1);
     if (n <= 0)
       return (int)n;

@@ -145,25 +145,31 @@ static bool is_full(int out)
   return fcntl(out, F_GETFL) & O_NONBLOCK && poll(&poll_out, 1, 0) == 0;
 }
 
-/* Writes what cannot be put back, even if the output would rather not wait. Nobody
- * wakes who waits here, so he looks up now and then. */
+int eio__wait(const eio_req *req, int fd, short events)
+{
+  enum { LOOK_EVERY_MS = 50 };
+  struct pollfd ready = { .fd = fd, .events = events };
+  int n = 0;
+
+  while (n == 0 || (n < 0 && errno == EINTR)) {
+    errno = ECANCELED;
+    n = eio__cancelled(req) ? -1 : poll(&ready, 1, LOOK_EVERY_MS);
+  }
+  return n < 0 ? -1 : 0;
+}
+
+/* Writes what cannot be put back, even if the output would rather not wait. */
 static int write_wait(const eio_req *req, int out, const char *buf, size_t size, size_t *done)
 {
-  enum { LOOK_EVERY_MS = 100 };
   int result;
 
   *done = 0;
   do {
-    struct pollfd poll_out = { .fd = out, .events = POLLOUT };
     size_t written;
 
     result = eio__write_all(out, buf + *done, size - *done, &written);
     *done += written;
-    if (result == 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
-      break;
-    while (poll(&poll_out, 1, LOOK_EVERY_MS) == 0 && !eio__cancelled(req))
-      ;
-  } while (!eio__cancelled(req));
+  } while (result < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) && eio__wait(req, out, POLLOUT) == 0);
   return result;
 }
 
@@ -246,16 +252,15 @@ static int native(const eio_req *req, int out, int in, off_t *offs, uint64_t *si
   return 0;
 }
 
-int64_t eio_x_sendfile(eio_req *req)
+int64_t eio__send(const eio_req *req, int64_t offset, uint64_t size)
 {
   int out = req->fd, in = req->arg1;
-  off_t offs = (off_t)req->offs;
-  uint64_t size = req->size;
+  off_t offs = (off_t)offset;
   struct input input;
   int64_t done = 0;
   int result;
 
-  if (offs < 0 || offs != req->offs) {
+  if (offs < 0 || offs != offset) {
     errno = EINVAL;
     return -1;
   }
@@ -269,4 +274,9 @@ int64_t eio_x_sendfile(eio_req *req)
     input_finish(&input);
   }
   return result < 0 && !done ? -1 : done;
+}
+
+int64_t eio_x_sendfile(eio_req *req)
+{
+  return eio__send(req, req->offs, req->size);
 }

@@ -372,10 +372,19 @@ void aio_boot_buffer(pTHX)
   ask_perl(aTHX);
 }
 
+/* How many octets a request has put into its buffer. */
+static STRLEN filled(const eio_req *req, enum eio_result_kind kind)
+{
+  if (kind == EIO_R_FILLED)
+    return req->flags & EIO_FAILED ? 0 : (STRLEN)req->size;
+  return req->result > 0 ? (STRLEN)req->result : 0;
+}
+
 void aio_buffer_settle(pTHX_ aio_req *aio, bool cancelled)
 {
   eio_req *req = &aio->r;
   enum eio_result_kind kind = eio_op_info((enum eio_op)req->op)->result;
+  bool fills = kind == EIO_R_COUNT || kind == EIO_R_FILLED;
   SV *sv = aio->sv2;
   char *string, *buf;
 
@@ -389,12 +398,12 @@ void aio_buffer_settle(pTHX_ aio_req *aio, bool cancelled)
   string = aio_unlock(aTHX_ sv);
   buf = req->buf;
   req->buf = NULL; /* settled once */
-  if (string && cancelled && kind == EIO_R_COUNT && !aio_is_mapped(aTHX_ sv))
+  if (string && cancelled && fills && !aio_is_mapped(aTHX_ sv))
     *SvEND(sv) = 0; /* it may have been read nevertheless */
-  if (!string || cancelled || (kind != EIO_R_COUNT && kind != EIO_R_ARG))
+  if (!string || cancelled || (!fills && kind != EIO_R_ARG))
     return;
-  if (kind == EIO_R_COUNT)
-    set_length(aTHX_ sv, (STRLEN)(buf - string) + (req->result > 0 ? (STRLEN)req->result : 0));
+  if (fills)
+    set_length(aTHX_ sv, (STRLEN)(buf - string) + filled(req, kind));
   if (SvTYPE(sv) >= SVt_PVMG && SvMAGIC(sv))
     pass_on(aTHX_ sv, req);
 }

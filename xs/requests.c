@@ -391,6 +391,7 @@ static const struct { enum eio_op op; int n; const char *name; } other_names[] =
   { EIO_SEEK, 2, "whence" },
   { EIO_OPENAT2, 3, "resolve" },
   { EIO_SENDFILE, 2, "in_offset" },
+  { EIO_SENDALL, 2, "in_offset" },
   { EIO_TRUNCATE, 1, "length" },
   { EIO_ALLOCATE, 1, "mode" },
   { EIO_FIEMAP, 1, "start" },

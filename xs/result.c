@@ -257,6 +257,11 @@ void aio_push_results(pTHX_ aio_cxt *cxt, aio_req *aio)
     PUSHs(aio_new_int64(aTHX_ req->result));
     PUSHs(tree_errors(aTHX_ req->errors));
     break;
+  case EIO_R_DONE:
+  case EIO_R_FILLED:
+    PUSHs(aio_new_int64(aTHX_ req->result));
+    PUSHs(aio_new_int64(aTHX_ req->flags & EIO_FAILED ? 0 : (int64_t)req->size));
+    break;
   case EIO_R_STATUS:
   case EIO_R_COUNT:
   case EIO_R_DATA:

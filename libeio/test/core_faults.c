@@ -122,6 +122,9 @@ static const struct {
   { "spew", EIO_SPEW, make_files, "dst", .size = 10, .arg2 = 0644 },
   { "append", EIO_SPEW, make_target, "dst", .size = 10, .arg1 = EIO_SPEW_APPEND | EIO_SPEW_SYNC, .arg2 = 0644 },
   { "atomic spew", EIO_SPEW, make_target, "dst", .size = 10, .arg1 = EIO_SPEW_ATOMIC | EIO_SPEW_SYNC, .arg2 = 0644 },
+  { "readall", EIO_READALL, open_files, .fd = PLAIN, .offs = 2, .size = 50 },
+  { "writeall", EIO_WRITEALL, open_files, .fd = WRITABLE, .offs = -1, .size = 5 },
+  { "sendall", EIO_SENDALL, open_files, .fd = WRITABLE, .size = 10 },
   { "load", EIO_LOAD, make_files, .path = "file" },
   { "slurp", EIO_SLURP, make_files, "file", .offs = -4 },
   { "slurp without a size", EIO_SLURP, make_files, "/proc/self/limits", .offs = -4 },
@@ -191,7 +194,7 @@ static void fill(eio_req *req, unsigned n)
   req->fd = cases[n].fd == PLAIN ? plain_fd : cases[n].fd == WRITABLE ? writable_fd : -1;
   req->offs = cases[n].offs;
   req->size = cases[n].size;
-  req->arg1 = cases[n].op == EIO_SENDFILE ? plain_fd : cases[n].arg1;
+  req->arg1 = cases[n].op == EIO_SENDFILE || cases[n].op == EIO_SENDALL ? plain_fd : cases[n].arg1;
   req->arg2 = cases[n].arg2;
   if (req->op == EIO_SETXATTR) {
     req->attr = (char *)(uintptr_t)"user.a";
@@ -199,7 +202,8 @@ static void fill(eio_req *req, unsigned n)
   }
   if (req->op == EIO_UTIME || req->op == EIO_LUTIME)
     req->nv1 = req->nv2 = 1e9;
-  if (req->op == EIO_READ || req->op == EIO_WRITE || req->op == EIO_IOCTL || req->op == EIO_SPEW)
+  if (req->op == EIO_READ || req->op == EIO_WRITE || req->op == EIO_IOCTL || req->op == EIO_SPEW || req->op == EIO_READALL
+      || req->op == EIO_WRITEALL)
     req->buf = buffer;
   else if (req->op == EIO_FCNTL && req->size)
     req->buf = &lock;
@@ -252,7 +256,7 @@ static bool has_substitute(const eio_req *req, long nr, int error)
   case EIO_CLOSE: return nr == SYS_dup3 && error == EBUSY;
   case EIO_READAHEAD: return error == ENOSYS;
   case EIO_SYNC_FILE_RANGE: return error == ENOSYS;
-  case EIO_SENDFILE:
+  case EIO_SENDFILE: case EIO_SENDALL:
     return nr == SYS_sendfile
            && (error == ENOSYS || error == EINVAL || error == EOPNOTSUPP || error == ESPIPE
                || error == EAFNOSUPPORT || error == EPROTOTYPE || error == ENOTSOCK || error == EOVERFLOW);
