@@ -253,6 +253,7 @@ brackets mark other arguments that may be left out, with all that follow.
 
     aio_open $pathname, $flags, $mode, $callback->($fh)
     aio_openat2 $pathname, $flags, $mode, $resolve, $callback->($fh)
+    aio_temp $pathname[, $mode[, $callback->($fh, $name)]]
     aio_close $fh, $callback->($status)
     aio_wd $pathname, $callback->($wd)
 
@@ -593,6 +594,38 @@ else gives C<EXDEV>; with C<RESOLVE_IN_ROOT> that directory is what C</> means.
 The call is strict: C<$mode> has to be 0 where nothing is created, and unknown
 flags give C<EINVAL>. Systems without it, and Linux before 5.6, give C<ENOSYS>:
 nothing is opened in a less careful way.
+
+=head3 aio_temp
+
+    aio_temp $pathname[, $mode[, $callback->($fh, $name)]]
+
+Makes a file for reading and writing in the directory C<$pathname>, on its file
+system but without a name there: it goes with the handle, however the program
+ends. C<$mode> (C<undef>: 0600) is less the umask. C<$name> is a path in F</proc>
+that leads to the file as long as this process has the handle open. After a
+failure the callback gets nothing.
+
+L</aio_linkat> gives it a name in the end, and then it stays. That is so where
+the file system has C<O_TMPFILE>; elsewhere the file had a name for a moment, and
+gets none any more: C<ENOENT>. Exported on request, see L</Names>.
+
+=for example begin temp
+
+    use IO::AIO qw(:DEFAULT aio_temp);
+
+    aio_temp "tree", undef, sub {
+        my ($fh, $name) = @_ or die "tree: $!";
+        syswrite $fh, "scratch";
+        print -s $fh, " octets without a name\n";
+    };
+
+=for example output
+
+prints
+
+    7 octets without a name
+
+=for example end
 
 =head3 aio_close
 

@@ -35,6 +35,7 @@ my %RESULT = (
     SCANDIR => [$is_missing, sub { [@_] }],
     (map { $_ => [$is_negative] } qw(STATUS COUNT DATA ARG)),
     (map { $_ => [$is_negative, sub { $_[0] }] } qw(DONE FILLED)),
+    NAMED   => [$is_missing, sub { $_[0] }],
     (map { $_ => [$is_missing] } qw(FD WD STATVFS NAMES DENTS STRING EXTENTS)),
 );
 

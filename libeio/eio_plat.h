@@ -31,6 +31,11 @@ struct statvfs { int nothing; };
 #ifndef AT_REMOVEDIR
 # define AT_REMOVEDIR (-1)
 #endif
+#ifdef O_TMPFILE
+# define EIO_O_TMPFILE O_TMPFILE
+#else
+# define EIO_O_TMPFILE 0
+#endif
 #if EIO_HAVE_O_PATH
 # define EIO_O_PATH O_PATH
 #else

@@ -220,6 +220,17 @@ void aio_push_results(pTHX_ aio_cxt *cxt, aio_req *aio)
       PUSHs(fh);
     }
     break;
+  case EIO_R_NAMED:
+    if (req->result >= 0) {
+      SV *name = newSVpvn_flags(req->buf, strlen(req->buf), SVs_TEMP), *fh;
+
+      PUTBACK;
+      fh = take_fh(aTHX_ cxt, req);
+      SPAGAIN;
+      PUSHs(fh);
+      PUSHs(name);
+    }
+    break;
   case EIO_R_WD:
     PUSHs(take_wd(aTHX_ cxt, req));
     break;

@@ -109,6 +109,7 @@ static const struct {
   { "open", EIO_OPEN, make_files, "file", .arg1 = O_RDONLY },
   { "open to write", EIO_OPEN, make_files, "dst", .arg1 = O_RDWR | O_CREAT, .arg2 = 0644 },
   { "openat2", EIO_OPENAT2, make_files, "file", .arg1 = O_RDONLY | O_NOCTTY },
+  { "temp", EIO_TEMP, make_files, ".", .arg2 = 0600 },
   { "close", EIO_CLOSE, open_files, .fd = PLAIN },
   { "wd", EIO_WD, make_tree, .path = "tree" },
   { "wd in wd", EIO_WD, make_tree, "tree", .in_wd = true },
@@ -263,6 +264,7 @@ static bool has_substitute(const eio_req *req, long nr, int error)
   case EIO_LISTXATTR: return nr != SYS_listxattr; /* the directory's path is taken */
   case EIO_OPENAT2: return nr == SYS_ioctl || error == EAGAIN; /* it is tried again */
   case EIO_LINKAT: return req->fd >= 0 && error == ENOENT; /* the name in /proc is tried */
+  case EIO_TEMP: return nr == SYS_openat; /* by a name that goes at once */
   case EIO_OPEN: return nr == SYS_ioctl; /* what does not answer is no terminal */
   case EIO_WD: case EIO_REALPATH: return nr != SYS_openat; /* the name is asked for otherwise */
   case EIO_LOAD: case EIO_SLURP: case EIO_STATVFS: case EIO_TRUNCATE: case EIO_READDIR:
@@ -395,7 +397,7 @@ static bool fault(unsigned n, int nth, int error, int64_t result)
       eio_req_finish(&req);
     return nr >= 0;
   }
-  same = req.result >= 0 && (cases[n].op == EIO_OPEN || req.result == result);
+  same = req.result >= 0 && (cases[n].op == EIO_OPEN || cases[n].op == EIO_TEMP || req.result == result);
   told = req.result == -1 && (req.errorno == error || is_disguised(&req, req.errorno));
   if (error == EINTR && is_interruptible(&req, nr))
     fine = same;

@@ -163,6 +163,7 @@ int main(void)
   req.arg1 = EIO_SPEW_ATOMIC | EIO_SPEW_MKPATH;
   req.arg2 = -1;
   starve("spew", req, 3, NULL);
+  starve("temp", on_path(EIO_TEMP, wd, "."), 1, NULL);
   starve("mkpath", on_path(EIO_MKPATH, NULL, "dir/a/b"), 1, NULL);
   starve("copy", on_paths(EIO_COPY, NULL, "src", NULL, "dst"), 0, renew);
   starve("copy from /proc", on_paths(EIO_COPY, NULL, "/proc/self/maps", NULL, "dst"), 1, renew);
