@@ -98,6 +98,29 @@ push @ON_REQUEST, qw(
     stats stats_every stats_reset slow max_abandoned nabandoned
 );
 
+# Constants are no names of Exporter's, which who derives from this would have to have.
+my %CONSTANTS = (
+    flags     => qr/\A(?:O|SEEK|AT|RENAME|FALLOC_FL|READDIR|SPEW|SYNC_FILE_RANGE|MS|MT|MCL|FIEMAP_FLAG)_/,
+    modes     => qr/\A(?:S_I|DT_)/,
+    constants => qr/\A[A-Z][A-Z0-9]*(?:_[A-Z0-9_]+)?\z/,
+);
+
+sub _constants {
+    my ($tag) = @_;
+    return grep { /\A[A-Z]/ && /$CONSTANTS{$tag}/ && defined &$_ && (prototype "IO::AIO::$_") eq '' } keys %IO::AIO::;
+}
+
+sub import {
+    my ($class, @names) = @_;
+    my ($tags, $others) = ([], []);
+    push @{ /\A:(\w+)\z/ && $CONSTANTS{$1} ? $tags : $others }, $_ for @names;
+    no strict 'refs';
+    for my $name (map _constants (substr $_, 1), @$tags) {
+        *{caller . "::$name"} = \&{"IO::AIO::$name"};
+    }
+    $class->export_to_level (1, $class, @$others) if @$others || !@names;
+}
+
 our %EXPORT_TAGS = (more => \@ON_REQUEST);
 
 our @EXPORT = do {
@@ -545,8 +568,11 @@ All C<aio_> requests but C<aio_busy>, and C<aioreq_pri> and C<aioreq_nice>,
 are exported by default, but for what is newer than 4.80: that can be imported
 by name, or all of it by the tag C<:more>, as in
 C<use IO::AIO qw(:DEFAULT :more)>. Most other functions can be imported by name
-or called with C<IO::AIO::> in front; constants are always written
-C<IO::AIO::O_RDONLY>. A constant or function that your system lacks is still
+or called with C<IO::AIO::> in front; constants are written
+C<IO::AIO::O_RDONLY>, or imported by tags: C<:flags> has those that requests
+take, C<:modes> the types of files and entries, C<:constants> all of
+L</CONSTANTS>. Many of them are in Fcntl and POSIX as well, so import them from
+one place. A constant or function that your system lacks is still
 defined: the constant is 0, and the function fails with C<ENOSYS>.
 
 =head1 REQUESTS
@@ -564,6 +590,10 @@ C<IO::AIO::O_RDWR | IO::AIO::O_CREAT>, listed under L</Open flags>. C<$mode>
 has the permissions of a file that gets created, less the process's umask at
 the time of execution; give 0 otherwise. The callback gets a handle, or
 C<undef> after an error.
+
+For C<$flags> the modes of perl's open may be given as well: C<< "<" >>,
+C<< ">" >>, C<<< ">>" >>>, C<< "+<" >>, C<< "+>" >> and C<<< "+>>" >>>, without
+layers. Those that make a file need a mode such as 0666, too.
 
 The handle is an ordinary one: binary, unless L<open> or the switch C<-C> asks
 for other layers where the poll function is called, buffered by perl, readable

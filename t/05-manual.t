@@ -140,7 +140,7 @@ sub is_function {
     my ($name) = @_;
     my $code = defined &{"IO::AIO::$name"} ? \&{"IO::AIO::$name"} : return 0;
     return 0 if B::svref_2object($code)->GV->STASH->NAME ne 'IO::AIO';
-    return 0 if $name =~ /^(?:[A-Z]|bootstrap$)/ || $name =~ /^_/ && $name ne '_on_next_submit';
+    return 0 if $name =~ /^(?:[A-Z]|(?:bootstrap|import)$)/ || $name =~ /^_/ && $name ne '_on_next_submit';
     1;
 }
 

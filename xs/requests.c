@@ -2,6 +2,7 @@
  * arguments are and where they go. */
 #include "aio.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <sys/mman.h>
 
@@ -24,7 +25,7 @@ static struct row rows[EIO_OP_COUNT];
 struct aio_owns aio_owns[EIO_OP_COUNT];
 
 /* The letters by kind; the kinds are read in this order. */
-#define NUMBERS "oOznimpcugdtaTlx"
+#define NUMBERS "oOznifmpcugdtaTlx"
 #define NAMES "FWREPQSN"
 #define DATA "BDYMA"
 
@@ -57,6 +58,23 @@ static int32_t int_arg(pTHX_ aio_req *aio, SV *sv, const char *func, const char 
   if (!aio_arg_int(aTHX_ sv, &i, func, arg))
     aio_fail(aio, EINVAL);
   return i;
+}
+
+/* As a number, or as the mode of perl's open. */
+static int32_t open_flags(pTHX_ aio_req *aio, SV *sv, const char *func, const char *arg)
+{
+  static const struct { const char *mode; int flags; } modes[] = {
+    { "<", O_RDONLY }, { ">", O_WRONLY | O_CREAT | O_TRUNC }, { ">>", O_WRONLY | O_CREAT | O_APPEND },
+    { "+<", O_RDWR }, { "+>", O_RDWR | O_CREAT | O_TRUNC }, { "+>>", O_RDWR | O_CREAT | O_APPEND },
+  };
+
+  sv = aio_arg_value(aTHX_ sv);
+  if (!SvPOK(sv) || SvROK(sv) || looks_like_number(sv) || !strpbrk(SvPVX_const(sv), "<>"))
+    return int_arg(aTHX_ aio, sv, func, arg);
+  for (size_t i = 0; i < C_ARRAY_LENGTH(modes); i++)
+    if (strEQ(SvPVX_const(sv), modes[i].mode))
+      return modes[i].flags;
+  aio_croak(aTHX_ func, "%s must be a number, or one of < > >> +< +> +>>", arg);
 }
 
 static double seconds_arg(pTHX_ aio_req *aio, SV *sv, const char *func, const char *arg)
@@ -130,6 +148,7 @@ static void number(pTHX_ aio_req *aio, const struct row *row, int n, SV *sv, str
   const char *func = row->func, *arg = row->names[n];
 
   switch (row->letters[n]) {
+  case 'f': req->arg1 = open_flags(aTHX_ aio, sv, func, arg); break;
   case 'i': req->arg1 = int_arg(aTHX_ aio, sv, func, arg); break;
   case 'm': req->arg2 = int_arg(aTHX_ aio, sv, func, arg); break;
   case 'z': req->size = (uint64_t)int64_arg(aTHX_ aio, sv, func, arg); break;
@@ -418,7 +437,7 @@ static const char *name_of(enum eio_op op, int n)
   case 'Q': return "dstpath";
   case 'o': case 'O': return "offset";
   case 'z': case 'n': return "length";
-  case 'i': return "flags";
+  case 'f': case 'i': return "flags";
   case 'm': case 'p': return "mode";
   case 'c': return "count";
   case 'u': return "uid";

@@ -58,7 +58,7 @@ my %field       = map { $_ => 1 } $table =~ /\b(stx_\w+)/g;
 my %own = map { $_ => 1 } grep {
     defined &{"IO::AIO::$_"} && B::svref_2object(\&{"IO::AIO::$_"})->GV->STASH->NAME eq 'IO::AIO'
 } keys %IO::AIO::;
-delete @own{qw(BEGIN END CLONE CLONE_SKIP bootstrap)};
+delete @own{qw(BEGIN END CLONE CLONE_SKIP bootstrap import)};
 delete @own{ grep /^_(?!on_next_submit$)/, keys %own };
 
 my @constants = grep /^[A-Z]/, sort keys %own;
