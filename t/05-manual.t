@@ -69,7 +69,7 @@ is(join(' ', grep !$function{$_}, sort keys %$entries), '', 'each entry has a fu
 cmp_ok(@$examples, '>', 40, 'examples were found');
 my ($first) = read_file("$FindBin::Bin/../README.md") =~ /^((?:    use IO::AIO;\n)(?:(?:    .*)?\n)+)/m;
 ok($first, 'README.md has a program') or $first = '';
-push @$examples, map @{ (read_manual($_))[0] }, bsd_glob("$FindBin::Bin/../{Coro/AIO.pm,Future/AIO.pm,Future/*/*/*.pm,IO/AIO/*.pod}") if !is_peer;
+push @$examples, map @{ (read_manual($_))[0] }, bsd_glob("$FindBin::Bin/../{Coro/AIO.pm,Future/AIO.pm,Future/*/*/*.pm,IO/AIO/*.pod,IO/AIO/Lines.pm}") if !is_peer;
 push @$examples, { name => 'README', needs => [], code => $first =~ s/^    //mgr };
 my %seen;
 is(join(' ', grep $seen{$_}++, map $_->{name}, @$examples), '', 'each has a name of its own');
