@@ -94,7 +94,7 @@ our @AIO_REQ = sort grep { /^aio_/ && defined &$_ } keys %IO::AIO::;
 # are marked so, and the functions named here.
 our @ON_REQUEST;
 push @ON_REQUEST, qw(
-    aio_walk poll_handle attach detach aioreq_timeout
+    aio_walk aio_du poll_handle attach detach aioreq_timeout
     stats stats_every stats_reset slow max_abandoned nabandoned
 );
 
@@ -341,6 +341,7 @@ brackets mark other arguments that may be left out, with all that follow.
     aio_scandir $pathname, $maxreq, $callback->($dirs, $nondirs)
     aio_rmtree $pathname, $callback->($status)
     aio_walk $pathname, $options, $batch->($entries), $callback->($number)
+    aio_du $pathname, $options, $callback->($totals)
 
     aio_sync $callback->($status)
     aio_syncfs $fh, $callback->($status)
@@ -1636,6 +1637,53 @@ relative to open descriptors, so nobody who exchanges them meanwhile can lead th
 elsewhere. One that has been moved may give C<ESTALE>.
 
 With L</Coro> and L</Futures, async and await>, C<$batch> is called in the poll all the same.
+
+=head3 aio_du
+
+    aio_du $pathname, $options, $callback->($totals)
+
+Adds up what a directory takes, with all that is in it. The callback gets a hash, or
+C<undef> when the directory cannot be entered. Exported on request.
+
+    octets       sum of the sizes
+    blocks       of 512 octets each, that are in use
+    entries      how many files, directories and so on were counted
+    directories  for those below it: [$path, $octets, $blocks, $entries]
+    errors       what could not be counted: [$path, $error], as $!
+
+The directory itself counts, and so does each in it; a file with several names counts once,
+wherever its first name was found. C<$options> is C<undef> or a hash as for L</aio_walk>,
+and may have C<types>, C<name>, C<min_depth>, C<max_depth>, C<min_size>, C<max_size>, C<newer>,
+C<older> (which say what is counted), C<prune>, C<one_file_system>, C<follow>, C<parallel>, and
+
+=over 4
+
+=item totals
+
+Down to which depth C<directories> are listed, each after those in it; 0 if not given, which is none.
+
+=back
+
+=for example begin totals
+
+    use IO::AIO "aio_du";
+
+    aio_du "tree", { types => "f", totals => 1 }, sub {
+        my ($totals) = @_;
+        $totals or die "tree: $!";
+        print "$totals->{octets} octets in $totals->{entries} files\n";
+        print "  $_->[1] of them in $_->[0]\n" for @{ $totals->{directories} };
+    };
+    IO::AIO::flush;
+
+=for example output
+
+prints
+
+    22 octets in 3 files
+      10 of them in sub
+
+=for example end
 
 =head2 Writing to disk
 

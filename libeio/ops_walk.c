@@ -320,18 +320,13 @@ void eio_walk_prune(struct eio_walk_step *step, struct eio_walk_entry *entry)
   (void)step;
 }
 
-/* Those that were held and are not pruned wait from now on; the last found is first here. */
+/* Those that were held wait from now on, also for being dropped; the last found is first here. */
 static void release_held(struct eio_walk_step *step)
 {
   struct eio_walk_node *list = NULL, *next;
 
   for (struct eio_walk_node *node = step->held; node; node = next) {
     next = node->next;
-    if (node->pruned) {
-      node->next = NULL;
-      eio__walk_drop(step->walk, node);
-      continue;
-    }
     node->next = list;
     list = node;
   }

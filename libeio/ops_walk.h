@@ -30,7 +30,7 @@ struct eio_walk_node {
   bool reading, idle, link, known;
   struct eio_walk_total total;  /* (L) */
   struct eio_walk_total own;    /* what its visitor has counted, not yet in total */
-  bool pruned;                  /* (O) */
+  bool pruned;                  /* by the owner, before it waits */
   uint16_t length;              /* of the name */
   char name[];                  /* in the one above; the root's is its path */
 };

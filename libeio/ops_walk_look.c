@@ -172,8 +172,8 @@ static bool is_first(struct eio_walk_step *step, const struct stat *st)
   struct eio_walk *walk = step->walk;
   bool first = true;
 
-  if (st->st_nlink <= 1 || S_ISDIR(st->st_mode))
-    return true;
+  if ((st->st_nlink <= 1 || S_ISDIR(st->st_mode)) && !(walk->options.flags & EIO_WALK_FOLLOW))
+    return true; /* links lead to some more than once */
   pthread_mutex_lock(&walk->lock);
   if (!walk->links || walk->links->used >= walk->links->size / 2) {
     struct eio_walk_links *more = more_links(walk->links);
@@ -194,21 +194,13 @@ void eio__walk_links_free(struct eio_walk *walk)
   free(walk->links);
 }
 
-static void count(struct eio_walk_step *step, struct eio_walk_node *dir, const struct stat *st)
+static void count(struct eio_walk_step *step, struct eio_walk_total *total, const struct stat *st)
 {
   if (!is_first(step, st))
     return;
-  dir->own.octets += (uint64_t)st->st_size;
-  dir->own.blocks += (uint64_t)st->st_blocks;
-  dir->own.entries++;
-}
-
-void eio__walk_count_root(struct eio_walk_step *step, struct eio_walk_node *root)
-{
-  struct stat st;
-
-  if (eio_p_stat(root->wd, ".", &st, true) == 0)
-    count(step, root, &st);
+  total->octets += (uint64_t)st->st_size;
+  total->blocks += (uint64_t)st->st_blocks;
+  total->entries++;
 }
 
 /* Filters ------------------------------------------------------------------ */
@@ -245,6 +237,16 @@ static bool stat_fits(const struct eio_walk_options *o, const struct stat *st)
   eio_p_times(st, times);
   mtime = (double)times[1].tv_sec + (double)times[1].tv_nsec * 1e-9;
   return !(mtime < o->newer) && !(mtime > o->older);
+}
+
+void eio__walk_count_root(struct eio_walk_step *step, struct eio_walk_node *root)
+{
+  const struct eio_walk_options *o = &step->walk->options;
+  struct stat st;
+
+  if (!o->names && may_be_told(o, 0, "", EIO_DT_DIR) && eio_p_stat(root->wd, ".", &st, true) == 0
+      && stat_fits(o, &st))
+    count(step, &root->own, &st);
 }
 
 static int type_of(const struct stat *st)
@@ -290,8 +292,6 @@ struct eio_walk_node *eio__walk_look(struct eio_walk_step *step, struct eio_walk
     error = known ? 0 : errno;
   }
   told = told && (!known || stat_fits(o, &st));
-  if (o->flags & EIO_WALK_TOTALS && known && told)
-    count(step, dir, &st);
   if (error || (told && !(o->flags & EIO_WALK_TOTALS)) || (enter && o->flags & EIO_WALK_HOLD)) {
     e = tell(step, dir, name, length, type);
     if (!e)
@@ -313,5 +313,7 @@ struct eio_walk_node *eio__walk_look(struct eio_walk_step *step, struct eio_walk
     if (o->flags & EIO_WALK_HOLD)
       step->entries[step->count - 1].held = node;
   }
+  if (o->flags & EIO_WALK_TOTALS && known && told)
+    count(step, node ? &node->total : &dir->own, &st); /* nobody else has the node yet */
   return node;
 }

@@ -310,7 +310,8 @@ static int may_enter(struct eio_walk *walk, struct eio_walk_node *node, int fd)
 
 int eio__walk_open(struct eio_walk *walk, struct eio_walk_node *node)
 {
-  int fd = open_directory(walk, node), error = errno, may = fd < 0 ? -1 : may_enter(walk, node, fd);
+  int fd = node->pruned ? -1 : open_directory(walk, node), error = errno;
+  int may = node->pruned ? 0 : fd < 0 ? -1 : may_enter(walk, node, fd);
 
   if (fd >= 0) {
     error = errno;
@@ -330,7 +331,7 @@ int eio__walk_open(struct eio_walk *walk, struct eio_walk_node *node)
   if (node->up)
     less_pending(walk, node->up, true);
   errno = error;
-  return node->reading ? 0 : may == 0 && node->wd ? 1 : -1;
+  return node->reading ? 0 : node->pruned || (may == 0 && node->wd) ? 1 : -1;
 }
 
 /* The end ---------------------------------------------------------------- */

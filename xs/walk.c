@@ -227,33 +227,66 @@ static SV *new_uint64(pTHX_ uint64_t n)
   return sizeof(UV) >= 8 ? newSVuv((UV)n) : newSVnv((NV)n);
 }
 
-/* Collects what a step of aio_du has found: [errors, directories, the last of these]. */
-static void collect(pTHX_ AV *found, const struct eio_walk_step *step)
+/* $! as it would be. */
+static SV *error_value(pTHX_ int error)
 {
+  SV *sv = newSVpv(Strerror(error), 0);
+
+  (void)SvUPGRADE(sv, SVt_PVNV);
+  SvNV_set(sv, error);
+  SvNOK_on(sv);
+  return sv;
+}
+
+/* [$path, octets, blocks, entries] of a directory, or the last three as members of the result. */
+static void put_total(pTHX_ HV *result, const struct eio_walk_step *step, const struct eio_walk_entry *e)
+{
+  const struct eio_walk_total *t = &step->totals[e->index];
+  AV *av;
+
+  if (!e->depth) {
+    (void)hv_stores(result, "octets", new_uint64(aTHX_ t->octets));
+    (void)hv_stores(result, "blocks", new_uint64(aTHX_ t->blocks));
+    (void)hv_stores(result, "entries", new_uint64(aTHX_ t->entries));
+    return;
+  }
+  av = newAV();
+  av_push(av, newSVpvn(eio_walk_text(step, e->path), e->path_length));
+  av_push(av, new_uint64(aTHX_ t->octets));
+  av_push(av, new_uint64(aTHX_ t->blocks));
+  av_push(av, new_uint64(aTHX_ t->entries));
+  av_push((AV *)SvRV(*hv_fetchs(result, "directories", 0)), newRV_noinc((SV *)av));
+}
+
+/* Collects what a step of aio_du has found. */
+static void collect(pTHX_ HV *result, const struct eio_walk_step *step)
+{
+  AV *errors = (AV *)SvRV(*hv_fetchs(result, "errors", 0));
+
   for (uint32_t i = 0; i < step->count; i++) {
     const struct eio_walk_entry *e = &step->entries[i];
-    AV *av = newAV(), *list = (AV *)SvRV(*av_fetch(found, e->errorno == 0, 0));
 
-    av_push(av, newSVpvn(eio_walk_text(step, e->path), e->path_length));
-    if (e->errorno)
-      av_push(av, newSViv(e->errorno));
-    else {
-      const struct eio_walk_total *t = &step->totals[e->index];
+    if (e->errorno) {
+      AV *av = newAV();
 
-      av_push(av, new_uint64(aTHX_ t->octets));
-      av_push(av, new_uint64(aTHX_ t->blocks));
-      av_push(av, new_uint64(aTHX_ t->entries));
-    }
-    av_push(list, newRV_noinc((SV *)av));
+      av_push(av, newSVpvn(eio_walk_text(step, e->path), e->path_length));
+      av_push(av, error_value(aTHX_ e->errorno));
+      av_push(errors, newRV_noinc((SV *)av));
+    } else if (!e->hidden)
+      put_total(aTHX_ result, step, e);
   }
 }
 
-static void set_result(pTHX_ aio_req *group, int64_t n, int error)
+/* What the group's callback gets. */
+static void set_result(pTHX_ aio_req *group, const aio_req *aio, int64_t told, int error)
 {
   AV *result = newAV();
 
   group->r.errorno = error;
-  av_push(result, SvREFCNT_inc(aio_new_int64(aTHX_ n)));
+  if (!aio->sv1)
+    av_push(result, SvREFCNT_inc(aio_new_int64(aTHX_ told)));
+  else
+    av_push(result, told < 0 ? newSV(0) : newRV_inc(aio->sv1));
   SvREFCNT_dec(group->sv2);
   group->sv2 = (SV *)result;
 }
@@ -265,7 +298,7 @@ bool aio_walk_on(pTHX_ aio_cxt *cxt, aio_req *aio)
   int64_t told;
 
   if (group && group->r.flags & EIO_TIMED_OUT) {
-    set_result(aTHX_ group, -1, ETIMEDOUT);
+    set_result(aTHX_ group, aio, -1, ETIMEDOUT);
     return FALSE;
   }
   if (!step || !group)
@@ -275,11 +308,11 @@ bool aio_walk_on(pTHX_ aio_cxt *cxt, aio_req *aio)
   if (group->r.flags & EIO_CANCELLED)
     return FALSE;
   if (aio->sv1)
-    collect(aTHX_ (AV *)aio->sv1, step);
+    collect(aTHX_ (HV *)aio->sv1, step);
   while ((more = eio_walk_more(step)))
     submit_step(aTHX_ cxt, more, group, aio);
   if (eio_walk_over(step, &told))
-    set_result(aTHX_ group, told, told < 0 ? errno : 0);
+    set_result(aTHX_ group, aio, told, told < 0 ? errno : 0);
   return step->count && AIO_CALLBACK(aio);
 }
 
@@ -304,17 +337,6 @@ static SV *stat_record(pTHX_ const struct stat *st)
   av_push(av, newSVuv((UV)st->st_blksize));
   av_push(av, new_uint64(aTHX_ (uint64_t)st->st_blocks));
   return newRV_noinc((SV *)av);
-}
-
-/* $! as it would be. */
-static SV *error_value(pTHX_ int error)
-{
-  SV *sv = newSVpv(Strerror(error), 0);
-
-  (void)SvUPGRADE(sv, SVt_PVNV);
-  SvNV_set(sv, error);
-  SvNOK_on(sv);
-  return sv;
 }
 
 /* A number that many entries share. */
@@ -369,6 +391,15 @@ SV *aio_walk_batch(pTHX_ const struct eio_walk_step *step)
 
 enum { WALK, DU };
 
+static HV *new_totals(pTHX)
+{
+  HV *hv = newHV();
+
+  (void)hv_stores(hv, "directories", newRV_noinc((SV *)newAV()));
+  (void)hv_stores(hv, "errors", newRV_noinc((SV *)newAV()));
+  return hv;
+}
+
 /* aio_walk $pathname, \%options, $batch, $callback; aio_du $pathname, \%options, $callback */
 XS_INTERNAL(xs_walk)
 {
@@ -404,7 +435,8 @@ XS_INTERNAL(xs_walk)
   group->r.data = SvREFCNT_inc((SV *)callback);
   object = sv_2mortal(aio_req_object(aTHX_ cxt, group));
   like.r.data = batch;
-  like.sv1 = like.sv2 = NULL;
+  like.sv1 = du ? sv_2mortal((SV *)new_totals(aTHX)) : NULL;
+  like.sv2 = NULL;
   if (wanted.prune)
     like.sv2 = (SV *)wanted.prune;
   submit_step(aTHX_ cxt, step, group, &like);
@@ -417,6 +449,7 @@ void aio_boot_walk(pTHX)
 {
   static const struct aio_xsub xsubs[] = {
     { "aio_walk", xs_walk, "$$$;$", WALK },
+    { "aio_du", xs_walk, "$$;$", DU },
   };
 
   aio_install(aTHX_ xsubs, C_ARRAY_LENGTH(xsubs));
