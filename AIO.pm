@@ -94,7 +94,7 @@ our @AIO_REQ = sort grep { /^aio_/ && defined &$_ } keys %IO::AIO::;
 # are marked so, and the functions named here.
 our @ON_REQUEST;
 push @ON_REQUEST, qw(
-    aio_walk aio_du poll_handle attach detach aioreq_timeout
+    aio_walk aio_du aio_remove poll_handle attach detach aioreq_timeout
     stats stats_every stats_reset slow max_abandoned nabandoned
 );
 
@@ -342,6 +342,7 @@ brackets mark other arguments that may be left out, with all that follow.
     aio_rmtree $pathname, $callback->($status)
     aio_walk $pathname, $options, $batch->($entries), $callback->($number)
     aio_du $pathname, $options, $callback->($totals)
+    aio_remove $pathname, $options, $batch->($entries), $callback->($number)
 
     aio_sync $callback->($status)
     aio_syncfs $fh, $callback->($status)
@@ -1682,6 +1683,55 @@ prints
 
     22 octets in 3 files
       10 of them in sub
+
+=for example end
+
+=head3 aio_remove
+
+    aio_remove $pathname, $options, $batch->($entries), $callback->($number)
+
+Removes what is in a directory, as far as the options select it, and tells what it has
+removed: as L</aio_walk> does, and with the same arrays, an entry each when it is gone, or has an
+error and is still there. C<$callback> gets the number of those that are gone, or -1 when the directory cannot be entered.
+What has no options is L</aio_rmtree>, which tells less, and is quicker. Exported on request.
+
+A directory is removed after what is in it, if that has all gone; what was not selected keeps it, without an
+error. The last is the directory itself, with the empty path and depth 0. Symbolic links are removed, not followed,
+and a link in place of the directory gives C<ENOTDIR>, also if somebody swaps them meanwhile.
+
+C<$options> is C<undef> or a hash as for L</aio_walk>, and may have C<types>, C<name>, C<min_depth>, C<max_depth>,
+C<min_size>, C<max_size>, C<newer>, C<older>, C<prune>, C<one_file_system>, C<parallel>, and
+
+=over 4
+
+=item keep_root
+
+The directory itself stays.
+
+=back
+
+Directories below C<max_depth> and those that are pruned stay, with all that is in them. Directories are
+kept in memory while they are at work.
+
+=for example begin remove
+
+    use IO::AIO "aio_remove";
+
+    # all text files below a place
+    aio_remove "tree", { name => "*.txt", types => "f" }, sub {
+        my ($entries) = @_;
+        $_->[3] and warn "$_->[0]: $_->[3]" for @$entries;
+    }, sub {
+        my ($number) = @_;
+        print "$number files removed\n";
+    };
+    IO::AIO::flush;
+
+=for example output
+
+prints
+
+    3 files removed
 
 =for example end
 

@@ -35,7 +35,11 @@ enum { /* struct eio_walk_options: flags */
   EIO_WALK_SORT = 0x10,    /* in the order of names, a directory before what is in it; whole directories
                             * are kept in memory then, and there is one step at a time */
   EIO_WALK_HOLD = 0x20,    /* no directory is entered before eio_walk_more(), see `held` */
-  EIO_WALK_TOTALS = 0x40   /* no entries, but totals of directories, those down to max_told */
+  EIO_WALK_TOTALS = 0x40,  /* no entries, but totals of directories, those down to max_told */
+  EIO_WALK_REMOVE = 0x80,  /* entries are told when they have been removed, or could not be: directories
+                            * after what is in them, if that is gone, the root last, with depth 0. The
+                            * root's name is not to be a link. Not with FOLLOW or SORT */
+  EIO_WALK_KEEP_ROOT = 0x100
 };
 
 struct eio_walk_options {

@@ -67,6 +67,14 @@ static void add_totals(struct eio_walk *walk, struct eio_walk_node *dir, unsigne
   dir->own = (struct eio_walk_total){ 0, 0, 0 };
 }
 
+static void strip_slashes(struct eio_walk_node *root)
+{
+  size_t length = strlen(root->name);
+
+  while (length > 1 && root->name[length - 1] == '/')
+    root->name[--length] = 0;
+}
+
 /* What is sorted: a name, and which entry has it. */
 struct named {
   const char *name;
@@ -97,16 +105,20 @@ static bool sort_by_name(struct eio_dents *dents)
   return have;
 }
 
-/* Reads all of a directory, and has its entries in order; those before an error, with one. */
-static int sort_entries(struct stepper *s, struct eio_walk_node *dir)
+/* Reads all of a directory, and has its entries in order; those before an error, with one. Those that are removed
+ * in the order of their inodes; who removes while he reads may miss some. */
+static int list_entries(struct stepper *s, struct eio_walk_node *dir)
 {
   struct eio__list list = { 0 };
+  struct eio_walk *walk = s->step->walk;
   int result = eio__list_read(&list, &dir->dir, s->req), error = errno;
 
   dir->sorted = eio__list_finish(&list);
   eio__list_free(&list);
-  if (!dir->sorted || (dir->sorted->count && !sort_by_name(dir->sorted)))
-    atomic_store(&s->step->walk->error, ENOMEM);
+  if (dir->sorted && walk->options.flags & EIO_WALK_REMOVE)
+    eio__dents_sort(dir->sorted->list, dir->sorted->count, false, true);
+  else if (!dir->sorted || (dir->sorted->count && !sort_by_name(dir->sorted)))
+    atomic_store(&walk->error, ENOMEM);
   errno = error;
   return result;
 }
@@ -162,19 +174,38 @@ static bool open_first(struct stepper *s, struct eio_walk_node *dir)
   struct eio_walk *walk = s->step->walk;
   int opened = eio__walk_open(walk, dir);
 
+  if (!dir->up)
+    dir->selected = !(walk->options.flags & EIO_WALK_KEEP_ROOT) && eio__walk_selects_root(&walk->options);
   if (opened < 0) {
     if (!dir->up)
       atomic_store(&walk->error, errno);
+    else if (dir->selected)
+      dir->error = errno;
     else
       eio__walk_tell_error(s->step, dir, errno);
   }
+  if (opened > 0 || (opened < 0 && !dir->up))
+    dir->kept = true; /* no attempt is made */
   if (opened)
     return false;
   if (!dir->up && walk->options.flags & EIO_WALK_TOTALS)
     eio__walk_count_root(s->step, dir);
-  if (walk->options.flags & EIO_WALK_SORT && sort_entries(s, dir) < 0)
+  if (walk->options.flags & (EIO_WALK_SORT | EIO_WALK_REMOVE) && list_entries(s, dir) < 0)
     eio__walk_tell_error(s->step, dir, errno);
   return true;
+}
+
+/* All that was to be removed in a directory is. What cannot be opened may be empty. */
+static void remove_directory(struct stepper *s, struct eio_walk_node *dir)
+{
+  struct eio_walk *walk = s->step->walk;
+  bool really = dir->selected && !dir->kept && !eio__cancelled(s->req);
+  bool removed = eio__walk_rmdir(walk, dir, really) == 0;
+
+  if (really)
+    eio__walk_tell_removed(s->step, dir, removed ? 0 : dir->error ? dir->error : errno);
+  if (!removed && dir->up)
+    atomic_store(&dir->up->kept, true);
 }
 
 static void visit(struct stepper *s, struct eio_walk_node *dir)
@@ -185,11 +216,15 @@ static void visit(struct stepper *s, struct eio_walk_node *dir)
   if (open && !look_through(s, dir))
     return;
   eio__walk_read(walk, dir);
-  for (struct eio_walk_node *done = eio__walk_done(walk, dir), *next; done; done = next) {
-    next = done->next;
+  while (dir && eio__walk_done(walk, dir)) {
+    struct eio_walk_node *up = dir->up;
+
     if (walk->options.flags & EIO_WALK_TOTALS)
-      eio__walk_tell_total(s->step, done);
-    eio__walk_node_free(done);
+      eio__walk_tell_total(s->step, dir);
+    if (walk->options.flags & EIO_WALK_REMOVE)
+      remove_directory(s, dir);
+    eio__walk_node_free(dir);
+    dir = up;
   }
 }
 
@@ -303,6 +338,8 @@ struct eio_walk_step *eio_walk_begin(eio_wd *wd, const char *path, const struct 
   walk->wd = eio_wd_ref(wd);
   walk->stack = eio__walk_node(NULL, path, strlen(path));
   walk->nwaiting = 1;
+  if (walk->stack && options->flags & EIO_WALK_REMOVE)
+    strip_slashes(walk->stack); /* "link/" would be followed */
   if (copied && walk->stack)
     step = new_step(walk);
   if (!step) {

@@ -28,8 +28,11 @@ struct eio_walk_node {
   uint32_t pending;             /* (L) of those, they that have not been opened */
   uint32_t using;               /* (L) who opens something by its descriptor */
   bool reading, idle, link, known;
+  bool selected;                /* REMOVE: it is to be removed, */
+  atomic_bool kept;             /* unless something in it stays */
   struct eio_walk_total total;  /* (L) */
   struct eio_walk_total own;    /* what its visitor has counted, not yet in total */
+  int error;                    /* REMOVE: why it could not be opened */
   bool pruned;                  /* by the owner, before it waits */
   uint16_t length;              /* of the name */
   char name[];                  /* in the one above; the root's is its path */
@@ -70,11 +73,13 @@ struct eio_walk_node *eio__walk_take(struct eio_walk *walk);
 int eio__walk_open(struct eio_walk *walk, struct eio_walk_node *node);
 /* It has been read, or could not be opened; what was found in it may wait for being opened. */
 void eio__walk_read(struct eio_walk *walk, struct eio_walk_node *node);
-/* Those that are done with it: it, and those above it that waited for it alone; linked by
- * next, the lowest first. To be freed by the next function. */
-struct eio_walk_node *eio__walk_done(struct eio_walk *walk, struct eio_walk_node *node);
+/* Nobody visits it any more, or one below it is done. Whether it is done by that: its totals are complete, and who calls
+ * frees it, and goes on with the one above. */
+bool eio__walk_done(struct eio_walk *walk, struct eio_walk_node *node);
+/* REMOVE: removes one that is done, and all in it: 0, or -1 with errno. */
+int eio__walk_rmdir(struct eio_walk *walk, struct eio_walk_node *node, bool really);
 void eio__walk_node_free(struct eio_walk_node *node);
-/* One that was not opened is not going to be: drops it, and tells those above. */
+/* The walk ends before this one is done: frees it, and those above that nothing else is below. */
 void eio__walk_drop(struct eio_walk *walk, struct eio_walk_node *node);
 
 /* ops_walk_look.c */
@@ -86,9 +91,12 @@ struct eio_walk_node *eio__walk_look(struct eio_walk_step *step, struct eio_walk
                                      const char *name, size_t length, int type);
 /* Tells what went wrong with a directory. */
 void eio__walk_tell_error(struct eio_walk_step *step, struct eio_walk_node *dir, int error);
+/* REMOVE: tells what became of a directory. */
+void eio__walk_tell_removed(struct eio_walk_step *step, struct eio_walk_node *dir, int error);
 /* Tells the totals of one that is done. */
 void eio__walk_tell_total(struct eio_walk_step *step, struct eio_walk_node *dir);
-/* Counts a directory's own file, the root's. */
+/* Whether the options select the root; counts its own file, if they do. */
+bool eio__walk_selects_root(const struct eio_walk_options *o);
 void eio__walk_count_root(struct eio_walk_step *step, struct eio_walk_node *root);
 void eio__walk_links_free(struct eio_walk *walk);
 

@@ -112,6 +112,11 @@ void eio__walk_tell_error(struct eio_walk_step *step, struct eio_walk_node *dir,
     e->errorno = error;
 }
 
+void eio__walk_tell_removed(struct eio_walk_step *step, struct eio_walk_node *dir, int error)
+{
+  eio__walk_tell_error(step, dir, error);
+}
+
 void eio__walk_tell_total(struct eio_walk_step *step, struct eio_walk_node *dir)
 {
   struct eio_walk_entry *e;
@@ -239,12 +244,17 @@ static bool stat_fits(const struct eio_walk_options *o, const struct stat *st)
   return !(mtime < o->newer) && !(mtime > o->older);
 }
 
+bool eio__walk_selects_root(const struct eio_walk_options *o)
+{
+  return !o->names && may_be_told(o, 0, "", EIO_DT_DIR);
+}
+
 void eio__walk_count_root(struct eio_walk_step *step, struct eio_walk_node *root)
 {
   const struct eio_walk_options *o = &step->walk->options;
   struct stat st;
 
-  if (!o->names && may_be_told(o, 0, "", EIO_DT_DIR) && eio_p_stat(root->wd, ".", &st, true) == 0
+  if (eio__walk_selects_root(o) && eio_p_stat(root->wd, ".", &st, true) == 0
       && stat_fits(o, &st))
     count(step, &root->own, &st);
 }
@@ -273,7 +283,7 @@ struct eio_walk_node *eio__walk_look(struct eio_walk_step *step, struct eio_walk
   uint32_t depth = dir->depth + 1;
   struct eio_walk_entry *e = NULL;
   struct eio_walk_node *node = NULL;
-  bool known = false, link, enter, told;
+  bool known = false, link, enter, told, selected = false;
   struct stat st;
   int error = 0;
 
@@ -292,6 +302,14 @@ struct eio_walk_node *eio__walk_look(struct eio_walk_step *step, struct eio_walk
     error = known ? 0 : errno;
   }
   told = told && (!known || stat_fits(o, &st));
+  if (o->flags & EIO_WALK_REMOVE) {
+    selected = told;
+    told = told && type != EIO_DT_DIR;
+    if (told && eio_p_unlink(dir->wd, name) < 0)
+      error = errno;
+    if (error || (!told && !enter))
+      atomic_store(&dir->kept, true);
+  }
   if (error || (told && !(o->flags & EIO_WALK_TOTALS)) || (enter && o->flags & EIO_WALK_HOLD)) {
     e = tell(step, dir, name, length, type);
     if (!e)
@@ -310,6 +328,7 @@ struct eio_walk_node *eio__walk_look(struct eio_walk_step *step, struct eio_walk
       return NULL;
     }
     node->link = link;
+    node->selected = selected;
     if (o->flags & EIO_WALK_HOLD)
       step->entries[step->count - 1].held = node;
   }

@@ -238,14 +238,15 @@ static void close_node(struct eio_walk *walk, struct eio_walk_node *node)
     close(fd);
 }
 
-/* One that was found in a directory is open, or will not be: it was used for that, or not. */
-static void less_pending(struct eio_walk *walk, struct eio_walk_node *node, bool used)
+/* A directory was used to look something up, and may be needed for one less after that: one that was found in
+ * it is open, or is not going to be; or, with REMOVE, is done. */
+static void less_pending(struct eio_walk *walk, struct eio_walk_node *node, bool less)
 {
   bool over;
 
   pthread_mutex_lock(&walk->lock);
-  node->pending--;
-  node->using -= used;
+  node->pending -= less;
+  node->using--;
   over = !node->pending && !node->reading && !node->using && node->up;
   if (over)
     set_idle(walk, node, false);
@@ -274,7 +275,8 @@ static int second_descriptor(struct eio_walk *walk, int fd)
 static int open_directory(struct eio_walk *walk, struct eio_walk_node *node)
 {
   const eio_wd *wd = node->up ? node->up->wd : walk->wd;
-  int flags = FLAGS | (node->up && !node->link ? O_NOFOLLOW : 0), fd;
+  bool follow = node->link || (!node->up && !(walk->options.flags & EIO_WALK_REMOVE));
+  int flags = FLAGS | (follow ? 0 : O_NOFOLLOW), fd;
 
   if (node->up && need(walk, node->up) < 0)
     return -1;
@@ -329,7 +331,7 @@ int eio__walk_open(struct eio_walk *walk, struct eio_walk_node *node)
     }
   }
   if (node->up)
-    less_pending(walk, node->up, true);
+    less_pending(walk, node->up, !(walk->options.flags & EIO_WALK_REMOVE));
   errno = error;
   return node->reading ? 0 : node->pruned || (may == 0 && node->wd) ? 1 : -1;
 }
@@ -360,6 +362,8 @@ void eio__walk_read(struct eio_walk *walk, struct eio_walk_node *node)
     else
       eio_p_dir_close(&node->dir);
     get_to_know(walk, node);
+    free(node->sorted);
+    node->sorted = NULL;
   }
   pthread_mutex_lock(&walk->lock);
   node->reading = false;
@@ -373,28 +377,40 @@ void eio__walk_read(struct eio_walk *walk, struct eio_walk_node *node)
     ;
 }
 
-struct eio_walk_node *eio__walk_done(struct eio_walk *walk, struct eio_walk_node *node)
+bool eio__walk_done(struct eio_walk *walk, struct eio_walk_node *node)
 {
-  struct eio_walk_node *first = NULL, **end = &first;
+  struct eio_walk_node *up = node->up;
+  bool done;
 
   pthread_mutex_lock(&walk->lock);
-  while (node && !--node->holders) {
-    struct eio_walk_node *up = node->up;
-
-    if (node->idle)
-      set_idle(walk, node, false);
-    if (up) {
-      up->total.octets += node->total.octets;
-      up->total.blocks += node->total.blocks;
-      up->total.entries += node->total.entries;
-    }
-    *end = node;
-    end = &node->next;
-    node = up;
+  done = !--node->holders;
+  if (done && node->idle)
+    set_idle(walk, node, false);
+  if (done && up) {
+    up->total.octets += node->total.octets;
+    up->total.blocks += node->total.blocks;
+    up->total.entries += node->total.entries;
   }
-  *end = NULL;
   pthread_mutex_unlock(&walk->lock);
-  return first;
+  return done;
+}
+
+int eio__walk_rmdir(struct eio_walk *walk, struct eio_walk_node *node, bool really)
+{
+  struct eio_walk_node *up = node->up;
+  int result = -1, error;
+
+  if (!up)
+    return really ? eio_p_rmdir(walk->wd, node->name) : -1;
+  pthread_mutex_lock(&walk->lock);
+  up->using++;
+  pthread_mutex_unlock(&walk->lock);
+  if (really && need(walk, up) == 0)
+    result = eio_p_rmdir(up->wd, node->name);
+  error = errno;
+  less_pending(walk, up, true);
+  errno = error;
+  return result;
 }
 
 void eio__walk_node_free(struct eio_walk_node *node)
@@ -411,14 +427,10 @@ void eio__walk_node_free(struct eio_walk_node *node)
 
 void eio__walk_drop(struct eio_walk *walk, struct eio_walk_node *node)
 {
-  struct eio_walk_node *list;
+  while (node && eio__walk_done(walk, node)) {
+    struct eio_walk_node *up = node->up;
 
-  if (node->up && !node->wd)
-    less_pending(walk, node->up, false);
-  for (list = eio__walk_done(walk, node); list; ) {
-    struct eio_walk_node *next = list->next;
-
-    eio__walk_node_free(list);
-    list = next;
+    eio__walk_node_free(node);
+    node = up;
   }
 }

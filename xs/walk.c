@@ -7,6 +7,9 @@
 
 /* Options ---------------------------------------------------------------- */
 
+/* Who has an option. */
+enum { WALK = 1, DU = 2, REMOVE = 4 };
+
 enum kind { FLAG, DEPTH, SIZE, TIME, TYPES, PATTERNS, PRUNE, PARALLEL };
 
 #define AT(member) offsetof(struct eio_walk_options, member)
@@ -14,24 +17,25 @@ static const struct option {
   const char *name;
   enum kind kind;
   size_t at;            /* the member; FLAG: the bit */
-  bool walk, du;        /* who has it */
+  unsigned who;         /* has it */
 } options[] = {
-  { "follow", FLAG, EIO_WALK_FOLLOW, true, true },
-  { "links", FLAG, EIO_WALK_LINKS, true, false },
-  { "max_depth", DEPTH, AT(max_depth), true, true },
-  { "max_size", SIZE, AT(max_size), true, true },
-  { "min_depth", DEPTH, AT(min_depth), true, true },
-  { "min_size", SIZE, AT(min_size), true, true },
-  { "name", PATTERNS, AT(names), true, true },
-  { "newer", TIME, AT(newer), true, true },
-  { "older", TIME, AT(older), true, true },
-  { "one_file_system", FLAG, EIO_WALK_ONE_FS, true, true },
-  { "parallel", PARALLEL, AT(parallel), true, true },
-  { "prune", PRUNE, AT(prune), true, true },
-  { "sort", FLAG, EIO_WALK_SORT, true, false },
-  { "stat", FLAG, EIO_WALK_STAT, true, false },
-  { "totals", DEPTH, AT(max_told), false, true },
-  { "types", TYPES, AT(types), true, true },
+  { "follow", FLAG, EIO_WALK_FOLLOW, WALK | DU },
+  { "keep_root", FLAG, EIO_WALK_KEEP_ROOT, REMOVE },
+  { "links", FLAG, EIO_WALK_LINKS, WALK },
+  { "max_depth", DEPTH, AT(max_depth), WALK | DU | REMOVE },
+  { "max_size", SIZE, AT(max_size), WALK | DU | REMOVE },
+  { "min_depth", DEPTH, AT(min_depth), WALK | DU | REMOVE },
+  { "min_size", SIZE, AT(min_size), WALK | DU | REMOVE },
+  { "name", PATTERNS, AT(names), WALK | DU | REMOVE },
+  { "newer", TIME, AT(newer), WALK | DU | REMOVE },
+  { "older", TIME, AT(older), WALK | DU | REMOVE },
+  { "one_file_system", FLAG, EIO_WALK_ONE_FS, WALK | DU | REMOVE },
+  { "parallel", PARALLEL, AT(parallel), WALK | DU | REMOVE },
+  { "prune", PRUNE, AT(prune), WALK | DU | REMOVE },
+  { "sort", FLAG, EIO_WALK_SORT, WALK },
+  { "stat", FLAG, EIO_WALK_STAT, WALK },
+  { "totals", DEPTH, AT(max_told), DU },
+  { "types", TYPES, AT(types), WALK | DU | REMOVE },
 };
 
 /* What is wanted: C's, and the code that prunes. */
@@ -141,7 +145,7 @@ static void option(pTHX_ struct wanted *wanted, const struct option *option, SV 
 }
 
 /* Reads a hash of options, of which it makes a copy first: reading one may change the others. */
-static void read_options(pTHX_ struct wanted *wanted, SV *sv, bool du, const char *func)
+static void read_options(pTHX_ struct wanted *wanted, SV *sv, unsigned who, const char *func)
 {
   HV *hv;
   HE *he;
@@ -162,7 +166,7 @@ static void read_options(pTHX_ struct wanted *wanted, SV *sv, bool du, const cha
     size_t i = 0;
 
     while (i < C_ARRAY_LENGTH(options)
-           && (strNE(options[i].name, name) || !(du ? options[i].du : options[i].walk)))
+           && (strNE(options[i].name, name) || !(options[i].who & who)))
       i++;
     if (i == C_ARRAY_LENGTH(options))
       aio_croak(aTHX_ func, "unknown option \"%s\"", name);
@@ -389,8 +393,6 @@ SV *aio_walk_batch(pTHX_ const struct eio_walk_step *step)
 
 /* The XSUBs -------------------------------------------------------------- */
 
-enum { WALK, DU };
-
 static HV *new_totals(pTHX)
 {
   HV *hv = newHV();
@@ -400,11 +402,12 @@ static HV *new_totals(pTHX)
   return hv;
 }
 
-/* aio_walk $pathname, \%options, $batch, $callback; aio_du $pathname, \%options, $callback */
+/* aio_walk and aio_remove $pathname, \%options, $batch, $callback; aio_du $pathname, \%options, $callback */
 XS_INTERNAL(xs_walk)
 {
-  bool du = XSANY.any_i32 == DU;
-  const char *func = du ? "aio_du" : "aio_walk";
+  unsigned who = (unsigned)XSANY.any_i32;
+  bool du = who == DU;
+  const char *func = du ? "aio_du" : who == REMOVE ? "aio_remove" : "aio_walk";
   dXSARGS_AIO(du ? 2 : 3, du ? 3 : 4, du ? "pathname, options, callback = undef" : "pathname, options, batch, callback = undef");
   dAIO;
   CV *batch = du ? NULL : aio_arg_callback(aTHX_ ST(2), func);
@@ -420,7 +423,7 @@ XS_INTERNAL(xs_walk)
     aio_keep(aTHX_ (SV *)batch);
   if (callback)
     aio_keep(aTHX_ (SV *)callback);
-  read_options(aTHX_ &wanted, ST(1), du, func);
+  read_options(aTHX_ &wanted, ST(1), who, func);
   name = aio_arg_path(aTHX_ ST(0), &path, func, "pathname");
   if (!wanted.o.parallel)
     wanted.o.parallel = eio_parallel(cxt->eio);
@@ -428,6 +431,8 @@ XS_INTERNAL(xs_walk)
     wanted.o.parallel = 1;
   if (du)
     wanted.o.flags |= EIO_WALK_TOTALS;
+  if (who == REMOVE)
+    wanted.o.flags |= EIO_WALK_REMOVE;
   step = eio_walk_begin(path.wd, path.error ? "" : name, &wanted.o);
   if (!step)
     croak("Out of memory for a walk");
@@ -450,6 +455,7 @@ void aio_boot_walk(pTHX)
   static const struct aio_xsub xsubs[] = {
     { "aio_walk", xs_walk, "$$$;$", WALK },
     { "aio_du", xs_walk, "$$;$", DU },
+    { "aio_remove", xs_walk, "$$$;$", REMOVE },
   };
 
   aio_install(aTHX_ xsubs, C_ARRAY_LENGTH(xsubs));

@@ -330,6 +330,46 @@ static void test_exchanged(void)
   eio_destroy(ctx);
 }
 
+static void test_remove(void)
+{
+  eio_ctx *ctx = context();
+  struct eio_walk_options o = options(EIO_WALK_REMOVE);
+  struct walk w;
+  int bad = 0;
+
+  for (unsigned round = 0; round < 40; round++) {
+    unsigned seed = round + 1;
+    int64_t n = make_tree(top, &seed, 4);
+
+    walk(&w, ctx, &o);
+    bad += w.told != n + 1 || w.errors || exists(top);
+  }
+  check_int(bad, 0, "trees are removed, and all that is in them is told");
+  make_comb(400);
+  walk(&w, ctx, &o);
+  check(w.told == 1201 && !w.errors && !exists(top), "a comb of 400 levels");
+  o.flags |= EIO_WALK_KEEP_ROOT | EIO_WALK_HOLD;
+  make_comb(100);
+  begin(&w, ctx, &o);
+  w.meanwhile = exchange;
+  finish_all(ctx);
+  check(exists(top) && w.told > 0, "directories are exchanged meanwhile");
+  if (exists("moved"))
+    rename("moved", "t/moved");
+  remove_tree();
+  for (unsigned round = 0; round < 20; round++) {
+    unsigned seed = round + 1;
+
+    make_tree(top, &seed, 4);
+    begin(&w, ctx, &o);
+    w.stop = 1 + round % 3;
+    finish_all(ctx);
+    remove_tree();
+  }
+  check(!exists(top), "and a removal may end early");
+  eio_destroy(ctx);
+}
+
 static void test_cancel(void)
 {
   eio_ctx *ctx = context();
@@ -396,7 +436,7 @@ static void test_reset_and_fork(void)
 
 int main(void)
 {
-  static test *const tests[] = { test_all, test_options, test_descriptors, test_exchanged, test_cancel,
+  static test *const tests[] = { test_all, test_options, test_descriptors, test_exchanged, test_remove, test_cancel,
                                  test_reset_and_fork, NULL };
 
   scratch_begin_in_memory();
