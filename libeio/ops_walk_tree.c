@@ -122,6 +122,22 @@ static bool close_coldest(struct eio_walk *walk)
   return fd >= 0;
 }
 
+/* Whether some can be spared when there are no descriptors left, as errno says. */
+static bool spare_some(struct eio_walk *walk)
+{
+  return (errno == EMFILE || errno == ENFILE) && close_coldest(walk);
+}
+
+static int open_sparing(struct eio_walk *walk, const eio_wd *wd, const char *name, int flags)
+{
+  int fd;
+
+  do
+    fd = eio_p_open(wd, name, flags, 0);
+  while (fd < 0 && spare_some(walk));
+  return fd;
+}
+
 /* Opens a directory that was closed for others again, by this descriptor of it, unless
  * somebody else has done so. */
 static void reopened(struct eio_walk *walk, struct eio_walk_node *node, int fd)
@@ -159,7 +175,7 @@ static int open_by_names(struct eio_walk *walk, struct eio_walk_node *node)
       way[i] = next;
   }
   for (size_t i = 0; way && i < n; i++) {
-    int fd = eio_p_open(wd ? wd : up->wd, way[i]->name, PATH_FLAGS | (way[i]->link ? 0 : O_NOFOLLOW), 0);
+    int fd = open_sparing(walk, wd ? wd : up->wd, way[i]->name, PATH_FLAGS | (way[i]->link ? 0 : O_NOFOLLOW));
 
     eio_wd_unref(wd);
     wd = fd < 0 ? NULL : eio_p_wd(fd, NULL, "");
@@ -216,7 +232,7 @@ static void reopen_above(struct eio_walk *walk, const struct eio_walk_node *node
   pthread_mutex_unlock(&walk->lock);
   if (!wanted)
     return;
-  fd = eio_p_open(node->wd, "..", PATH_FLAGS, 0);
+  fd = open_sparing(walk, node->wd, "..", PATH_FLAGS);
   if (fd >= 0 && is_same(fd, up))
     reopened(walk, up, fd);
   else if (fd >= 0)
@@ -255,12 +271,6 @@ static void less_pending(struct eio_walk *walk, struct eio_walk_node *node, bool
     close_node(walk, node);
 }
 
-/* Whether some can be spared when there are no descriptors left, as errno says. */
-static bool spare_some(struct eio_walk *walk)
-{
-  return (errno == EMFILE || errno == ENFILE) && close_coldest(walk);
-}
-
 static int second_descriptor(struct eio_walk *walk, int fd)
 {
   int second = fd;
@@ -276,14 +286,11 @@ static int open_directory(struct eio_walk *walk, struct eio_walk_node *node)
 {
   const eio_wd *wd = node->up ? node->up->wd : walk->wd;
   bool follow = node->link || (!node->up && !(walk->options.flags & EIO_WALK_REMOVE));
-  int flags = FLAGS | (follow ? 0 : O_NOFOLLOW), fd;
+  int flags = FLAGS | (follow ? 0 : O_NOFOLLOW);
 
   if (node->up && need(walk, node->up) < 0)
     return -1;
-  do
-    fd = eio_p_open(wd, node->name, flags, 0);
-  while (fd < 0 && spare_some(walk));
-  return fd;
+  return open_sparing(walk, wd, node->name, flags);
 }
 
 /* Where links are followed and where file systems matter. */
