@@ -87,8 +87,14 @@ my @requests = (
     [aio_llistxattr   => sub { my ($cb, $d) = @_; IO::AIO::aio_llistxattr("$d/link", $cb) }],
     [aio_lremovexattr => sub { my ($cb, $d) = @_; IO::AIO::aio_lremovexattr("$d/link", "trusted.x", $cb) }],
     [aio_openat2   => sub { my ($cb, $d) = @_; IO::AIO::aio_openat2("$d/file", 0, 0, 0, $cb) }],
+    [aio_readall   => sub { my ($cb, $d, $r) = @_; IO::AIO::aio_readall($r, 0, 100, my $buf, 0, $cb) }],
+    [aio_writeall  => sub { my ($cb, $d, $r, $w) = @_; IO::AIO::aio_writeall($w, 0, undef, 'x' x 100, 0, $cb) }],
+    [aio_sendall   => sub { my ($cb, $d, $r, $w) = @_; IO::AIO::aio_sendall($w, $r, 0, 10, $cb) }],
+    [aio_temp      => sub { my ($cb, $d) = @_; IO::AIO::aio_temp($d, undef, $cb) }],
+    [aio_du        => sub { my ($cb, $d) = @_; IO::AIO::aio_du($d, {}, $cb) }],
     [aio_spew      => sub { my ($cb, $d) = @_; IO::AIO::aio_spew("$d/spewed", "x", IO::AIO::SPEW_ATOMIC(), undef, $cb) }],
     [aio_walk      => sub { my ($cb, $d) = @_; IO::AIO::aio_walk($d, { stat => 1 }, sub { }, $cb) }],
+    [aio_remove    => sub { my ($cb, $d) = @_; IO::AIO::aio_remove("$d/dir", { keep_root => 1 }, sub { }, $cb) }],
     [aio_rmtree    => sub { my ($cb, $d) = @_; aio_rmtree "$d/dir", $cb }],
 );
 

@@ -18,6 +18,7 @@ is(`cd $dir/root && find . -type f | sort`, <<'LIST', 'what it installs');
 ./opt/eio/include/libeio/eio.h
 ./opt/eio/include/libeio/eio_ops.def
 ./opt/eio/include/libeio/eio_results.def
+./opt/eio/include/libeio/eio_walk.h
 ./opt/eio/lib/libeio.a
 ./opt/eio/lib/pkgconfig/libeio.pc
 LIST
