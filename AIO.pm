@@ -1693,7 +1693,7 @@ prints
 Removes what is in a directory, as far as the options select it, and tells what it has
 removed: as L</aio_walk> does, and with the same arrays, an entry each when it is gone, or has an
 error and is still there. C<$callback> gets the number of those that are gone, or -1 when the directory cannot be entered.
-What has no options is L</aio_rmtree>, which tells less, and is quicker. Exported on request.
+What has no options, and tells less, is L</aio_rmtree>. Exported on request.
 
 A directory is removed after what is in it, if that has all gone; what was not selected keeps it, without an
 error. The last is the directory itself, with the empty path and depth 0. Symbolic links are removed, not followed,

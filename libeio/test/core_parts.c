@@ -226,7 +226,7 @@ static void make_chain(const char *top)
     mkdir(name, 0755);
   }
   for (int i = 0; i < 8; i++) {
-    char below[512 + 8];
+    char below[512 + 16];
 
     snprintf(below, sizeof below, "%s/%d", name, i);
     if (mkdir(below, 0755) < 0 && errno != EEXIST)
