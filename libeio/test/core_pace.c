@@ -254,15 +254,13 @@ static void test_watch(void)
 static void test_helping(void)
 {
   struct gate gate = gate_make();
-  struct job job, stat;
+  struct job job, nop;
   eio_ctx *real = real_context();
 
   block(real, &job, &gate, 0);
   wait_running(real, 1);
   eio_set_max_parallel(real, 1);
-  job_init(&stat, EIO_LSTAT, 1);
-  stat.req.path = (char *)"/";
-  eio_submit(real, &stat.req);
+  submit_nop(real, &nop, 1);
   real->max_running = 2; /* no other thread may take it */
   ok(!real->pool->helping && eio_nready(real) == 1, "nobody has waited yet");
   ok(eio_poll_wait(real, 0) == 0 && real->pool->helping, "an owner that waits executes a request: it helps");

@@ -70,7 +70,9 @@ static const struct raiser raisers[] = {
   { "write at the position", EIO_WRITE, -1, sizeof data, SIGXFSZ, 0, 'f' },
   { "sendfile", EIO_SENDFILE, 0, sizeof data, SIGXFSZ, 0, 'f' },
   { "truncate", EIO_TRUNCATE, LIMIT + 1, 0, SIGXFSZ, EFBIG, 'f' },
+#if EIO_HAVE_FALLOCATE
   { "allocate", EIO_ALLOCATE, 0, LIMIT + 1, SIGXFSZ, EFBIG, 'f' },
+#endif
   { "copy", EIO_COPY, 0, 0, SIGXFSZ, EFBIG, 0 },
 };
 #define NRAISERS (sizeof raisers / sizeof *raisers)

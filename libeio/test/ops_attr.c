@@ -148,7 +148,8 @@ static void test_exact_times(void)
   eio_req req = on_path(EIO_UTIME, wd, "file");
 
   is_int(just(exactly(req, 1, 999999999, -2, 1)), 0, "utime to the nanosecond");
-  ok(has_times(1, 999999999, -2, 1), "sets both times");
+  ok(EIO_HAVE_UTIMENSAT ? has_times(1, 999999999, -2, 1) : has_times(2, 0, -2, 0),
+     "sets both times, as exactly as the system can");
   is_int(just(exactly(req, 1.75, 500000000, 2, 0)), 0, "utime to a fraction and nanoseconds");
   ok(has_times(2, 250000000, 2, 0), "adds them");
   fails(exactly(req, 1, 1000000000, 2, 0), EINVAL, "utime with too many nanoseconds");
