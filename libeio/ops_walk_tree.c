@@ -196,16 +196,22 @@ static int open_by_names(struct eio_walk *walk, struct eio_walk_node *node)
   return -1;
 }
 
-/* Sees to it that a directory is open that somebody uses. */
-static int need(struct eio_walk *walk, struct eio_walk_node *node)
+static bool is_open(struct eio_walk *walk, const struct eio_walk_node *node)
 {
   bool open;
-  int fd;
 
   pthread_mutex_lock(&walk->lock);
   open = !EIO_HAVE_AT || node->wd->fd >= 0;
   pthread_mutex_unlock(&walk->lock);
-  if (open)
+  return open;
+}
+
+/* Sees to it that a directory is open that somebody uses. */
+static int need(struct eio_walk *walk, struct eio_walk_node *node)
+{
+  int fd;
+
+  if (is_open(walk, node))
     return 0;
   fd = open_by_names(walk, node);
   if (fd >= 0 && is_same(fd, node)) {
@@ -214,6 +220,8 @@ static int need(struct eio_walk *walk, struct eio_walk_node *node)
   }
   if (fd >= 0)
     close(fd);
+  if (is_open(walk, node)) /* somebody else has been quicker */
+    return 0;
   errno = ESTALE;
   return -1;
 }
