@@ -208,7 +208,13 @@ each_engine {
             make_tree("$dir/go", 8);
             @was = describe($place);
             ($errno, $status, $errors) = run_req { IO::AIO::aio_mvtree("$dir/go", $place, $_[0]) };
-            is("$status " . errno_name($errno), '-1 ENOTEMPTY', 'onto a directory that is not empty');
+            my $said = 'ENOTEMPTY';
+            if ($name eq 'near') {    # a rename, for which xfs has another error
+                my $full = fresh_dir;
+                mkdir "$full/$_" or die "mkdir: $!" for qw(from to to/sub);
+                $said = rename("$full/from", "$full/to") ? 'no error' : errno_name($!);
+            }
+            is("$status " . errno_name($errno), "-1 $said", 'onto a directory that is not empty');
             is(join("\n", describe($place)), join("\n", @was), 'changes nothing there');
             ok(-e "$dir/go", 'nor here');
             run_req { aio_rmtree $place, $_[0] };
