@@ -63,6 +63,15 @@ my %modify = (
 );
 
 each_engine {
+    # a handle that has no descriptor leaves the data alone
+    {
+        open my $closed, '<', '/dev/null' or die "/dev/null: $!";
+        close $closed;
+        my $undef;
+        croaks { aio_read $closed, 0, 5, $undef, 0, $_[0] } 'aio_read', 'a closed handle';
+        is($undef, undef, 'leaves the scalar undefined');
+    }
+
     my $file = write_file tmpdir . '/file', '0123456789';
     open my $fh, '+<', $file or die "$file: $!";
 

@@ -109,7 +109,8 @@ void aio_install(pTHX_ const struct aio_xsub *table, size_t n);
  *   gets magic and calls an overloaded operator once.
  * - The order is: callback; numbers, from left to right; path names, strings and IO
  *   objects, likewise; the scalar that is read, written or mapped; at last the
- *   descriptors of the IO objects, for which no Perl code runs any more.
+ *   descriptors of the IO objects, for which no Perl code runs any more. (They are looked
+ *   at before that scalar, too, which a handle without one leaves as it is.)
  * - What does not fit is refused, and never becomes some other value. A number that is
  *   too large, infinite or none at all (NaN) is an error of the call (EINVAL): what a
  *   system call would say. What can be seen to be a mistake croaks: a reference where

@@ -272,6 +272,8 @@ static void data(pTHX_ aio_req *aio, const struct row *row, int n, SV *sv, const
 
   if (SvROK(sv) && SvTYPE(SvRV(sv)) == SVt_PVCV && !SvAMAGIC(sv))
     aio_croak(aTHX_ func, "%s must be a scalar, not code: is an argument missing?", row->names[n]);
+  if (row->handles)
+    descriptors(aTHX_ aio, row); /* who has none leaves the scalar as it is */
   switch (row->letters[n]) {
   case 'B': aio_buffer_read(aTHX_ aio, sv, part->offset, part->length, func); break;
   case 'D': aio_buffer_write(aTHX_ aio, sv, part->offset, part->length, func); break;
