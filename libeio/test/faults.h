@@ -4,25 +4,13 @@
 #ifndef FAULTS_H
 #define FAULTS_H
 
-#include "core.h"
+#include "supervise.h"
 
-#if defined __SANITIZE_THREAD__
-# define THREAD_SANITIZER 1
-#elif defined __has_feature
-# if __has_feature(thread_sanitizer)
-#  define THREAD_SANITIZER 1
-# endif
-#endif
-
-#if defined THREAD_SANITIZER
-# define NO_FAULTS "ThreadSanitizer's own calls are supervised as well: takes many minutes"
-#elif !EIO_HAVE_AT || !EIO_HAVE_PIPE2 || !defined SYS_newfstatat || !defined SYS_io_uring_setup
+#if defined NO_SUPERVISION
+# define NO_FAULTS NO_SUPERVISION
+#elif !EIO_HAVE_PIPE2 || !defined SYS_io_uring_setup
 # define NO_FAULTS "knows the calls of complete builds for 64 bits only"
-#elif !defined SECCOMP_USER_NOTIF_FLAG_CONTINUE || !defined SECCOMP_FILTER_FLAG_NEW_LISTENER
-# define NO_FAULTS "needs seccomp with a supervisor"
 #else
-
-# include "supervise.h"
 
 static atomic_int wake_fd = -1;
 static atomic_int countdown = -1; /* calls until the one that fails; -1: none */

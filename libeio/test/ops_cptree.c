@@ -1,40 +1,16 @@
 /* ops_cptree.c - whatever happens at whatever system call of a copy of a tree (the call fails,
  * the request is cancelled, the process is killed), the source stays as it is, and a name in the
  * target leads to what it led to before, or to a whole copy. */
-#include "core.h"
+#include "supervise.h"
 
-#if defined __SANITIZE_THREAD__
-# define THREAD_SANITIZER 1
-#elif defined __has_feature
-# if __has_feature(thread_sanitizer)
-#  define THREAD_SANITIZER 1
-# endif
-#endif
-
-#if defined THREAD_SANITIZER
+#ifdef NO_SUPERVISION
 
 int main(void)
 {
-  return tap_skip_all("ThreadSanitizer's own calls are supervised as well");
-}
-
-#elif !HAVE_SECCOMP || !EIO_HAVE_AT || !defined SYS_newfstatat
-
-int main(void)
-{
-  return tap_skip_all("knows the calls of complete builds for 64 bits only");
-}
-
-#elif !defined SECCOMP_USER_NOTIF_FLAG_CONTINUE || !defined SECCOMP_FILTER_FLAG_NEW_LISTENER
-
-int main(void)
-{
-  return tap_skip_all("needs seccomp with a supervisor");
+  return tap_skip_all(NO_SUPERVISION);
 }
 
 #else
-
-# include "supervise.h"
 
 # include <sys/mman.h>
 
@@ -51,17 +27,10 @@ static int error_now;
 static pid_t parent; /* the thread that is supervised */
 static eio_req *req_now;
 
-static bool cannot_fail(long nr)
-{
-  return nr == SYS_munmap || nr == SYS_brk || nr == SYS_futex || nr == SYS_mmap || nr == SYS_madvise
-         || nr == SYS_getpid || nr == SYS_mprotect || nr == SYS_rt_sigprocmask || nr == SYS_mremap
-         || nr == SYS_exit_group || nr == SYS_sched_yield || nr == SYS_rt_sigpending || nr == SYS_geteuid;
-}
-
 static int on_call(const struct seccomp_notif *call)
 {
   if (atomic_load(&shared->countdown) < 0 || (event == KILL && (pid_t)call->pid == parent)
-      || (event == FAIL && cannot_fail(call->data.nr)) || atomic_fetch_sub(&shared->countdown, 1) > 0)
+      || (event == FAIL && never_fails(call->data.nr)) || atomic_fetch_sub(&shared->countdown, 1) > 0)
     return 0;
   atomic_store(&shared->happened, true);
   switch (event) {

@@ -3,40 +3,16 @@
  * request is cancelled, the process is killed, or somebody appends to the source,
  * cuts it, or puts another file in its place. And everything that takes many calls
  * stops soon when it is cancelled. */
-#include "core.h"
+#include "supervise.h"
 
-#if defined __SANITIZE_THREAD__
-# define THREAD_SANITIZER 1
-#elif defined __has_feature
-# if __has_feature(thread_sanitizer)
-#  define THREAD_SANITIZER 1
-# endif
-#endif
-
-#if defined THREAD_SANITIZER
+#ifdef NO_SUPERVISION
 
 int main(void)
 {
-  return tap_skip_all("ThreadSanitizer's own calls are supervised as well");
-}
-
-#elif !HAVE_SECCOMP || !EIO_HAVE_AT || !defined SYS_newfstatat
-
-int main(void)
-{
-  return tap_skip_all("knows the calls of complete builds for 64 bits only");
-}
-
-#elif !defined SECCOMP_USER_NOTIF_FLAG_CONTINUE || !defined SECCOMP_FILTER_FLAG_NEW_LISTENER
-
-int main(void)
-{
-  return tap_skip_all("needs seccomp with a supervisor");
+  return tap_skip_all(NO_SUPERVISION);
 }
 
 #else
-
-# include "supervise.h"
 
 # include <sys/mman.h>
 # include <sys/mount.h>
@@ -57,13 +33,6 @@ static pid_t parent; /* the thread that is supervised */
 static eio_req *req_now;
 enum { SIZE = 98304, LESS = 32768 }; /* whole blocks can be shared */
 static char src[4200], other[4200];
-
-static bool cannot_fail(long nr)
-{
-  return nr == SYS_munmap || nr == SYS_brk || nr == SYS_futex || nr == SYS_mmap || nr == SYS_madvise
-         || nr == SYS_getpid || nr == SYS_mprotect || nr == SYS_rt_sigprocmask || nr == SYS_mremap
-         || nr == SYS_exit_group || nr == SYS_sched_yield;
-}
 
 static bool append(void)
 {
@@ -98,7 +67,7 @@ static int on_call(const struct seccomp_notif *call)
   }
   if (event == KILL && (pid_t)call->pid == parent)
     return 0;
-  if (event == FAIL && cannot_fail(call->data.nr))
+  if (event == FAIL && never_fails(call->data.nr))
     return 0;
   /* nobody can look and remove at once */
   if (event == EXCHANGE && call->data.nr == SYS_unlinkat)

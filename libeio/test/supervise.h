@@ -1,10 +1,28 @@
 /* supervise.h - tests that are asked about each system call of a thread: a seccomp
  * filter hands it to another thread, which may let it fail, or do something at this
- * very moment. After core.h; only where that defines HAVE_SECCOMP. */
+ * very moment. Where that cannot be had, NO_SUPERVISION says why. */
 #ifndef SUPERVISE_H
 #define SUPERVISE_H
 
-#include <sys/ioctl.h>
+#include "core.h"
+
+#if defined __SANITIZE_THREAD__
+# define THREAD_SANITIZER 1
+#elif defined __has_feature
+# if __has_feature(thread_sanitizer)
+#  define THREAD_SANITIZER 1
+# endif
+#endif
+
+#if defined THREAD_SANITIZER
+# define NO_SUPERVISION "ThreadSanitizer's own calls are supervised as well: takes many minutes"
+#elif !HAVE_SECCOMP || !EIO_HAVE_AT || !defined SYS_newfstatat
+# define NO_SUPERVISION "knows the calls of complete builds for 64 bits only"
+#elif !defined SECCOMP_USER_NOTIF_FLAG_CONTINUE || !defined SECCOMP_FILTER_FLAG_NEW_LISTENER
+# define NO_SUPERVISION "needs seccomp with a supervisor"
+#else
+
+# include <sys/ioctl.h>
 
 static atomic_int listener = -1;
 
@@ -50,4 +68,13 @@ static bool begin_supervision(void)
   return fd >= 0;
 }
 
+/* Calls of memory, locks and signals, which a failure would tell nothing of. */
+TAP_UNUSED static bool never_fails(long nr)
+{
+  return nr == SYS_munmap || nr == SYS_brk || nr == SYS_futex || nr == SYS_mmap || nr == SYS_madvise
+         || nr == SYS_getpid || nr == SYS_mprotect || nr == SYS_rt_sigprocmask || nr == SYS_mremap
+         || nr == SYS_exit_group || nr == SYS_sched_yield;
+}
+
+#endif
 #endif
