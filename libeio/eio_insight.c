@@ -247,7 +247,7 @@ void eio_get_pace(const eio_ctx *ctx, struct eio_pace_stats *stats)
 
 void eio_get_op_pace(const eio_ctx *ctx, enum eio_op op, int much, struct eio_op_pace *stats)
 {
-  const struct eio_kind *kind = &eio__pool_pace(ctx)->kinds[op + (much ? EIO_OP_COUNT : 0)];
+  const struct eio_kind *kind = &eio__pool_pace(ctx)->kinds[eio__kind_of(op, much)];
 
   stats->busy = seconds(&kind->busy);
   stats->wait = seconds(&kind->wait);

@@ -5,7 +5,8 @@
  * the owner without; the others are written without it, by whom their comments
  * say: a count or a flag that somebody else reads is a hint, unless the order of
  * the two is argued for where it is used. Nobody holds the lock across a system
- * call that may block, nor across a callback. */
+ * call that may block (but for those of EIO_TRACE, which are for debugging), nor across
+ * a callback. */
 #ifndef EIO_INT_H
 #define EIO_INT_H
 

@@ -15,11 +15,16 @@
 
 /* A kind of requests: an operation, and whether it is about much data. */
 #define EIO_MUCH (16 * 1024)
-#define EIO_NKINDS (2 * EIO_OP_COUNT)
+#define EIO_NKINDS (2 * (EIO_OP_COUNT + 1)) /* parts are one more, see eio_parts.h */
+
+static inline unsigned eio__kind_of(unsigned op, bool much)
+{
+  return op + (much ? EIO_NKINDS / 2 : 0);
+}
 
 static inline unsigned eio__kind(const eio_req *req)
 {
-  return req->op + (req->size >= EIO_MUCH ? (unsigned)EIO_OP_COUNT : 0);
+  return eio__kind_of(req->op, req->size >= EIO_MUCH);
 }
 
 struct eio_kind {

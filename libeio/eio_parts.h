@@ -11,9 +11,10 @@
  * Where nobody else is there (engine sync, no thread, no context at all) nothing is
  * ever given away.
  *
- * A part may run at any time until it has ended, in a worker; or in the owner, without
- * the lock, when everything is dropped: its request is cancelled then, and it shall free
- * what it has and do nothing else. */
+ * A part may run at any time until it has ended: in a worker, or in the owner, without the
+ * lock, where that executes what waits (no thread can be had, or the engine is sync now).
+ * When everything is dropped the owner runs what waits, too: its request is cancelled then,
+ * and it shall free what it has and do nothing else. */
 #ifndef EIO_PARTS_H
 #define EIO_PARTS_H
 

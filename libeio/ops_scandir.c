@@ -139,8 +139,11 @@ static int64_t end(struct eio_parts *parts)
   struct scan *scan = (struct scan *)parts;
   int64_t result = -1;
 
-  errno = ECANCELED;
-  if (!eio__cancelled(scan->req) && split(scan->dents) == 0) {
+  if (eio__cancelled(scan->req))
+    errno = ECANCELED;
+  else if (split(scan->dents) < 0)
+    errno = ENOMEM;
+  else {
     result = leave(scan->req, scan->dents);
     scan->dents = NULL;
   }

@@ -64,6 +64,28 @@ each_engine {
         is($errno, 'EBUSY', 'it removes all but what is mounted');
         is_deeply([glob $removed->source . '/*'], [], 'and all that is in it');
     }
+
+    # its time is up while all are held up: answered at once, and what was given up leaves nothing behind
+    IO::AIO::max_parallel(8);
+    IO::AIO::min_parallel(8);
+    for my $d (map $removed->source . "/$_", 1 .. 10) {
+        mkdir $d or die "$d: $!";
+        write_file "$d/$_" for 'a' .. 'c';
+    }
+    $removed->delay(5, qw(opendir readdir));
+    $removed->hang('unlink');
+    my @late;
+    IO::AIO::aioreq_timeout(0.3);
+    aio_rmtree $removed->path, sub { @late = ($_[0], errno_name($!)) };
+    IO::AIO::flush;
+    is("@late", '-1 ETIMEDOUT', 'rmtree whose time is up');
+    my $others = 0;
+    aio_readdir '/', sub { $others++ } for 1 .. 20;
+    IO::AIO::flush;
+    is($others, 20, 'others go on');
+    let_go($removed);
+    ok((wait_for { IO::AIO::poll_cb; !IO::AIO::nabandoned }), 'all that was held up ends');
+    run_req { aio_rmtree $removed->path, $_[0] };
     reset_limits;
 };
 
