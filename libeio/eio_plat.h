@@ -71,7 +71,9 @@ const char *eio_p_trusted_env(const char *name);
 uint64_t eio_p_now(void);
 
 /* A bed for one thread: it sleeps until somebody has woken it since it slept last, or until some
- * time of eio_p_now() (UINT64_MAX: never); then that returns false. Nobody needs a lock. */
+ * time of eio_p_now() (UINT64_MAX: never); then that returns false. Nobody needs a lock. In the child
+ * of a fork a bed of its parent is freed as it is: who sleeps there never wakes, and finishing a
+ * condition waits for that. */
 struct eio_bed {
   atomic_uint woken;
 #if !EIO_HAVE_FUTEX

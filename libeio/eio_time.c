@@ -135,9 +135,10 @@ static void *alarm_thread(void *arg)
   return NULL;
 }
 
-static void forget_alarm(eio_ctx *ctx)
+static void forget_alarm(eio_ctx *ctx, bool sleeps)
 {
-  eio_p_bed_finish(&ctx->alarm->bed);
+  if (!sleeps)
+    eio_p_bed_finish(&ctx->alarm->bed);
   free(ctx->alarm);
   ctx->alarm = NULL;
 }
@@ -151,13 +152,13 @@ static void start_alarm(eio_ctx *ctx, uint64_t at)
   eio_p_bed_init(&ctx->alarm->bed);
   atomic_init(&ctx->alarm->at, at);
   if (eio_p_thread(&ctx->alarm->thread, alarm_thread, ctx))
-    forget_alarm(ctx);
+    forget_alarm(ctx, false);
 }
 
 static void end_alarm(eio_ctx *ctx)
 {
   pthread_join(ctx->alarm->thread, NULL);
-  forget_alarm(ctx);
+  forget_alarm(ctx, false);
 }
 
 /* False when its thread ends. */
@@ -203,7 +204,7 @@ void eio__time_after_fork(eio_ctx *ctx)
 {
   atomic_store(&ctx->rung, false);
   if (ctx->alarm)
-    forget_alarm(ctx);
+    forget_alarm(ctx, true);
 }
 
 /* When time is up -------------------------------------------------------- */
