@@ -46,6 +46,19 @@ sub meanwhile(&$) {
     defined $result ? $result : '';
 }
 
+# Sees to it that a directory, an empty one, has a larger inode than a file: takes another one from beside the tree
+# otherwise. Free inodes below that of the file may be many.
+sub later_than {
+    my ($d, $file) = @_;
+    my $beside = fresh_dir;
+    for my $new (map "$beside/$_", 1 .. 1000) {
+        return 1 if (stat $d)[1] > (stat $file)[1];
+        make_dirs($new);
+        rename $new, $d or die "rename: $!" if (stat $new)[1] > (stat $file)[1];
+    }
+    return 0;
+}
+
 # Once, in the middle: while many files are removed, in the directory itself or beside it, a link to the outside,
 # where there are files of the same names, takes its place. What has the largest inode is removed last: file systems
 # may give directories some on either side of the files'.
@@ -62,7 +75,7 @@ sub exchanged {
         fill("$dir/tree", 2000) if $where eq 'beside';
         make_dirs(@d);
         my ($d) = sort { (stat $b)[1] <=> (stat $a)[1] } @d;
-        next if $where eq 'beside' && (stat $d)[1] < (stat "$dir/tree/1")[1];
+        later_than($d, "$dir/tree/1") or next if $where eq 'beside';
         my $files = $where eq 'in' ? $d : "$dir/tree";
         make_dirs("$d/sub");
         fill($_, 300) for $d, "$d/sub";

@@ -27,11 +27,11 @@
 #endif
 
 /* ThreadSanitizer gives up otherwise when a child starts threads, and takes the
- * parent's for forgotten by the child. */
+ * parent's for forgotten by the child; and it sleeps for a second at the end of each process that has threads. */
 const char *__tsan_default_options(void);
 __attribute__((visibility("default"))) const char *__tsan_default_options(void)
 {
-  return "die_after_fork=0 report_thread_leaks=0";
+  return "die_after_fork=0 report_thread_leaks=0 atexit_sleep_ms=0";
 }
 
 /* Checks, with the engine's name before their own ------------------------- */
