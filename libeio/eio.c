@@ -7,7 +7,8 @@
  *   eio_ops.c     table of operations        eio_worker.c  what threads do
  *   ops_*.c       the operations             eio_admit.c   who may, who is told
  *   eio_plat*.c   what systems lack          eio_pace.c    how many of them
- *   eio_insight.c figures and traces           eio_time.c    deadlines
+ *   eio_insight.c figures and traces         eio_time.c    deadlines
+ *                                            eio_class.c   limits of some
  *
  * This file: states, submit, cancel, limits, and what a fork does. */
 #include "eio_pace.h"
@@ -96,7 +97,7 @@ static bool may_inline(eio_ctx *ctx, const eio_req *req)
 {
   return !(req->flags & EIO_NO_INLINE)
          && (eio__ops[req->op].flags & EIO_OPF_INLINE || req->flags & EIO_FAILED)
-         && (eio_nready(ctx) == 0 || may_overtake(ctx, req));
+         && (eio__nwaiting(ctx) == 0 || may_overtake(ctx, req));
 }
 
 /* One in so many of those that would be left is attempted and measured all the same: what an
@@ -124,13 +125,13 @@ static bool attempt(eio_ctx *ctx, eio_req *req)
   return done;
 }
 
-/* Where a maximum has been set, the attempt counts like any other execution: so nothing
- * executes with max_parallel 0. */
+/* Where a maximum has been set, or there may be one for a class, the attempt counts like any other
+ * execution: so nothing executes with max_parallel 0. */
 static bool finish_inline(eio_ctx *ctx, eio_req *req)
 {
-  bool limited = ctx->max_parallel != UINT_MAX, done;
+  bool limited = ctx->max_parallel != UINT_MAX || req->in_class, done;
 
-  if (!may_inline(ctx, req) || leaves(ctx, req) || (limited && !eio__slot_take(ctx)))
+  if (!may_inline(ctx, req) || leaves(ctx, req) || (limited && !eio__places_take(ctx, req->in_class)))
     return false;
   done = req->flags & EIO_FAILED || attempt(ctx, req);
   if (done) {
@@ -141,7 +142,7 @@ static bool finish_inline(eio_ctx *ctx, eio_req *req)
     eio__insight_declined(ctx, req);
   }
   if (limited) {
-    eio__slot_give(ctx);
+    eio__places_give(ctx, req->in_class);
     if (done)
       eio__pool_tell(ctx, EIO_EV_FREED);
   }
@@ -170,7 +171,7 @@ static enum eio_state unqueue(eio_ctx *ctx, eio_req *req, unsigned flags)
   eio__take_incoming(ctx);
   state = (enum eio_state)req->state;
   if (state == EIO_READY) {
-    eio_queue_remove(&ctx->ready, req);
+    eio__class_remove(ctx, req);
     atomic_fetch_add(&ctx->ntaken, 1);
   }
   if (state != EIO_FINISHED)
@@ -214,6 +215,8 @@ void eio_cancel(eio_ctx *ctx, eio_req *req)
     eio__group_walk(ctx, req, cancel_one);
   else
     cancel_one(ctx, req);
+  if (ctx->classes)
+    eio__pool_tell(ctx, EIO_EV_FREED); /* not before: nobody takes what is to be cancelled next */
 }
 
 void eio_req_finish(eio_req *req)
@@ -257,6 +260,7 @@ static void default_limits(eio_ctx *ctx)
 {
   ctx->min_parallel = 8;
   ctx->max_parallel = UINT_MAX;
+  eio__classes_unlimit(ctx);
   eio_set_max_idle(ctx, 4);
   eio_set_idle_timeout(ctx, 10);
   limits_changed(ctx);
@@ -275,6 +279,13 @@ void eio_set_max_parallel(eio_ctx *ctx, unsigned n)
 {
   ctx->max_parallel = n;
   limits_changed(ctx);
+}
+
+void eio__class_changed(eio_ctx *ctx)
+{
+  if (ctx->engine == &eio__engine_sync && eio_parallel(ctx))
+    eio__run_ready(ctx, false);
+  eio__pool_tell(ctx, EIO_EV_LIMITS);
 }
 
 void eio_set_max_idle(eio_ctx *ctx, unsigned n)
@@ -370,6 +381,7 @@ static eio_req *orphan_all(eio_ctx *ctx)
   for (int n = 0; n < EIO_NPRI; n++)
     for (eio_req *req = ctx->parted.head[n]; req; req = req->next)
       eio__flag_set(req, EIO_ORPHAN | EIO_CANCELLED);
+  eio__classes_drop(ctx, &ctx->ready);
   orphan_queue(ctx, &ctx->ready);
   eio__take_finished(ctx, &ctx->done);
   orphan_queue(ctx, &ctx->done);
@@ -527,6 +539,7 @@ void eio__free(eio_ctx *ctx)
 {
   pthread_mutex_destroy(&ctx->lock);
   eio__insight_destroy(ctx);
+  eio__classes_free(ctx);
   free(ctx);
 }
 

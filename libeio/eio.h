@@ -28,6 +28,7 @@ extern "C" {
 typedef struct eio_ctx eio_ctx;
 typedef struct eio_req eio_req;
 typedef struct eio_wd eio_wd;
+typedef struct eio_class eio_class;
 
 /* One number per operation; eio_ops.def has a row for each, with the request's
  * members that it reads and what it leaves behind. */
@@ -71,6 +72,7 @@ enum eio_state {
 #define EIO_PARTED    0x400 /* parts of it have been given away (eio_parts.h) */
 #define EIO_TIMED_OUT 0x800 /* a group whose time is up: members that are added have none */
 #define EIO_LATE      0x1000 /* executes on, though another stands in for it (eio_on_abandon) */
+#define EIO_HELD      0x2000 /* waits for a place of its class */
 #define EIO_USER      0x8000 /* (c) the library never looks at it */
 
 typedef void (*eio_cb)(eio_req *req);
@@ -119,6 +121,7 @@ struct eio_req {
   int32_t arg2;              /* mode, gid... */
   int32_t errorno;           /* errno when result is -1, else 0 */
   int64_t result;            /* -1 until something else is known */
+  eio_class *in_class;       /* NULL: none, see eio_class_create() */
   volatile uint16_t flags;   /* EIO_CANCELLED and so on */
   uint8_t state;             /* enum eio_state; private */
   int8_t pri;                /* EIO_PRI_MIN .. EIO_PRI_MAX */
@@ -311,6 +314,28 @@ unsigned eio_parallel(const eio_ctx *ctx); /* the smaller of the two */
  * take its place. When it comes back it is one of them again, if there is a place for it. */
 void eio_set_max_abandoned(eio_ctx *ctx, unsigned n);
 unsigned eio_nabandoned(eio_ctx *ctx); /* how many there are */
+
+/* Classes: a request whose `in_class` is set before it is submitted executes only while fewer than
+ * so many of its class do. The others wait, by priority, without keeping anybody else from
+ * executing; so what hangs, or is slow, takes no more workers than its class may have. Parts of an
+ * operation count one by one, attempts in submit and the ring like any execution; what was
+ * abandoned does not, as long as its worker does not. The limits above hold besides.
+ *
+ * A class is its context's, which frees it. At first it has no limit. NULL with errno. */
+eio_class *eio_class_create(eio_ctx *ctx);
+
+/* UINT_MAX: no limit; 0: queues without executing. Those that execute go on. */
+void eio_class_set_max_parallel(eio_ctx *ctx, eio_class *which, unsigned n);
+
+struct eio_class_stats {
+  unsigned running;      /* execute, or are the next to be executed by a worker */
+  unsigned waiting;      /* for a place of the class */
+  unsigned max_parallel;
+};
+void eio_class_get(eio_ctx *ctx, const eio_class *which, struct eio_class_stats *stats);
+
+/* Requests that will not execute, as their class has a limit of 0. */
+unsigned eio_nstopped(eio_ctx *ctx);
 
 /* Threads that had nothing to do for `seconds` (default 10) exit while more
  * than n (default 4) are idle. */

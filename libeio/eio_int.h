@@ -175,6 +175,8 @@ struct eio_ctx {
   atomic_uint max_running;   /* max_parallel */
   atomic_uint ntaken;        /* (L) of nsubmitted, those that wait no longer */
   atomic_uint nparts;        /* (L) in `ready` besides requests, never counted with these */
+  atomic_uint nheld;         /* (L) READY and not in `ready`, but in the queue of their class */
+  eio_class *classes;        /* (L) all there are, never fewer */
   bool dead;                 /* (L) the last abandoned worker frees the context */
 
   char line2[EIO_LINE];      /* both: what is submitted */
@@ -288,7 +290,7 @@ void eio__run_ready(eio_ctx *ctx, bool without_workers);
 bool eio__pool_help(eio_ctx *ctx);
 /* It does not any more: it sleeps, or its event loop does. */
 void eio__pool_sleeps(eio_ctx *ctx);
-/* Moves what was submitted to ctx->ready. Lock held. */
+/* Moves what was submitted to ctx->ready, or the queue of its class. Lock held. */
 void eio__take_incoming(eio_ctx *ctx);
 /* Adapts the threads to changed limits; waits for those above. */
 void eio__pool_limits(eio_ctx *ctx);
@@ -306,6 +308,8 @@ void eio__pool_stepped(eio_ctx *ctx, uint64_t ns, unsigned nreqs);
 void eio__pool_attempted(eio_ctx *ctx, const eio_req *req, uint64_t ns);
 /* Whether the owner leaves it to workers rather than to attempt it. */
 bool eio__pool_leaves(eio_ctx *ctx, const eio_req *req);
+/* Requests that wait for a worker, but for those that wait for their class. Without the lock a hint. */
+unsigned eio__nwaiting(const eio_ctx *ctx);
 /* Whether nothing waits that has its priority, or a higher one. */
 bool eio__pool_outranks(eio_ctx *ctx, const eio_req *req);
 /* Who looks calls it before each look, with the present time, as what he looks for may
@@ -324,7 +328,7 @@ bool eio__pool_wants_thread(eio_ctx *ctx);
 bool eio__slot_take(eio_ctx *ctx);
 void eio__slot_give(eio_ctx *ctx);
 /* Puts back a request that was begun in vain, before all others of its priority, and gives
- * back its place. */
+ * back its place; it keeps that of its class. */
 void eio__pool_return(eio_ctx *ctx, eio_req *req);
 /* Forgets the threads: they exit when they have executed what they are at,
  * which becomes an orphan. Lock held. */
@@ -343,6 +347,29 @@ static inline bool eio__keeps_order(const eio_ctx *ctx)
 {
   return ctx->max_parallel == 1;
 }
+
+/* eio_class.c; NULL, no class, is fine everywhere. With the lock, if nothing else is said. */
+
+/* Whether there is a place; without the lock it is a hint. */
+bool eio__class_has_room(const eio_class *class);
+/* Takes one, if there is. */
+bool eio__class_enter(eio_class *class);
+/* Gives it back: the next request of the class may be in `ready` then. */
+void eio__class_leave(eio_ctx *ctx, eio_class *class);
+void eio__class_give(eio_ctx *ctx, eio_class *class); /* takes the lock for that */
+/* A request of a class is put into `ready`, or waits for a place; and is taken out again. */
+void eio__class_push(eio_ctx *ctx, eio_req *req);
+void eio__class_remove(eio_ctx *ctx, eio_req *req);
+/* Places for an execution by the owner or the ring, of the class and among all, without the lock:
+ * as eio__slot_take() and eio__slot_give(). */
+bool eio__places_take(eio_ctx *ctx, eio_class *class);
+void eio__places_give(eio_ctx *ctx, eio_class *class);
+/* No request has a place, and those that wait for one are put into a queue. */
+void eio__classes_drop(eio_ctx *ctx, struct eio_queue *dropped);
+void eio__classes_unlimit(eio_ctx *ctx); /* nothing waits */
+void eio__classes_free(eio_ctx *ctx);
+/* eio.c: after a limit has changed; owner, without the lock. */
+void eio__class_changed(eio_ctx *ctx);
 
 /* One outstanding request more or less. */
 static inline void eio__count(eio_ctx *ctx, const eio_req *req, int n)

@@ -23,7 +23,7 @@ bool eio__parts_wanted(struct eio_parts *parts, uint64_t began, uint64_t done, u
   eio_ctx *ctx = eio__worker_ctx();
   uint64_t unit;
 
-  if (!ctx || !eio__pool_is_idle(ctx))
+  if (!ctx || !eio__pool_is_idle(ctx) || !eio__class_has_room(parts->req->in_class))
     return false;
   if (done) {
     unit = (eio_p_now() - began) / done;
@@ -42,8 +42,9 @@ bool eio__parts_give(struct eio_parts *parts, struct eio_part *part)
   eio_req_init(&part->r, EIO_PART);
   part->r.pri = req->pri;
   part->r.id = req->id;
+  part->r.in_class = req->in_class;
   pthread_mutex_lock(&ctx->lock);
-  if (!eio__pool_is_idle(ctx) || eio__flag(req, EIO_ORPHAN)) {
+  if (!eio__pool_is_idle(ctx) || eio__flag(req, EIO_ORPHAN) || !eio__class_enter(req->in_class)) {
     pthread_mutex_unlock(&ctx->lock);
     return false;
   }

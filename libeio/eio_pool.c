@@ -200,9 +200,17 @@ static void tell_and_unlock(eio_ctx *ctx, enum eio_event event)
     eio__run_ready(ctx, true);
 }
 
+/* In this order: what leaves the queue of its class meanwhile is seen to by who lets it. */
+unsigned eio__nwaiting(const eio_ctx *ctx)
+{
+  unsigned taken = atomic_load(&ctx->ntaken), held = atomic_load(&ctx->nheld);
+
+  return atomic_load(&ctx->nsubmitted) - taken - held;
+}
+
 unsigned eio__pool_waiting(const eio_ctx *ctx)
 {
-  return eio_nready(ctx) + atomic_load(&ctx->nparts);
+  return eio__nwaiting(ctx) + atomic_load(&ctx->nparts);
 }
 
 bool eio__pool_is_idle(const eio_ctx *ctx)
@@ -239,11 +247,14 @@ void eio__run_ready(eio_ctx *ctx, bool without_workers)
 
   pthread_mutex_lock(&ctx->lock);
   while (!(without_workers && ctx->pool->nthreads) && (req = eio__take(ctx))) {
+    eio_class *class = req->in_class;
+
     pthread_mutex_unlock(&ctx->lock);
     req = eio__execute_here(req);
     pthread_mutex_lock(&ctx->lock);
     if (req)
       eio__over(ctx, req);
+    eio__class_leave(ctx, class);
     eio__slot_give(ctx);
   }
   if (without_workers)
@@ -279,6 +290,7 @@ static bool may_help(eio_ctx *ctx)
 
 bool eio__pool_help(eio_ctx *ctx)
 {
+  eio_class *class;
   eio_req *req;
   bool done;
 
@@ -301,11 +313,12 @@ bool eio__pool_help(eio_ctx *ctx)
   }
   atomic_store(&ctx->pool->helped_fd, -1);
   ctx->stats.inlined++;
+  class = req->in_class;
   eio__state(ctx, req, EIO_DONE);
   eio__done_quietly(ctx, req);
   if (!atomic_load_explicit(&ctx->pool->helping, memory_order_relaxed))
     atomic_store_explicit(&ctx->pool->helping, true, memory_order_relaxed);
-  eio__slot_give(ctx); /* only now: no worker is to be done before */
+  eio__places_give(ctx, class); /* only now: no worker is to be done before */
   eio__pool_tell(ctx, EIO_EV_FREED);
   return true;
 }
@@ -322,7 +335,10 @@ void eio__take_incoming(eio_ctx *ctx)
     return;
   for (eio_req *req = eio__reverse(atomic_exchange(&ctx->incoming, NULL)), *next; req; req = next) {
     next = req->next;
-    eio_queue_push(&ctx->ready, req);
+    if (__builtin_expect(req->in_class != NULL, 0))
+      eio__class_push(ctx, req);
+    else
+      eio_queue_push(&ctx->ready, req);
   }
 }
 
@@ -439,7 +455,7 @@ static void look_for_stuck(eio_ctx *ctx)
 bool eio__pool_leaves(eio_ctx *ctx, const eio_req *req)
 {
   struct eio_pool *pool = ctx->pool;
-  struct eio_crew crew = { .nreqs = ctx->nreqs, .nready = eio_nready(ctx) };
+  struct eio_crew crew = { .nreqs = ctx->nreqs, .nready = eio__nwaiting(ctx) };
   unsigned parked = pool->nparked, threads = pool->nthreads;
 
   crew.awake = threads > parked ? threads - parked : 0;
@@ -484,6 +500,7 @@ void eio__pool_give_up(eio_ctx *ctx, eio_req *req)
     pool->nlost++;
     pool->nthreads--;
     eio__set_load(pool, w, 0);
+    eio__class_leave(ctx, req->in_class);
     eio__slot_give(ctx);
   }
   pthread_mutex_unlock(&ctx->lock);

@@ -52,7 +52,7 @@ struct eio_pool {
   struct eio_pace pace;
 };
 
-/* eio_pool.c: requests and parts that wait; and whether none does, and a worker could take
+/* eio_pool.c: requests and parts that wait, but for those that wait for their class; and whether none does, and a worker could take
  * something. Without the lock it is a hint. */
 unsigned eio__pool_waiting(const eio_ctx *ctx);
 bool eio__pool_is_idle(const eio_ctx *ctx);

@@ -5,7 +5,7 @@
 static void sync_submit(eio_ctx *ctx, eio_req *req)
 {
   /* queued until the limit is raised, or behind what another engine has left */
-  if ((eio__keeps_order(ctx) && eio_nready(ctx)) || !eio__slot_take(ctx)) {
+  if ((eio__keeps_order(ctx) && eio__nwaiting(ctx)) || !eio__places_take(ctx, req->in_class)) {
     eio__pool_submit(ctx, req);
     return;
   }
@@ -15,7 +15,7 @@ static void sync_submit(eio_ctx *ctx, eio_req *req)
   ctx->executed++;
   pthread_mutex_unlock(&ctx->lock);
   eio__finish_here(ctx, req);
-  eio__slot_give(ctx);
+  eio__places_give(ctx, req->in_class);
   eio__pool_tell(ctx, EIO_EV_FREED);
 }
 

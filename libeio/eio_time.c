@@ -224,6 +224,7 @@ static eio_req *stand_in(eio_ctx *ctx, eio_req *req)
     return req;
   other->pri = req->pri;
   other->id = req->id;
+  other->in_class = NULL; /* it does not execute */
   other->flags |= EIO_FAILED;
   if (eio__cancelled(req))
     other->flags |= EIO_CANCELLED;

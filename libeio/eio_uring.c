@@ -287,7 +287,7 @@ static bool may_fly(eio_ctx *ctx, const eio_req *req)
   ahead = ctx->max_parallel == UINT_MAX ? ctx->ready.used >> (req->pri - EIO_PRI_MIN) >> 1
     : ctx->ready.used;
   pthread_mutex_unlock(&ctx->lock);
-  return !ahead && eio__slot_take(ctx);
+  return !ahead && eio__places_take(ctx, req->in_class);
 }
 
 /* The program has locked itself in since: the ring takes no more. */
@@ -336,7 +336,7 @@ static void uring_submit(eio_ctx *ctx, eio_req *req)
       eio__ring_reap(ctx);
       return;
     }
-    eio__slot_give(ctx);
+    eio__places_give(ctx, req->in_class);
     ctx->stats.ring_declined++;
     eio__insight_declined(ctx, req);
   }
@@ -388,7 +388,7 @@ static void land(eio_ctx *ctx, eio_req *req, int res)
   req->errorno = res < 0 ? -res : 0;
   ctx->stats.ring++;
   eio__finish_here(ctx, req);
-  eio__slot_give(ctx); /* only now: no worker is to be done before */
+  eio__places_give(ctx, req->in_class); /* only now: no worker is to be done before */
   eio__pool_tell(ctx, EIO_EV_FREED);
 }
 

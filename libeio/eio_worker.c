@@ -368,6 +368,7 @@ static uint64_t execute(eio_ctx *ctx, struct worker *w, eio_req *req, uint64_t n
   struct eio_pace *pace = &ctx->pool->pace;
   unsigned kind = eio__kind(req);
   enum eio_course course = ctx->pool->load == w->load ? EIO_BUSY_ALONE : EIO_BUSY_BESIDE;
+  eio_class *class = req->in_class;
   struct eio_parts *parts;
   bool is_long;
   uint64_t began;
@@ -376,6 +377,7 @@ static uint64_t execute(eio_ctx *ctx, struct worker *w, eio_req *req, uint64_t n
     eio__execute(req);
     ctx->executed++;
     eio__finished(ctx, req);
+    eio__class_leave(ctx, class);
     eio__slot_give(ctx);
     return 0;
   }
@@ -401,6 +403,7 @@ static uint64_t execute(eio_ctx *ctx, struct worker *w, eio_req *req, uint64_t n
   eio__set_load(ctx->pool, w, EIO_FULL);
   if (req)
     eio__over(ctx, req);
+  eio__class_leave(ctx, class);
   eio__slot_give(ctx);
   return w->slept ? 0 : now;
 }

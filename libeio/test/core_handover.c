@@ -16,7 +16,7 @@
 
 enum worker { GONE, CREATED, COMING, PARKED, AT_QUEUE, LINGERS, CREATES, EXECUTES, LOST };
 
-enum owner { IDLE, PUSHES, READS_COMING, READS_LINGERING, READS_PARKED, READS_THREADS, READS_RUNNING, TELLS,
+enum owner { IDLE, PUSHES, GIVES, READS_HELD, READS_COMING, READS_LINGERING, READS_PARKED, READS_THREADS, READS_RUNNING, TELLS,
              STARTS, HELPS, LOWERS, WAITS, DOZES, SLEEPS };
 
 struct state {
@@ -26,6 +26,7 @@ struct state {
   uint8_t worker[WORKERS], first[WORKERS];   /* first: it executes what was begun first */
   uint8_t owner, event, then;                /* then: what it does after STARTS */
   uint8_t held;                              /* places of the ring and of attempts in submit */
+  uint8_t queued, in_class;                  /* wait for a place of the class; places taken */
   uint8_t signaled, refused, roused, left, timer;
   uint8_t refusals, submits, helps, holds, lowers, gives; /* how often that may still happen */
   struct { uint8_t waiting, expected, parked, threads, running; } seen; /* by the owner, without the lock */
@@ -36,6 +37,7 @@ struct setting {
   const char *name;
   uint8_t threads, running;  /* limits */
   uint8_t refusals, submits, helps, holds, lowers, gives;
+  uint8_t class_max;         /* all requests are of one class with so many places; 0: of none */
   bool hangs;                /* the first execution does not end by itself: it has to be given up */
   bool waits;                /* the owner sleeps in eio_poll_wait(), not in an event loop */
   bool gated;                /* the first execution ends when another has begun */
@@ -96,10 +98,31 @@ static void step_to(const struct state *s, bool by_itself)
 
 /* What the code does under the lock --------------------------------------- */
 
+static bool enter_class(struct state *s)
+{
+  if (!setting->class_max)
+    return true;
+  if (!decide.admits(s->in_class, setting->class_max))
+    return false;
+  s->in_class++;
+  return true;
+}
+
 static void take_incoming(struct state *s)
 {
-  s->ready += s->incoming;
-  s->incoming = 0;
+  for (; s->incoming; s->incoming--)
+    if (enter_class(s))
+      s->ready++;
+    else
+      s->queued++;
+}
+
+static void leave_class(struct state *s)
+{
+  if (!setting->class_max)
+    return;
+  for (s->in_class--; s->queued && enter_class(s); s->queued--)
+    s->ready++;
 }
 
 static struct eio_counts counts_of(const struct state *s)
@@ -199,6 +222,7 @@ static void create(struct state s, bool by_owner, void (*then)(struct state *s, 
       while (!r.threads && may_take(&r)) {
         begin(&r);
         finish(&r);
+        leave_class(&r);
         r.running--;
       }
       tell(&r, EIO_EV_REFUSED);
@@ -262,6 +286,7 @@ static void step_worker(struct state s, int i)
     if (setting->hangs && s.first[i])
       break;
     finish(&s);
+    leave_class(&s);
     s.running--;
     s.first[i] = 0;
     s.worker[i] = AT_QUEUE;
@@ -312,7 +337,19 @@ static void look(struct state *s, enum eio_event event)
 {
   s->event = event;
   s->seen.waiting = (uint8_t)(s->submitted - s->taken);
-  s->owner = READS_COMING;
+  s->owner = setting->class_max ? READS_HELD : READS_COMING;
+}
+
+/* eio__places_give() by the owner: the class's under the lock, the other then. */
+static void give_places(struct state *s)
+{
+  if (setting->class_max) {
+    leave_class(s);
+    s->owner = GIVES;
+  } else {
+    s->running--;
+    look(s, EIO_EV_FREED);
+  }
 }
 
 static void call_something(const struct state *from)
@@ -327,14 +364,15 @@ static void call_something(const struct state *from)
     step_to(&s, false);
   }
   s = *from;
-  if (s.helps && (uint8_t)(s.submitted - s.taken) > s.coming && may_take(&s)) {
+  if (s.helps && (uint8_t)(s.submitted - s.taken - s.queued) > s.coming && may_take(&s)) {
     s.helps--;
     begin(&s);
     s.owner = HELPS;
     step_to(&s, false);
   }
   s = *from;
-  if (s.holds && decide.admits(s.running, s.max_running)) {
+  take_incoming(&s);
+  if (s.holds && decide.admits(s.running, s.max_running) && enter_class(&s)) {
     s.holds--;
     s.total++;
     s.running++;
@@ -359,8 +397,7 @@ static void land(const struct state *from)
   s.held--;
   finish(&s);
   s.signaled = from->signaled; /* it is the owner who sees to it */
-  s.running--;
-  look(&s, EIO_EV_FREED);
+  give_places(&s);
   step_to(&s, true);
   s = *from;
   s.held--;
@@ -380,6 +417,7 @@ static void give_up(const struct state *from)
     s.gives--;
     s.executed++;
     s.threads--;
+    leave_class(&s);
     s.running--;
     s.worker[i] = LOST;
     look(&s, EIO_EV_FREED);
@@ -416,8 +454,7 @@ static void help(const struct state *from)
   struct state s = *from;
 
   s.executed++;
-  s.running--;
-  look(&s, EIO_EV_FREED);
+  give_places(&s);
   step_to(&s, true);
   s = *from;
   put_back(&s);
@@ -430,6 +467,7 @@ static void step_reader(struct state s)
   struct eio_counts c;
 
   switch ((enum owner)s.owner) {
+  case READS_HELD: s.seen.waiting -= s.queued; break;
   case READS_COMING: s.seen.expected = s.coming; break;
   case READS_LINGERING: s.seen.expected += s.lingering; break;
   case READS_PARKED: s.seen.parked = s.parked; break;
@@ -461,6 +499,11 @@ static void step_owner(const struct state *from)
   case PUSHES:
     s.incoming++;
     look(&s, EIO_EV_SUBMITTED);
+    step_to(&s, true);
+    break;
+  case GIVES:
+    s.running--;
+    look(&s, EIO_EV_FREED);
     step_to(&s, true);
     break;
   case TELLS:
@@ -634,6 +677,13 @@ int main(void)
       .refusals = 1, .hangs = true },
     { .name = "what hangs is given up, the next thread refused, in poll_wait", .threads = 1, .running = 1, .submits = 2,
       .gives = 1, .refusals = 1, .hangs = true, .waits = true },
+    { .name = "a class, one at a time", .threads = 2, .running = 99, .submits = 3, .helps = 1, .holds = 1, .class_max = 1 },
+    { .name = "a class, two at a time, one for each", .threads = 2, .running = 2, .submits = 3, .holds = 1, .class_max = 2,
+      .eager = true },
+    { .name = "a class, refused, in poll_wait", .threads = 2, .running = 99, .submits = 3, .refusals = 1, .helps = 1,
+      .class_max = 1, .waits = true },
+    { .name = "what hangs in a class is given up", .threads = 1, .running = 99, .submits = 3, .gives = 1, .hangs = true,
+      .class_max = 1 },
     { .name = "the limit is lowered, with the ring", .threads = 2, .running = 2, .submits = 2, .holds = 1, .lowers = 1 },
   };
 
@@ -641,6 +691,9 @@ int main(void)
   for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
     check(&settings[i]);
   reject(&(struct setting){ .name = "nobody told of a free place", .threads = 1, .running = 1, .submits = 2, .helps = 1 },
+         &(struct decisions){ eio__admits, tell_none_of_places, false });
+  reject(&(struct setting){ .name = "nobody told of a free place of a class", .threads = 2, .running = 99, .submits = 2,
+                            .holds = 1, .class_max = 1 },
          &(struct decisions){ eio__admits, tell_none_of_places, false });
   reject(&(struct setting){ .name = "nobody told that what hangs was given up", .threads = 1, .running = 1, .submits = 2,
                             .gives = 1, .hangs = true },
