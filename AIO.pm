@@ -94,7 +94,7 @@ our @AIO_REQ = sort grep { /^aio_/ && defined &$_ } keys %IO::AIO::;
 # are marked so, and the functions named here.
 our @ON_REQUEST;
 push @ON_REQUEST, qw(
-    aio_walk aio_du aio_remove poll_handle attach detach aioreq_timeout
+    aio_walk aio_du aio_remove poll_handle attach detach aioreq_timeout aioreq_class
     stats stats_every stats_reset slow max_abandoned nabandoned
 );
 
@@ -363,6 +363,7 @@ brackets mark other arguments that may be left out, with all that follow.
     $previous = aioreq_pri [$priority]
     aioreq_nice [$decrement]
     $previous = aioreq_timeout [$seconds]
+    $previous = aioreq_class [$name]
 
 =head2 Objects
 
@@ -393,6 +394,7 @@ brackets mark other arguments that may be left out, with all that follow.
 
     IO::AIO::min_parallel $threads
     IO::AIO::max_parallel $threads
+    $figures = IO::AIO::class $name[, max_parallel => $threads]
     IO::AIO::max_abandoned $threads
     IO::AIO::max_idle $threads
     IO::AIO::idle_timeout $seconds
@@ -1950,6 +1952,35 @@ With L<engine|/IO::AIO::engine> C<sync> a request is executed before its time ca
 C<uring> the kernel is asked to stop a request of the ring, and its place there is kept
 until it has.
 
+=head3 aioreq_class
+
+    $previous = aioreq_class [$name]
+
+Returns the name of the class that the next request will be of, undef for none, as at first.
+With an argument, sets it; undef takes it back. It applies to one request, after which it is
+undef again: the requests of a group have each their own, but all parts of a composite request
+are of its class. A name is made up by using it. Exported on request.
+
+Of a class only so many requests execute at a time as L</IO::AIO::class> says. Those that wait for
+that keep nobody else waiting: when what is behind one mount hangs, its requests hold as many
+workers as their class may have, and all others go on.
+
+=for example begin class
+
+    IO::AIO::class "archive", max_parallel => 2;
+
+    for my $name (qw(2023 2024 2025 2026)) {    # on a slow disk, two at a time
+        IO::AIO::aioreq_class "archive";
+        aio_load "/archive/$name", my $text, sub { };
+    }
+    aio_load "data.txt", my $text, sub { print "not held up by them\n" };
+
+=for example end
+
+Among those that wait for their class the highest priority is the next, and the oldest within
+it. A C<aio_close> is a request like others: give it the class of those for the same handle, or it
+may overtake them, or wait until they are done.
+
 =head3 aioreq_nice
 
     aioreq_nice [$decrement]
@@ -2626,6 +2657,23 @@ requests are queued and not executed until one of the two functions sets a
 number again. With 1, requests of the same priority execute in the order in
 which they were submitted.
 
+=head3 IO::AIO::class
+
+    $figures = IO::AIO::class $name[, max_parallel => $threads]
+
+Sets how many requests of that class (L</aioreq_class>) may execute at a time: a number, which
+is beside those of the functions above, or undef for no limit, as at first. Those that execute
+already go on when it is lowered. With 0 they are queued and not executed; the end of the program
+does not wait for those.
+
+As with C<max_parallel>, the parts of C<aio_walk> and the like count one by one; what an attempt in the
+call could answer from the kernel's cache counts, too, and waits with the others when the class has no
+place left; and what is abandoned (L</Requests that hang>) gives its place to the next, within the
+limit of L</IO::AIO::max_abandoned>. A class lasts as long as the program, so do not make one up for each file.
+
+Returns a reference to a new hash with C<running> (they execute, or are the next to be executed),
+C<waiting> (for a place of the class) and C<max_parallel>, or undef when nobody has used the name yet.
+
 =head3 IO::AIO::max_abandoned
 
     IO::AIO::max_abandoned $threads
@@ -2944,7 +2992,7 @@ in the child.
     IO::AIO::reinit
 
 Drops everything that is outstanding, without callbacks, and starts afresh.
-The limits of threads (C<max_parallel> and so on) are the defaults again; those
+The limits of threads (C<max_parallel> and so on, and those of classes) are the defaults again; those
 of C<poll_cb>, and C<max_outstanding>, stay as they were set.
 Not needed after a fork any more, and harmless there. But a daemon that has
 closed all descriptors calls it before it opens others and watches

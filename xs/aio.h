@@ -40,6 +40,9 @@ typedef struct aio_cxt {
   HV *stash, *req_stash, *grp_stash, *wd_stash; /* counted: may be deleted */
   int next_pri;            /* priority of the next request */
   uint64_t next_timeout;   /* its time in nanoseconds, or EIO_NEVER */
+  eio_class *next_class;   /* its class, or NULL */
+  HE *next_class_name;     /* what that is called: an element of `classes` */
+  HV *classes;             /* all there are: their addresses, by name; or NULL */
   aio_req *spare;          /* free list, linked by r.next */
   struct aio_slab *slabs;  /* all memory of requests */
   size_t live;             /* requests that are not spare */
@@ -68,7 +71,7 @@ void aio_boot_cxt(pTHX);
 aio_req *aio_req_new(pTHX_ aio_cxt *cxt, enum eio_op op);
 /* Drops what a request owns, and its memory. The library must not know it. */
 void aio_req_free(pTHX_ aio_cxt *cxt, aio_req *aio);
-/* Queues a request with the pending priority; runs the next-submit hook. */
+/* Queues a request with the pending priority, class and timeout; runs the next-submit hook. */
 void aio_submit(pTHX_ aio_cxt *cxt, aio_req *aio);
 /* It will fail without being executed, with the first error that there was. */
 static inline void aio_fail(aio_req *aio, int error)
@@ -85,6 +88,9 @@ void aio_free_orphans(pTHX_ aio_cxt *cxt);
 void aio_set_timeout(pTHX_ aio_cxt *cxt, aio_req *aio, uint64_t ns);
 /* Seconds as nanoseconds; undef is EIO_NEVER, what is negative 0. Croaks for NaN. */
 uint64_t aio_arg_timeout(pTHX_ SV *sv, const char *func);
+
+/* class.c */
+void aio_boot_class(pTHX);
 
 /* Whether there is an engine of that name, here or elsewhere. */
 bool aio_is_engine(const char *name);

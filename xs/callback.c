@@ -307,7 +307,8 @@ XS_INTERNAL(xs_flush)
   XSRETURN_EMPTY;
 }
 
-/* What the END block does: everything that can still execute is waited for. */
+/* What the END block does: everything that can still execute is waited for, but not what a limit of
+ * 0 keeps from it. */
 XS_INTERNAL(xs_end)
 {
   dXSARGS;
@@ -315,7 +316,7 @@ XS_INTERNAL(xs_end)
   unsigned count = 0;
 
   PERL_UNUSED_VAR(items);
-  while (eio_nreqs(cxt->eio) && eio_parallel(cxt->eio)) {
+  while (eio_nreqs(cxt->eio) > eio_nstopped(cxt->eio) && eio_parallel(cxt->eio)) {
     wait_for_some(aTHX_ cxt);
     poll_once(aTHX_ cxt, &count);
   }

@@ -77,6 +77,7 @@ aio_req *aio_req_new(pTHX_ aio_cxt *cxt, enum eio_op op)
   cxt->spare = AIO_REQ(aio->r.next);
   eio_req_init(&aio->r, op);
   aio->r.pri = (int8_t)cxt->next_pri;
+  aio->r.in_class = cxt->next_class;
   aio->self = NULL;
   aio->sv1 = aio->sv2 = NULL;
   cxt->live++;
@@ -139,6 +140,7 @@ void aio_submit(pTHX_ aio_cxt *cxt, aio_req *aio)
   dSAVE_ERRNO;
 
   cxt->next_pri = 0;
+  cxt->next_class = NULL;
   eio_submit(cxt->eio, &aio->r);
   if (UNLIKELY(timeout != EIO_NEVER)) {
     cxt->next_timeout = EIO_NEVER;
@@ -234,6 +236,7 @@ static void shut_down(pTHX_ void *data)
   cxt->on_next_submit = NULL;
   SvREFCNT_dec(cxt->slow);
   cxt->slow = NULL;
+  SvREFCNT_dec((SV *)cxt->classes);
   SvREFCNT_dec(cxt->guard);
   SvREFCNT_dec((SV *)cxt->poll_gv);
   SvREFCNT_dec(cxt->stash);

@@ -184,6 +184,7 @@ static void submit_step(pTHX_ aio_cxt *cxt, struct eio_walk_step *step, aio_req 
   dSAVE_ERRNO;
 
   aio->r.pri = group->r.pri;
+  aio->r.in_class = group->r.in_class;
   aio->r.buf = step;
   aio->r.data = SvREFCNT_inc((SV *)like->r.data);
   aio->sv1 = SvREFCNT_inc(like->sv1);

@@ -48,8 +48,8 @@ my %default = (
     map { ("$_ pathname" => 'file') } qw(aio_load aio_slurp aio_open statx),
 );
 
-# Without arguments, or they would wait, write to the disk, or end the program.
-my %skip = map { $_ => 1 } qw(aio_sync aio_syncfs IO::AIO::engine);
+# Without arguments, or they would wait, write to the disk, or end the program; or some are words.
+my %skip = map { $_ => 1 } qw(aio_sync aio_syncfs IO::AIO::engine IO::AIO::class);
 
 # [name, code, parameters without $] of all that has an argument.
 sub functions {
