@@ -1591,7 +1591,7 @@ the last part of the path has to match. C<*> matches a leading dot, too.
 
 =item min_depth, max_depth
 
-Depths that are told; nothing is entered below C<max_depth>.
+Depths that are told; nothing is entered below C<max_depth>, 0 is the directory itself (see C<root>).
 
 =item min_size, max_size
 
@@ -1616,6 +1616,21 @@ Mount points are told, but not entered.
 Tells what symbolic links lead to, and enters directories by them. A directory
 that is one of those above it gets the error C<ELOOP>. A link that leads nowhere is told
 as one.
+
+=item root
+
+The directory itself is told, too, with the empty path and depth 0, and what is no directory, as well: then that is all.
+A symbolic link is not followed, unless C<follow> is set or its name ends with a slash.
+
+=item count
+
+Nothing is told but errors: C<$batch> gets an array of these entries, and the numbers of directories and others that were found
+besides.
+
+=item lines
+
+As C<count>, and C<$batch> gets a fourth argument, a string: the path of each, beginning with C<$pathname>, and this octet after
+it, such as C<"\n">. That is much quicker than arrays.
 
 =item sort
 
@@ -1657,13 +1672,18 @@ C<undef> when the directory cannot be entered. Exported on request.
 The directory itself counts, and so does each in it; a file with several names counts once,
 wherever its first name was found. C<$options> is C<undef> or a hash as for L</aio_walk>,
 and may have C<types>, C<name>, C<min_depth>, C<max_depth>, C<min_size>, C<max_size>, C<newer>,
-C<older> (which say what is counted), C<prune>, C<one_file_system>, C<follow>, C<parallel>, and
+C<older> (which say what is counted), C<prune>, C<one_file_system>, C<follow>, C<root> (so that what is no directory
+counts, too), C<parallel>, and
 
 =over 4
 
 =item totals
 
 Down to which depth C<directories> are listed, each after those in it; 0 if not given, which is none.
+
+=item all
+
+So are files and all else.
 
 =back
 
@@ -1702,7 +1722,7 @@ error. The last is the directory itself, with the empty path and depth 0. Symbol
 and a link in place of the directory gives C<ENOTDIR>, also if somebody swaps them meanwhile.
 
 C<$options> is C<undef> or a hash as for L</aio_walk>, and may have C<types>, C<name>, C<min_depth>, C<max_depth>,
-C<min_size>, C<max_size>, C<newer>, C<older>, C<prune>, C<one_file_system>, C<parallel>, and
+C<min_size>, C<max_size>, C<newer>, C<older>, C<prune>, C<one_file_system>, C<count>, C<lines>, C<parallel>, and
 
 =over 4
 

@@ -39,23 +39,31 @@ enum { /* struct eio_walk_options: flags */
   EIO_WALK_REMOVE = 0x80,  /* entries are told when they have been removed, or could not be: directories
                             * after what is in them, if that is gone, the root last, with depth 0. The
                             * root's name is not to be a link. Not with FOLLOW or SORT */
-  EIO_WALK_KEEP_ROOT = 0x100
+  EIO_WALK_KEEP_ROOT = 0x100,
+  EIO_WALK_ROOT = 0x200,   /* tells the root, too, with depth 0 and an empty path, whatever it is. It is followed if
+                            * its name ends with a slash, or links are. Not with REMOVE */
+  EIO_WALK_COUNT = 0x400,  /* only errors are told as entries, the others are counted */
+  EIO_WALK_LINES = 0x800,  /* COUNT, and lines of the paths that are counted */
+  EIO_WALK_ALL = 0x1000    /* TOTALS: what is no directory is told, too */
 };
 
 struct eio_walk_options {
   unsigned flags;
   unsigned types;           /* bits 1 << EIO_DT_... of what shall be told; 0: all */
-  uint32_t min_depth, max_depth; /* the entries of the root have depth 1; max_depth 0: no limit */
+  uint32_t min_depth, max_depth; /* the entries of the root have depth 1; max_depth 0: no limit, UINT32_MAX: the
+                                  * root only, which is not entered */
   uint32_t max_told;        /* TOTALS: the root has depth 0 */
   const char *const *names; /* patterns as of fnmatch(3), ended by NULL: one has to match the name */
   const char *const *prune; /* likewise: directories that are not entered */
   int64_t min_size, max_size; /* octets; max_size -1: no limit */
   double newer, older;      /* last change of the data, seconds since 1970: not before, not after; NaN: no limit */
   unsigned parallel;        /* steps at a time; 0: 1 */
+  char line_end;            /* LINES: after each path, which begins with the root's as it is given */
 };
 
 struct eio_walk_total {
   uint64_t octets, blocks, entries; /* blocks of 512 octets */
+  uint64_t place;           /* of those that are told: how many are before it, as all that is in it */
 };
 
 struct eio_walk_entry {
@@ -73,16 +81,23 @@ struct eio_walk_entry {
 
 struct eio_walk_step {
   struct eio_walk *walk;      /* private */
+  unsigned flags;             /* of the options */
   struct eio_walk_entry *entries;
   uint32_t count;
   char *texts;
   struct stat *stats;
   struct eio_walk_total *totals;
+  uint32_t ndirs, nothers;    /* COUNT: those that are no entries */
+  char *lines;                /* LINES: nlines octets */
+  uint32_t nlines;
+  uint32_t lines_room;        /* private */
   uint32_t room, ntexts, texts_room, nindex, index_room; /* private */
   bool begun, ended, delivered;
   struct eio_walk_node *held;
 };
 #define eio_walk_text(step, offset) ((step)->texts + (offset))
+/* Whether there is something to be looked at. */
+#define eio_walk_has_some(step) ((step)->count || (step)->ndirs || (step)->nothers)
 
 /* The first step of a walk below a directory, which may be named by a link; keeps a
  * reference to wd, and copies of all else. NULL with ENOMEM. */

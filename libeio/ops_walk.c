@@ -30,7 +30,7 @@ static bool is_over(struct stepper *s, bool always)
   const struct eio_walk_step *step = s->step;
   struct eio_walk *walk = step->walk;
 
-  if (s->over || step->count >= FULL_ENTRIES || step->ntexts >= FULL_TEXTS
+  if (s->over || step->count >= FULL_ENTRIES || step->ntexts >= FULL_TEXTS || step->nlines >= FULL_TEXTS
       || (step->held && walk->options.flags & EIO_WALK_SORT))
     return s->over = true;
   if (!always && !walk->wants_stat && ++s->looks % LOOKS)
@@ -38,7 +38,7 @@ static bool is_over(struct stepper *s, bool always)
   if (eio__cancelled(s->req) || atomic_load_explicit(&walk->error, memory_order_relaxed))
     return s->over = true;
   if (eio_p_now() - s->began >= FULL_NS)
-    s->over = step->count || (atomic_load_explicit(&walk->useful, memory_order_relaxed)
+    s->over = eio_walk_has_some(step) || (atomic_load_explicit(&walk->useful, memory_order_relaxed)
                               && atomic_load_explicit(&walk->nwaiting, memory_order_relaxed) > 1);
   return s->over;
 }
@@ -64,7 +64,7 @@ static void add_totals(struct eio_walk *walk, struct eio_walk_node *dir, unsigne
   dir->total.blocks += dir->own.blocks;
   dir->total.entries += dir->own.entries;
   pthread_mutex_unlock(&walk->lock);
-  dir->own = (struct eio_walk_total){ 0, 0, 0 };
+  dir->own = (struct eio_walk_total){ .entries = 0 };
 }
 
 static void strip_slashes(struct eio_walk_node *root)
@@ -169,15 +169,26 @@ static bool look_through(struct stepper *s, struct eio_walk_node *dir)
   return more <= 0;
 }
 
+/* ROOT: looks at what is named. Whether the root is to be opened. */
+static bool look_at_root(struct stepper *s, struct eio_walk_node *dir)
+{
+  struct eio_walk *walk = s->step->walk;
+  int found = dir->up || !(walk->options.flags & EIO_WALK_ROOT) ? 1 : eio__walk_look_at_root(s->step, dir, false);
+
+  if (found < 0)
+    atomic_store(&walk->error, errno);
+  return found > 0 && (dir->up || walk->options.max_depth != UINT32_MAX);
+}
+
 static bool open_first(struct stepper *s, struct eio_walk_node *dir)
 {
   struct eio_walk *walk = s->step->walk;
-  int opened = eio__walk_open(walk, dir);
+  int opened = look_at_root(s, dir) ? eio__walk_open(walk, dir) : 1;
 
   if (!dir->up)
     dir->selected = !(walk->options.flags & EIO_WALK_KEEP_ROOT) && eio__walk_selects_root(&walk->options);
   if (opened < 0) {
-    if (!dir->up)
+    if (!dir->up && !(walk->options.flags & EIO_WALK_ROOT))
       atomic_store(&walk->error, errno);
     else if (dir->selected)
       dir->error = errno;
@@ -188,8 +199,8 @@ static bool open_first(struct stepper *s, struct eio_walk_node *dir)
     dir->kept = true; /* no attempt is made */
   if (opened)
     return false;
-  if (!dir->up && walk->options.flags & EIO_WALK_TOTALS)
-    eio__walk_count_root(s->step, dir);
+  if (!dir->up && (walk->options.flags & (EIO_WALK_TOTALS | EIO_WALK_ROOT)) == EIO_WALK_TOTALS)
+    eio__walk_look_at_root(s->step, dir, true);
   if (walk->options.flags & (EIO_WALK_SORT | EIO_WALK_REMOVE) && list_entries(s, dir) < 0)
     eio__walk_tell_error(s->step, dir, errno);
   return true;
@@ -262,6 +273,7 @@ static struct eio_walk_step *new_step(struct eio_walk *walk)
   if (!step)
     return NULL;
   step->walk = walk;
+  step->flags = walk->options.flags;
   walk->refs++;
   walk->inflight++;
   atomic_fetch_add(&walk->unbegun, 1);
@@ -391,6 +403,7 @@ struct eio_walk_step *eio_walk_more(struct eio_walk_step *step)
   if (!step->delivered) {
     deliver(step);
     release_held(step);
+    walk->told += (uint64_t)step->ndirs + step->nothers;
     for (uint32_t i = 0; i < step->count; i++)
       walk->told += !step->entries[i].hidden && !step->entries[i].errorno;
   }
@@ -434,6 +447,7 @@ void eio_walk_free(struct eio_walk_step *step)
   free(step->texts);
   free(step->stats);
   free(step->totals);
+  free(step->lines);
   free(step);
   if (!--walk->refs)
     walk_free(walk);

@@ -58,6 +58,7 @@ struct eio_walk {
   atomic_uint unbegun;          /* steps that no thread has begun */
   atomic_uint useful;           /* how many more may be under way */
   atomic_uint busy;             /* steps that are executed just now */
+  atomic_ullong ntold;          /* totals */
   atomic_int error;             /* it makes no sense to go on */
 };
 
@@ -95,9 +96,11 @@ void eio__walk_tell_error(struct eio_walk_step *step, struct eio_walk_node *dir,
 void eio__walk_tell_removed(struct eio_walk_step *step, struct eio_walk_node *dir, int error);
 /* Tells the totals of one that is done. */
 void eio__walk_tell_total(struct eio_walk_step *step, struct eio_walk_node *dir);
-/* Whether the options select the root; counts its own file, if they do. */
+/* Whether the options select the root, if it is a directory. */
 bool eio__walk_selects_root(const struct eio_walk_options *o);
-void eio__walk_count_root(struct eio_walk_step *step, struct eio_walk_node *root);
+/* TOTALS, ROOT: tells the root, or counts its own file, if the options select it. `open`: by its
+ * descriptor, or by its name. 1: it is a directory; 0: it is not; -1 with errno. */
+int eio__walk_look_at_root(struct eio_walk_step *step, struct eio_walk_node *root, bool open);
 void eio__walk_links_free(struct eio_walk *walk);
 
 #endif

@@ -104,6 +104,55 @@ static void tell_stat(struct eio_walk_step *step, struct eio_walk_entry *e, cons
   step->stats[step->nindex++] = *st;
 }
 
+/* COUNT: an entry that is only counted, and may be in a line. dir NULL: the root. */
+static void tell_briefly(struct eio_walk_step *step, const struct eio_walk_node *dir, const char *name, size_t length, int type)
+{
+  const struct eio_walk_node *root = dir;
+  size_t top = 0, prefix;
+  char *line;
+
+  ++*(type == EIO_DT_DIR ? &step->ndirs : &step->nothers);
+  if (!(step->walk->options.flags & EIO_WALK_LINES))
+    return;
+  for (; root && root->up; root = root->up)
+    ;
+  if (root) {
+    top = strlen(root->name);
+    while (top && root->name[top - 1] == '/')
+      top--;
+    top++;
+  }
+  prefix = top + (dir ? prefix_length(dir) : 0);
+  if (!grow(step, (void **)&step->lines, &step->lines_room, (uint64_t)step->nlines + prefix + length + 1, 1))
+    return;
+  line = step->lines + step->nlines;
+  if (root) {
+    memcpy(line, root->name, top - 1);
+    line[top - 1] = '/';
+    put_prefix(line + prefix, dir);
+  }
+  memcpy(line + prefix, name, length);
+  line[prefix + length] = step->walk->options.line_end;
+  step->nlines += (uint32_t)(prefix + length + 1);
+}
+
+static bool is_brief(const struct eio_walk_options *o)
+{
+  return o->flags & (EIO_WALK_COUNT | EIO_WALK_LINES);
+}
+
+/* What was asked for besides; st NULL: it is not known. */
+static void tell_more(struct eio_walk_step *step, struct eio_walk_entry *e, const eio_wd *wd, const char *name,
+                      const struct stat *st)
+{
+  const struct eio_walk_options *o = &step->walk->options;
+
+  if (st && o->flags & EIO_WALK_STAT)
+    tell_stat(step, e, st);
+  if (e->type == EIO_DT_LNK && o->flags & EIO_WALK_LINKS)
+    tell_link(step, e, wd, name);
+}
+
 void eio__walk_tell_error(struct eio_walk_step *step, struct eio_walk_node *dir, int error)
 {
   struct eio_walk_entry *e = tell(step, dir->up, dir->up ? dir->name : "", dir->up ? dir->length : 0, EIO_DT_DIR);
@@ -114,20 +163,25 @@ void eio__walk_tell_error(struct eio_walk_step *step, struct eio_walk_node *dir,
 
 void eio__walk_tell_removed(struct eio_walk_step *step, struct eio_walk_node *dir, int error)
 {
-  eio__walk_tell_error(step, dir, error);
+  if (!error && is_brief(&step->walk->options))
+    tell_briefly(step, dir->up, dir->name, dir->up ? dir->length : strlen(dir->name), EIO_DT_DIR);
+  else
+    eio__walk_tell_error(step, dir, error);
+}
+
+static void tell_total(struct eio_walk_step *step, struct eio_walk_entry *e, const struct eio_walk_total *total)
+{
+  if (!e || !grow(step, (void **)&step->totals, &step->index_room, step->nindex + 1u, sizeof *step->totals))
+    return;
+  e->index = step->nindex;
+  step->totals[step->nindex] = *total;
+  step->totals[step->nindex++].place = atomic_fetch_add(&step->walk->ntold, 1);
 }
 
 void eio__walk_tell_total(struct eio_walk_step *step, struct eio_walk_node *dir)
 {
-  struct eio_walk_entry *e;
-
-  if (dir->depth > step->walk->options.max_told)
-    return;
-  e = tell(step, dir->up, dir->up ? dir->name : "", dir->up ? dir->length : 0, EIO_DT_DIR);
-  if (!e || !grow(step, (void **)&step->totals, &step->index_room, step->nindex + 1u, sizeof *step->totals))
-    return;
-  e->index = step->nindex;
-  step->totals[step->nindex++] = dir->total;
+  if (dir->depth <= step->walk->options.max_told)
+    tell_total(step, tell(step, dir->up, dir->up ? dir->name : "", dir->up ? dir->length : 0, EIO_DT_DIR), &dir->total);
 }
 
 /* Totals ------------------------------------------------------------------- */
@@ -199,13 +253,28 @@ void eio__walk_links_free(struct eio_walk *walk)
   free(walk->links);
 }
 
-static void count(struct eio_walk_step *step, struct eio_walk_total *total, const struct stat *st)
+/* Whether it had not been counted. */
+static bool count(struct eio_walk_step *step, struct eio_walk_total *total, const struct stat *st)
 {
   if (!is_first(step, st))
-    return;
+    return false;
   total->octets += (uint64_t)st->st_size;
   total->blocks += (uint64_t)st->st_blocks;
   total->entries++;
+  return true;
+}
+
+/* What is no directory is counted; with ALL, told. */
+static void count_other(struct eio_walk_step *step, struct eio_walk_node *dir, const char *name, size_t length,
+                        const struct stat *st)
+{
+  const struct eio_walk_options *o = &step->walk->options;
+
+  if (count(step, &dir->own, st) && o->flags & EIO_WALK_ALL && dir->depth < o->max_told) {
+    struct eio_walk_total total = { (uint64_t)st->st_size, (uint64_t)st->st_blocks, 1, 0 };
+
+    tell_total(step, tell(step, dir, name, length, (int)((st->st_mode & S_IFMT) >> 12)), &total);
+  }
 }
 
 /* Filters ------------------------------------------------------------------ */
@@ -249,16 +318,6 @@ bool eio__walk_selects_root(const struct eio_walk_options *o)
   return !o->names && may_be_told(o, 0, "", EIO_DT_DIR);
 }
 
-void eio__walk_count_root(struct eio_walk_step *step, struct eio_walk_node *root)
-{
-  const struct eio_walk_options *o = &step->walk->options;
-  struct stat st;
-
-  if (eio__walk_selects_root(o) && eio_p_stat(root->wd, ".", &st, true) == 0
-      && stat_fits(o, &st))
-    count(step, &root->own, &st);
-}
-
 static int type_of(const struct stat *st)
 {
   return (int)((st->st_mode & S_IFMT) >> 12) & 15;
@@ -276,12 +335,59 @@ static void follow(const struct eio_walk_node *dir, const char *name, struct sta
   *type = type_of(st);
 }
 
+/* The last part of a path. */
+static bool root_matches(const struct eio_walk_options *o, const char *path, int type)
+{
+  size_t length = strlen(path);
+  const char *slash;
+  char *name;
+  bool told;
+
+  while (length > 1 && path[length - 1] == '/')
+    length--;
+  name = strndup(path, length);
+  if (!name)
+    return false;
+  slash = strrchr(name, '/');
+  told = may_be_told(o, 0, slash && slash[1] ? slash + 1 : name, type);
+  free(name);
+  return told;
+}
+
+static int stat_root(const struct eio_walk *walk, const char *path, struct stat *st)
+{
+  if (walk->options.flags & EIO_WALK_FOLLOW && eio_p_stat(walk->wd, path, st, true) == 0)
+    return 0;
+  return eio_p_stat(walk->wd, path, st, false);
+}
+
+int eio__walk_look_at_root(struct eio_walk_step *step, struct eio_walk_node *root, bool open)
+{
+  const struct eio_walk_options *o = &step->walk->options;
+  struct eio_walk_entry *e;
+  struct stat st;
+  int type;
+
+  if ((open ? eio_p_stat(root->wd, ".", &st, true) : stat_root(step->walk, root->name, &st)) < 0)
+    return -1;
+  type = type_of(&st);
+  if ((open ? !eio__walk_selects_root(o) : !root_matches(o, root->name, type)) || !stat_fits(o, &st))
+    return type == EIO_DT_DIR;
+  if (o->flags & EIO_WALK_TOTALS)
+    count(step, &root->total, &st); /* nobody else has it yet */
+  else if (is_brief(o))
+    tell_briefly(step, NULL, root->name, strlen(root->name), type);
+  else if ((e = tell(step, NULL, "", 0, type)))
+    tell_more(step, e, step->walk->wd, root->name, &st);
+  return type == EIO_DT_DIR;
+}
+
 struct eio_walk_node *eio__walk_look(struct eio_walk_step *step, struct eio_walk_node *dir,
                                      const char *name, size_t length, int type)
 {
   const struct eio_walk_options *o = &step->walk->options;
   uint32_t depth = dir->depth + 1;
-  struct eio_walk_entry *e = NULL;
+  struct eio_walk_entry *e = NULL; /* with HOLD, there is one for what is entered */
   struct eio_walk_node *node = NULL;
   bool known = false, link, enter, told, selected = false;
   struct stat st;
@@ -310,16 +416,17 @@ struct eio_walk_node *eio__walk_look(struct eio_walk_step *step, struct eio_walk
     if (error || (!told && !enter))
       atomic_store(&dir->kept, true);
   }
+  if (told && !error && is_brief(o)) {
+    tell_briefly(step, dir, name, length, type);
+    told = false;
+  }
   if (error || (told && !(o->flags & EIO_WALK_TOTALS)) || (enter && o->flags & EIO_WALK_HOLD)) {
     e = tell(step, dir, name, length, type);
     if (!e)
       return NULL;
     e->errorno = error;
     e->hidden = !told && !error;
-    if (known && o->flags & EIO_WALK_STAT)
-      tell_stat(step, e, &st);
-    if (type == EIO_DT_LNK && o->flags & EIO_WALK_LINKS)
-      tell_link(step, e, dir->wd, name);
+    tell_more(step, e, dir->wd, name, known ? &st : NULL);
   }
   if (enter && !error) {
     node = eio__walk_node(dir, name, length);
@@ -330,9 +437,13 @@ struct eio_walk_node *eio__walk_look(struct eio_walk_step *step, struct eio_walk
     node->link = link;
     node->selected = selected;
     if (o->flags & EIO_WALK_HOLD)
-      step->entries[step->count - 1].held = node;
+      e->held = node;
   }
-  if (o->flags & EIO_WALK_TOTALS && known && told)
-    count(step, node ? &node->total : &dir->own, &st); /* nobody else has the node yet */
+  if (o->flags & EIO_WALK_TOTALS && known && told) {
+    if (node)
+      count(step, &node->total, &st); /* nobody else has it yet */
+    else
+      count_other(step, dir, name, length, &st);
+  }
   return node;
 }

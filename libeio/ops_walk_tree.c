@@ -293,7 +293,8 @@ static int second_descriptor(struct eio_walk *walk, int fd)
 static int open_directory(struct eio_walk *walk, struct eio_walk_node *node)
 {
   const eio_wd *wd = node->up ? node->up->wd : walk->wd;
-  bool follow = node->link || (!node->up && !(walk->options.flags & EIO_WALK_REMOVE));
+  bool plain = walk->options.flags & (EIO_WALK_REMOVE | EIO_WALK_ROOT); /* the root may not be a link */
+  bool follow = node->link || (!node->up && (!plain || walk->options.flags & EIO_WALK_FOLLOW));
   int flags = FLAGS | (follow ? 0 : O_NOFOLLOW);
 
   if (node->up && need(walk, node->up) < 0)

@@ -84,6 +84,18 @@ each_engine {
     symlink 'a', "$tree/link" or die "symlink: $!";
     is(result_of($tree, { types => 'f', follow => 1 })->{octets}, 300, 'follow: each file once');
 
+    # the place of each, the root, and all
+    my $all = result_of($tree, { totals => 9, all => 1, root => 1 });
+    is_deeply([sort map $_->[0], @{ $all->{directories} }], [qw(a a/b a/b/three.h a/two.c link one.c)], 'all: others, too');
+    my %at = map { $all->{directories}[$_][0] => $_ } 0 .. $#{ $all->{directories} };
+    is(join(' ', grep { m{(.*)/} && $at{$1} < $at{$_} } keys %at), '', 'each directory after those in it');
+    my $file = result_of("$tree/one.c", { root => 1, totals => 9 });
+    is_deeply($file, { octets => 100, blocks => (lstat "$tree/one.c")[12], entries => 1, directories => [], errors => [] }, 'root: a file');
+    is(result_of("$tree/link", { root => 1 })->{octets}, 1, 'root: a link');
+    is(result_of("$tree/link/", { root => 1, types => 'f' })->{octets}, 200, 'with a slash, what it leads to');
+    is(result_of("$tree/none", { root => 1 }), 'undef ENOENT', 'root: what is missing');
+    is(result_of($tree, { max_depth => 0, root => 1 })->{entries}, 1, 'max_depth 0: the directory alone');
+
     # what goes wrong
     is(result_of("$dir/none"), 'undef ENOENT', 'a missing directory: ENOENT');
     is(result_of("$tree/one.c"), 'undef ENOTDIR', 'a file: ENOTDIR');

@@ -75,6 +75,12 @@ each_engine {
         }
     }
 
+    make_tree($tree);
+    my @told = (0, 0, '');
+    aio_remove $tree, { lines => "\n" }, sub { $told[0] += $_[1]; $told[1] += $_[2]; $told[2] .= $_[3] }, sub { push @told, @_ };
+    IO::AIO::flush;
+    is_deeply([@told[0, 1, 3], sort split /\n/, $told[2]], [6, 7, 13, sort map length ? "$tree/$_" : $tree, @all], 'lines');
+
     # deep, and wide
     my ($levels, $n) = (extended ? 3000 : 500, 0);
     mkdir $tree or die "mkdir: $!";

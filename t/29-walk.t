@@ -46,6 +46,21 @@ sub found {
     return { map { $_->[0] => [$LETTER{ $_->[1] } || $_->[1], $_->[2]] } @$entries };
 }
 
+# With count and lines: how many directories and others, the lines, and what the callback gets; an error is an array.
+sub lines {
+    my ($root, $options) = @_;
+    my @sums = (0, 0);
+    aio_walk $root, $options, sub {
+        my ($entries, $directories, $others, $lines) = @_;
+        die 'an entry' if grep !$_->[3], @$entries;
+        $sums[0] += $directories;
+        $sums[1] += $others;
+        $sums[2] .= $lines if @_ > 3;
+    }, sub { $sums[3] = $_[0] };
+    IO::AIO::flush;
+    return @sums;
+}
+
 sub paths { my ($entries) = walk(@_); join ' ', sort map $_->[0], @$entries }
 
 # Names of all octets, on each of some levels.
@@ -120,6 +135,25 @@ each_engine {
     my $sorted = join ' ', qw(.git .git/objects .git/objects/pack a a/b a/b/c a/b/c/h.o a/b/g.c a/f.c d f link);
     is(join(' ', map $_->[0], @{ (walk $tree, { sort => 1 })[0] }), $sorted, 'sort: a directory before what is in it');
     is(join(' ', map $_->[0], @{ (walk $tree, { sort => 1, prune => sub { 0 } })[0] }), $sorted, 'also with code that prunes');
+
+    # the root, and what is only counted
+    is(paths($tree, { %$_, root => 1, max_depth => 0 }), '', 'root: an empty path') for {}, { sort => 1 };
+    is_deeply((walk("$tree/f", { root => 1, stat => 1 }))[0], [['', IO::AIO::DT_REG, 0, undef, [lstat "$tree/f"]]], 'a file');
+    is((walk "$tree/link", { root => 1 })[0][0][1], IO::AIO::DT_LNK, 'a link');
+    is(scalar @{ (walk "$tree/link/", { root => 1 })[0] }, 6, 'with a slash, what it leads to');
+    is(scalar @{ (walk "$tree/link", { root => 1, follow => 1 })[0] }, 6, 'as with follow');
+    is(paths($_->[0], { root => 1, max_depth => 0, name => $_->[1] }) . '|' . (walk $_->[0], { root => 1, max_depth => 0, name => $_->[1] })[1],
+        "|$_->[2]", "name: $_->[0]") for ["$tree//", 'tree', 1], ["$tree/f", 'g', 0], ['/', '/', 1], ["$tree/f", 'f', 1];
+    is(join(' ', (walk "$tree/none", { root => 1 })[1, 2]), '-1 ' . POSIX::ENOENT, 'what is not there');
+    is(join(' ', (walk $tree, { max_depth => 0 })[1, 2]), '0 0', 'max_depth 0 tells nothing without it');
+    my @sums = lines($tree, { count => 1, root => 1 });
+    is_deeply(\@sums, [7, 6, undef, 13], 'count: directories, others');
+    @sums = lines($tree, { lines => "\0", root => 1 });
+    is_deeply([@sums[0, 1, 3], sort split /\0/, $sums[2]], [7, 6, 13, $tree, map "$tree/$_", split ' ', $sorted], 'lines');
+    is((lines("$tree//", { lines => "\n", root => 1, types => 'd', max_depth => 0 }))[2], "$tree//\n", 'the root as it is named');
+    is((lines("$tree//", { lines => '!', name => 'f' }))[2], "$tree/f!", 'and without its slashes before others');
+    is((lines('/', { lines => "\n", prune => '*', max_depth => 1, name => 'tmp' }))[2], "/tmp\n", 'below /') if -d '/tmp';
+    croaks { aio_walk $tree, { lines => $_ }, sub { } } qr/aio_walk: lines must be one octet/, "lines: '$_'" for '', 'xy';
 
     # what is asked for
     my %stat = map { $_->[0] => $_ } @{ (walk $tree, { stat => 1, links => 1 })[0] };

@@ -287,8 +287,8 @@ aio_req *aio_req_of(pTHX_ SV *sv, bool group, const char *func);
 void aio_boot_walk(pTHX);
 /* The result of a step: has its walk go on. Returns whether there is a batch to call back with. */
 bool aio_walk_on(pTHX_ aio_cxt *cxt, aio_req *aio);
-/* A new mortal for it. */
-SV *aio_walk_batch(pTHX_ const struct eio_walk_step *step);
+/* Pushes what the callback for batches gets. */
+void aio_walk_push(pTHX_ const struct eio_walk_step *step);
 
 /* wd.c */
 void aio_boot_wd(pTHX);

@@ -261,8 +261,11 @@ void aio_push_results(pTHX_ aio_cxt *cxt, aio_req *aio)
             : req->arg2 ? extents(aTHX_ NULL, 0) : aio_new_int64(aTHX_ req->result));
     break;
   case EIO_R_BATCH:
-    if (req->buf)
-      PUSHs(aio_walk_batch(aTHX_ req->buf));
+    if (req->buf) {
+      PUTBACK;
+      aio_walk_push(aTHX_ req->buf);
+      return;
+    }
     break;
   case EIO_R_TREE:
     PUSHs(aio_new_int64(aTHX_ req->result));

@@ -10,7 +10,7 @@
 /* Who has an option. */
 enum { WALK = 1, DU = 2, REMOVE = 4 };
 
-enum kind { FLAG, DEPTH, SIZE, TIME, TYPES, PATTERNS, PRUNE, PARALLEL };
+enum kind { FLAG, DEPTH, DEEPEST, SIZE, TIME, TYPES, PATTERNS, PRUNE, PARALLEL, LINES };
 
 #define AT(member) offsetof(struct eio_walk_options, member)
 static const struct option {
@@ -19,10 +19,13 @@ static const struct option {
   size_t at;            /* the member; FLAG: the bit */
   unsigned who;         /* has it */
 } options[] = {
+  { "all", FLAG, EIO_WALK_ALL, DU },
+  { "count", FLAG, EIO_WALK_COUNT, WALK | REMOVE },
   { "follow", FLAG, EIO_WALK_FOLLOW, WALK | DU },
   { "keep_root", FLAG, EIO_WALK_KEEP_ROOT, REMOVE },
+  { "lines", LINES, AT(line_end), WALK | REMOVE },
   { "links", FLAG, EIO_WALK_LINKS, WALK },
-  { "max_depth", DEPTH, AT(max_depth), WALK | DU | REMOVE },
+  { "max_depth", DEEPEST, AT(max_depth), WALK | DU | REMOVE },
   { "max_size", SIZE, AT(max_size), WALK | DU | REMOVE },
   { "min_depth", DEPTH, AT(min_depth), WALK | DU | REMOVE },
   { "min_size", SIZE, AT(min_size), WALK | DU | REMOVE },
@@ -32,6 +35,7 @@ static const struct option {
   { "one_file_system", FLAG, EIO_WALK_ONE_FS, WALK | DU | REMOVE },
   { "parallel", PARALLEL, AT(parallel), WALK | DU | REMOVE },
   { "prune", PRUNE, AT(prune), WALK | DU | REMOVE },
+  { "root", FLAG, EIO_WALK_ROOT, WALK | DU },
   { "sort", FLAG, EIO_WALK_SORT, WALK },
   { "stat", FLAG, EIO_WALK_STAT, WALK },
   { "totals", DEPTH, AT(max_told), DU },
@@ -110,6 +114,17 @@ static const char *const *patterns(pTHX_ SV *sv, const char *func, const char *n
   return list;
 }
 
+/* The octet that ends each line. */
+static char line_end(pTHX_ SV *sv, const char *func)
+{
+  STRLEN len;
+  const char *p = aio_arg_octets(aTHX_ sv, &len, func, "lines");
+
+  if (len != 1)
+    aio_croak(aTHX_ func, "lines must be one octet");
+  return *p;
+}
+
 static void option(pTHX_ struct wanted *wanted, const struct option *option, SV *sv, const char *func)
 {
   NV seconds;
@@ -120,6 +135,11 @@ static void option(pTHX_ struct wanted *wanted, const struct option *option, SV 
       wanted->o.flags |= (unsigned)option->at;
     break;
   case DEPTH: MEMBER(uint32_t, wanted, option) = (uint32_t)number(aTHX_ sv, func, option->name, I32_MAX); break;
+  case DEEPEST: /* C knows 0 as no limit */
+    wanted->o.max_depth = (uint32_t)number(aTHX_ sv, func, option->name, I32_MAX);
+    if (!wanted->o.max_depth)
+      wanted->o.max_depth = UINT32_MAX;
+    break;
   case SIZE: MEMBER(int64_t, wanted, option) = number(aTHX_ sv, func, option->name, INT64_MAX); break;
   case PARALLEL:
     wanted->o.parallel = (unsigned)number(aTHX_ sv, func, option->name, I32_MAX);
@@ -131,6 +151,10 @@ static void option(pTHX_ struct wanted *wanted, const struct option *option, SV 
     if (seconds != seconds)
       aio_croak(aTHX_ func, "%s must be a number of seconds", option->name);
     MEMBER(double, wanted, option) = (double)seconds;
+    break;
+  case LINES:
+    wanted->o.line_end = line_end(aTHX_ sv, func);
+    wanted->o.flags |= EIO_WALK_LINES;
     break;
   case TYPES: wanted->o.types = types(aTHX_ sv, func); break;
   case PRUNE:
@@ -243,11 +267,12 @@ static SV *error_value(pTHX_ int error)
   return sv;
 }
 
-/* [$path, octets, blocks, entries] of a directory, or the last three as members of the result. */
+/* [$path, octets, blocks, entries] of a directory, or the last three as members of the result. Steps come as they are
+ * done, each directory has its place nevertheless: the last is the root's. */
 static void put_total(pTHX_ HV *result, const struct eio_walk_step *step, const struct eio_walk_entry *e)
 {
   const struct eio_walk_total *t = &step->totals[e->index];
-  AV *av;
+  AV *av, *directories;
 
   if (!e->depth) {
     (void)hv_stores(result, "octets", new_uint64(aTHX_ t->octets));
@@ -260,7 +285,8 @@ static void put_total(pTHX_ HV *result, const struct eio_walk_step *step, const 
   av_push(av, new_uint64(aTHX_ t->octets));
   av_push(av, new_uint64(aTHX_ t->blocks));
   av_push(av, new_uint64(aTHX_ t->entries));
-  av_push((AV *)SvRV(*hv_fetchs(result, "directories", 0)), newRV_noinc((SV *)av));
+  directories = (AV *)SvRV(*hv_fetchs(result, "directories", 0));
+  (void)av_store(directories, (SSize_t)t->place, newRV_noinc((SV *)av));
 }
 
 /* Collects what a step of aio_du has found. */
@@ -318,7 +344,7 @@ bool aio_walk_on(pTHX_ aio_cxt *cxt, aio_req *aio)
     submit_step(aTHX_ cxt, more, group, aio);
   if (eio_walk_over(step, &told))
     set_result(aTHX_ group, aio, told, told < 0 ? errno : 0);
-  return step->count && AIO_CALLBACK(aio);
+  return eio_walk_has_some(step) && AIO_CALLBACK(aio);
 }
 
 /* Batches ---------------------------------------------------------------- */
@@ -377,7 +403,7 @@ static SV *entry(pTHX_ const struct eio_walk_step *step, const struct eio_walk_e
   return newRV_noinc((SV *)av);
 }
 
-SV *aio_walk_batch(pTHX_ const struct eio_walk_step *step)
+static SV *batch(pTHX_ const struct eio_walk_step *step)
 {
   AV *av = newAV();
   SV *seen[16] = { NULL }, *level = NULL;
@@ -390,6 +416,21 @@ SV *aio_walk_batch(pTHX_ const struct eio_walk_step *step)
     SvREFCNT_dec(seen[i]);
   SvREFCNT_dec(level);
   return sv_2mortal(newRV_noinc((SV *)av));
+}
+
+void aio_walk_push(pTHX_ const struct eio_walk_step *step)
+{
+  dSP;
+
+  EXTEND(SP, 4);
+  PUSHs(batch(aTHX_ step));
+  if (step->flags & (EIO_WALK_COUNT | EIO_WALK_LINES)) {
+    mPUSHu(step->ndirs);
+    mPUSHu(step->nothers);
+  }
+  if (step->flags & EIO_WALK_LINES)
+    PUSHs(newSVpvn_flags(step->lines ? step->lines : "", step->nlines, SVs_TEMP));
+  PUTBACK;
 }
 
 /* The XSUBs -------------------------------------------------------------- */

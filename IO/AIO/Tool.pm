@@ -12,7 +12,7 @@ use IO::AIO ();
 use Time::HiRes ();
 
 our $VERSION = '5.0';
-our @EXPORT = qw(%option %count %total %active job failed complain out object result quoted);
+our @EXPORT = qw(%option %count %total %active job tree walk_options below failed complain out object);
 
 # What a verb is: its module and function, its arguments and how many there have to be at least, what it does, and what it
 # counts, in the order of summaries.
@@ -64,6 +64,7 @@ our %active;    # what an interrupted command stops and removes: name of an unfi
 our $verb = '';
 my @queue;      # functions that begin what there is to do, the last one next
 my $failures = 0;
+my $trees = 0;
 my ($stop, $began, $deadline);
 my ($out, $flush) = ('', 0);    # what is to be written, and when at the latest
 
@@ -93,14 +94,13 @@ sub run {
     $began    = Time::HiRes::time();
     $deadline = $began + $option{timeout} if defined $option{timeout};
     %count    = map { $_ => 0 } @{ $row->[5] };
-    my $jobs = $option{jobs} // 16;
-    IO::AIO::max_parallel($jobs);
+    IO::AIO::max_parallel(jobs());
     for my $signal (qw(INT TERM HUP PIPE)) {
         $SIG{$signal} = sub { $stop ||= $signal };
     }
     my $end = $code->(@args);    # text: what is wrong with the arguments; a function: what to do at the end
     return usage($end) if defined $end && !ref $end;
-    work_off($jobs);
+    work_off(jobs());
     $end->() if ref $end && !$stop;
     return finish();
 }
@@ -160,6 +160,21 @@ sub clean_up {
     flush_out();
     IO::AIO::reinit() if IO::AIO::nreqs();
 }
+
+# Begins a request on a tree: $begin gets the callback for its end. It is cancelled when the command is stopped.
+sub tree {
+    my ($begin, $done) = @_;
+    my $key = ++$trees;
+    my $request = $begin->(sub { delete $active{$key}; $done->(@_) });
+    $active{$key} = $request;
+}
+
+# What all requests that walk have in common.
+sub walk_options { (parallel => jobs(), one_file_system => $option{'one-file-system'}) }
+sub jobs { $option{jobs} // 16 }
+
+# The name of something in a directory; "" is the directory itself.
+sub below { my ($dir, $path) = @_; length $path ? ($dir =~ s{/+\z}{}r) . "/$path" : $dir }
 
 sub is_partial { $_[0] =~ m{(?:^|/)\.aio-\d+-\d+\z} }
 
@@ -270,6 +285,15 @@ sub flush_out {
             $stop = 'output';
         }
     }
+}
+
+sub shows_names { $is_terminal //= -t STDOUT; $is_terminal && !$option{null} }
+sub end_of_line { $option{null} ? "\0" : "\n" }
+
+# Prints a line with a name at its end.
+sub out_name {
+    my ($path, $before) = @_;
+    out(($before // '') . ($option{null} ? "$path\0" : shown($path) . "\n"));
 }
 
 # A name as lines of output have it: what would move the cursor is quoted where there is one.

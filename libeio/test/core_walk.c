@@ -59,6 +59,8 @@ struct walk {
   int64_t entries, errors, bad; /* that were seen */
   uint32_t deepest;
   struct eio_walk_total total;  /* of the root */
+  uint64_t places;              /* of totals, bits */
+  int64_t brief, lines, dirs;   /* COUNT, LINES */
   char last[4096];              /* name, if they shall be in order */
   bool sorted;
   unsigned stop;                /* cancel all after so many steps */
@@ -78,6 +80,15 @@ static bool in_order(const char *a, const char *b)
 
 static void see(struct walk *w, struct eio_walk_step *step)
 {
+  w->brief += (int64_t)step->ndirs + step->nothers;
+  w->dirs += step->ndirs;
+  for (uint32_t i = 0; i < step->nlines; i++)
+    w->lines += !step->lines[i];
+  for (const char *line = step->lines; line && line < step->lines + step->nlines; line += strlen(line) + 1) {
+    struct stat st;
+
+    w->bad += strncmp(line, top, strlen(top)) || lstat(line, &st) < 0;
+  }
   for (uint32_t i = 0; i < step->count; i++) {
     struct eio_walk_entry *e = &step->entries[i];
     const char *path = eio_walk_text(step, e->path);
@@ -95,6 +106,8 @@ static void see(struct walk *w, struct eio_walk_step *step)
     }
     if (step->totals && !e->path_length)
       w->total = step->totals[e->index];
+    if (step->totals)
+      w->places |= 1ull << (step->totals[e->index].place & 63);
     if (e->held && strstr(path, "d1"))
       eio_walk_prune(step, e);
   }
@@ -249,20 +262,59 @@ static void test_options(void)
   o = options(EIO_WALK_FOLLOW);
   walk(&w, ctx, &o);
   check(w.errors > 0 && w.told == w.entries && w.entries == all, "links to what is above are errors");
-  expected = (struct eio_walk_total){ 0, 0, 0 };
+  expected = (struct eio_walk_total){ .entries = 0 };
   nftw(top, add_up, 20, FTW_PHYS);
   o = options(EIO_WALK_TOTALS);
   walk(&w, ctx, &o);
-  check(!memcmp(&w.total, &expected, sizeof expected), "totals, each file once (%d octets, %d blocks, %d entries)",
+  check(!memcmp(&w.total, &expected, offsetof(struct eio_walk_total, place)), "totals, each file once (%d octets, %d blocks, %d entries)",
         (int)w.total.octets, (int)w.total.blocks, (int)w.total.entries);
   check_int(w.entries, 1, "of the root");
   o.max_told = 1;
   walk(&v, ctx, &o);
-  check(v.entries > 1 && !memcmp(&v.total, &expected, sizeof expected), "and of what is in it");
+  check(v.entries > 1 && !memcmp(&v.total, &expected, offsetof(struct eio_walk_total, place)), "and of what is in it");
+  check(v.total.place + 1 == (uint64_t)v.entries && v.places == (2ull << v.total.place) - 1, "each has a place, the root's is last");
+  o = options(EIO_WALK_TOTALS | EIO_WALK_ALL | EIO_WALK_ROOT);
+  o.max_told = 100;
+  walk(&v, ctx, &o);
+  check_int(v.entries, (int64_t)expected.entries, "and of all, if wanted");
   remove_tree();
   o = options(0);
   walk(&w, ctx, &o);
   check(w.told == -1 && !w.entries, "a root that is not there");
+  eio_destroy(ctx);
+}
+
+/* What is counted only, lines, and the root. */
+static void test_brief(void)
+{
+  eio_ctx *ctx = context();
+  struct eio_walk_options o = options(EIO_WALK_COUNT);
+  unsigned seed = 5;
+  int64_t all = make_tree(top, &seed, 4);
+  struct walk w, v;
+
+  walk(&w, ctx, &o);
+  check(w.told == all && w.brief == all && !w.entries && !w.lines, "entries that are counted only");
+  o = options(EIO_WALK_LINES | EIO_WALK_ROOT);
+  walk(&w, ctx, &o);
+  check(w.told == all + 1 && w.lines == all + 1 && !w.entries && !w.bad, "lines, also of the root");
+  o.flags |= EIO_WALK_HOLD;
+  walk(&v, ctx, &o);
+  check(v.told == v.lines && v.told < all && !v.entries && !v.bad, "what the owner prunes is no line");
+  o.types = 1u << EIO_DT_DIR;
+  walk(&v, ctx, &o);
+  check(v.lines == v.dirs && v.dirs > 1, "directories");
+  o = options(EIO_WALK_ROOT | EIO_WALK_STAT);
+  o.max_depth = UINT32_MAX;
+  walk(&v, ctx, &o);
+  check(v.told == 1 && v.entries == 1 && !v.deepest, "the root alone");
+  o = options(EIO_WALK_REMOVE | EIO_WALK_LINES);
+  begin(&w, ctx, &o);
+  while (eio_nreqs(ctx)) { /* what is told is gone */
+    eio_poll_wait(ctx, -1);
+    eio_poll(ctx, 0, 0);
+  }
+  check(w.told == all + 1 && w.lines == all + 1 && !w.entries && w.bad == all + 1, "lines of what is removed");
   eio_destroy(ctx);
 }
 
@@ -436,7 +488,7 @@ static void test_reset_and_fork(void)
 
 int main(void)
 {
-  static test *const tests[] = { test_all, test_options, test_descriptors, test_exchanged, test_remove, test_cancel,
+  static test *const tests[] = { test_all, test_options, test_brief, test_descriptors, test_exchanged, test_remove, test_cancel,
                                  test_reset_and_fork, NULL };
 
   scratch_begin_in_memory();

@@ -11,7 +11,6 @@ our $VERSION = '5.0';
 
 use IO::AIO::Tool;
 use IO::AIO qw(:DEFAULT aio_lutime aio_lchown);
-use IO::AIO::Tool::Remove;
 
 my ($syncs, $dry);
 my $temps = 0;
@@ -41,7 +40,7 @@ sub sync {
         aio_stat $from, sub {
             return failed($from) if $_[0];
             return failed($from, 'Not a directory') unless -d _;
-            top(below($from, ''), below($to, ''));    # links are followed here
+            top($from =~ s{/*\z}{/}r, $to =~ s{/*\z}{/}r);    # links are followed here
         };
     });
     return sub {
@@ -64,8 +63,6 @@ sub to_places {
         };
     });
 }
-
-sub below { my ($dir, $name) = @_; $dir =~ s{/+\z}{}; "$dir/$name" }
 
 # The last part of a name, or nothing for the root, "." and "..".
 sub base { my ($path) = @_; $path =~ m{([^/]+)/*\z} && $1 !~ /\A\.\.?\z/ ? $1 : '' }
@@ -330,9 +327,31 @@ sub remove {
     return aio_unlink $path, $removed unless $is_dir;
     my $begin = sub { $active{$path} = aio_rmtree $path, $removed };
     return $begin->() unless $option{'one-file-system'};
-    IO::AIO::Tool::Remove::other_device($path, $node->{old} ? $node->{old}{dev} : undef, sub {
+    other_device($path, $node->{old} ? $node->{old}{dev} : undef, sub {
         defined $_[0] ? undone($path, $node, "has another file system inside") : $begin->();
     });
+}
+
+# Looks for a directory of another file system; calls back with one, or undef.
+sub other_device {
+    my ($top, $device, $done) = @_;
+    my ($waiting, $found) = (0);
+    my $visit;
+    $visit = sub {
+        my ($dir) = @_;
+        $waiting++;
+        job(sub {
+            aio_lstat $dir, sub {
+                $found //= $dir if !$_[0] && (lstat _)[0] != $device;
+                aio_scandir $dir, 0, sub {
+                    my ($dirs) = @_;
+                    if (!defined $found) { $visit->("$dir/$_") for @{ $dirs || [] } }
+                    $done->($found), undef $visit unless --$waiting;
+                };
+            };
+        });
+    };
+    $visit->($top);
 }
 
 sub finish_dir {

@@ -9,7 +9,7 @@ use warnings;
 our $VERSION = '5.0';
 
 use IO::AIO::Tool;
-use IO::AIO;
+use IO::AIO qw(:DEFAULT aio_walk aio_remove);
 
 my @top;    # device and inode of the root directory
 
@@ -43,7 +43,7 @@ sub remove {
             return remove_file($path, $name) unless -d _ ;
             return failed($path, 'refused: it is the root directory') if $stat[0] == $top[0] && $stat[1] == $top[1];
             return failed($path, 'Is a directory (-r removes it)') unless $option{recursive};
-            remove_tree($path, $name, $stat[0]);
+            $option{'one-file-system'} ? look_for_mounts($path, $name, $stat[0]) : remove_tree($path, $name);
         };
     });
 }
@@ -56,52 +56,39 @@ sub remove_file {
     }
     aio_unlink $name, sub {
         return if $_[0] && $option{force} && $!{ENOENT};
-        $_[0] ? failed($path) : removed($path);
+        return failed($path) if $_[0];
+        $count{removed}++;
+        removed($path);
     };
 }
 
 sub removed {
     my ($path) = @_;
-    $count{removed}++;
     return object(type => 'removed', path => $path) if $option{json};
-    out(($option{null} ? $path : IO::AIO::Tool::shown($path)) . ($option{null} ? "\0" : "\n")) if $option{verbose};
+    IO::AIO::Tool::out_name($path) if $option{verbose};
 }
 
 sub remove_tree {
-    my ($path, $name, $device) = @_;
-    my $begin = sub {
-        $active{$name} = aio_rmtree $name, sub {
-            delete $active{$name};
-            $_[0] ? failed($path) : removed($path);
-        };
+    my ($path, $name) = @_;
+    my $failed = 0;
+    my $batch = sub {
+        my ($errors, $directories, $others) = @_;
+        $count{removed} += $directories + $others;
+        $failed++, failed(below($path, $_->[0]), "$_->[3]") for @$errors;
     };
-    return $begin->() unless $option{'one-file-system'};
-    other_device($name, $device, sub {
-        my ($mount) = @_;
-        defined $mount ? failed($mount, "on another file system, so $path is left") : $begin->();
+    tree(sub { aio_remove $name, { walk_options(), count => 1 }, $batch, $_[0] }, sub {
+        $_[0] < 0 ? failed($path) : $failed || removed($path);
     });
 }
 
-# Looks for a directory of another file system; calls back with one, or undef.
-sub other_device {
-    my ($top, $device, $done) = @_;
-    my ($waiting, $found) = (0);
-    my $visit;
-    $visit = sub {
-        my ($dir) = @_;
-        $waiting++;
-        job(sub {
-            aio_lstat $dir, sub {
-                $found //= $dir if !$_[0] && (lstat _)[0] != $device;
-                aio_scandir $dir, 0, sub {
-                    my ($dirs) = @_;
-                    if (!defined $found) { $visit->("$dir/$_") for @{ $dirs || [] } }
-                    $done->($found), undef $visit unless --$waiting;
-                };
-            };
-        });
-    };
-    $visit->($top);
+# Removes a tree unless another file system is mounted in it.
+sub look_for_mounts {
+    my ($path, $name, $device) = @_;
+    my $mount;
+    my $batch = sub { $mount //= (grep $_->[4] && $_->[4][0] != $device, @{ $_[0] })[0] };
+    tree(sub { aio_walk $name, { walk_options(), types => 'd', stat => 1 }, $batch, $_[0] }, sub {
+        $mount ? failed(below($name, $mount->[0]), "on another file system, so $path is left") : remove_tree($path, $name);
+    });
 }
 
 1;

@@ -1,7 +1,6 @@
 package IO::AIO::Tool::Walk;
 
-# find and du. A directory is read by one request; those found in it are queued, so that the memory is that of the
-# directories on the way, and of what is to be printed.
+# find and du: a walk through each argument, whose answers are printed.
 
 use strict;
 use warnings;
@@ -9,11 +8,9 @@ use warnings;
 our $VERSION = '5.0';
 
 use IO::AIO::Tool;
-use IO::AIO;
+use IO::AIO qw(aio_walk aio_du);
 use Time::HiRes qw(time);
 
-my ($wants, $limit, $end_of_line, $looks);    # filter, depth, "\n" or "\0", whether all entries are looked at
-my @sorted;
 my $unreadable = 0;
 
 sub find {
@@ -22,118 +19,57 @@ sub find {
     $option{count} = 1 if $option{compare};
     return '--compare takes one directory, and no --name, --type, --max-depth or -x'
         if $option{compare} && (@roots > 1 || grep defined $option{$_}, qw(name type max-depth one-file-system));
-    $limit       = $option{'max-depth'};
-    $end_of_line = $option{null} ? "\0" : "\n";
-    $wants       = filter();
-    $looks       = $option{json} && !$option{count} || ($option{type} // 'd') ne 'd';
+    my %walk = (walk_options(), root => 1, types => $option{type}, name => $option{name}, max_depth => $option{'max-depth'});
+    my @sorted;
+    my $lines = IO::AIO::Tool::shows_names() ? "\0" : IO::AIO::Tool::end_of_line();
+    my $print = $option{sort} ? sub { push @sorted, split /$lines/, $_[0] } : $lines eq IO::AIO::Tool::end_of_line() ? \&out
+        : sub { IO::AIO::Tool::out_name($_) for split /\0/, $_[0] };
+    $walk{ $option{count} ? 'count' : $option{json} ? 'stat' : 'lines' } = $option{count} || $option{json} ? 1 : $lines;
     blocking($roots[0]) if $option{compare};    # so that neither finds its directories in a colder cache
     my $began = time;
-    job(root($_)) for reverse @roots;
+    job(found($_, \%walk, $print)) for reverse @roots;
     return sub {
         my $seconds = time - $began;
-        print_path($_) for sort @sorted;
+        IO::AIO::Tool::out_name($_) for sort @sorted;
         report($roots[0], $seconds) if $option{count} && !$option{json};
     };
 }
 
-# Looks at an argument: a link is not followed, unless its name ends with a slash.
-sub root {
-    my ($path) = @_;
+# Walks through an argument.
+sub found {
+    my ($root, $walk, $print) = @_;
     return sub {
-        aio_lstat $path, sub {
-            return failed($path) if $_[0];
-            my @stat = lstat _;
-            my $is_dir = -d _;
-            entry($path, \@stat, 0);
-            find_dir($path, $stat[0], 1) if $is_dir;
-        };
-    };
-}
-
-sub below { my ($dir, $name) = @_; $dir =~ s{/+\z}{}; "$dir/$name" }
-
-# Reads a directory. Depth is that of its entries.
-sub find_dir {
-    my ($dir, $device, $depth) = @_;
-    return if defined $limit && $depth > $limit;
-    job(sub {
-        aio_scandir $dir, 0, sub {
-            my ($dirs, $others) = @_;
-            $dirs or return $unreadable++, failed($dir);
-            if ($looks) {
-                look_at(below($dir, $_), $device, $depth) for @$others, @$dirs;
-            } elsif ($wants || $option{sort} || !$option{count}) {
-                entry(below($dir, $_), undef, $depth, 0) for @$others;
-                $option{'one-file-system'} || entry(below($dir, $_), undef, $depth, 1) for @$dirs;
+        my $batch = sub {
+            my ($entries, $directories, $others, $lines) = @_;
+            if ($walk->{stat}) {
+                entry($root, $_) for @$entries;
             } else {
-                $count{others}      += @$others;
-                $count{directories} += @$dirs unless $option{'one-file-system'};
-            }
-            return if $looks;
-            for my $path (map below($dir, $_), @$dirs) {
-                $option{'one-file-system'} ? look_at($path, $device, $depth) : find_dir($path, $device, $depth + 1);
+                unreadable($root, $_) for @$entries;
+                $count{directories} += $directories;
+                $count{others}      += $others;
+                $print->($lines) if defined $lines && length $lines;
             }
         };
-    });
-}
-
-sub look_at {
-    my ($path, $device, $depth) = @_;
-    job(sub {
-        aio_lstat $path, sub {
-            return failed($path) if $_[0];
-            my @stat = lstat _;
-            my $is_dir = -d _;
-            entry($path, \@stat, $depth, $is_dir);
-            find_dir($path, $stat[0], $depth + 1) if $is_dir && (!$option{'one-file-system'} || $stat[0] == $device);
-        };
-    });
-}
-
-# One entry that was found, looked at or not.
-sub entry {
-    my ($path, $stat, $depth, $is_dir) = @_;
-    $is_dir = ($stat->[2] & 0170000) == 0040000 if $stat;
-    return if $wants && !$wants->($path, $stat, $is_dir);
-    $count{ $is_dir ? 'directories' : 'others' }++;
-    return if $option{count};
-    if ($option{json}) {
-        object(type => 'entry', path => $path, kind => kind($stat->[2]), size => \$stat->[7], mtime => \$stat->[9]);
-    } elsif ($option{sort}) {
-        push @sorted, $path;
-    } else {
-        print_path($path);
-    }
-}
-
-sub print_path { out(($end_of_line eq "\0" ? $_[0] : IO::AIO::Tool::shown($_[0])) . $end_of_line) }
-
-my %kind = (0010000 => 'p', 0020000 => 'c', 0040000 => 'd', 0060000 => 'b', 0100000 => 'f', 0120000 => 'l', 0140000 => 's');
-sub kind { $kind{ $_[0] & 0170000 } || '?' }
-
-# A function that says of an entry whether it is wanted, or undef if all are.
-sub filter {
-    my $type = $option{type};
-    my $name = defined $option{name} ? pattern($option{name}) : undef;
-    return unless defined $type || defined $name;
-    return sub {
-        my ($path, $stat, $is_dir) = @_;
-        return 0 if defined $type && ($stat ? kind($stat->[2]) ne $type : $type ne 'd' || !$is_dir);
-        return !defined $name || ($path =~ m{([^/]+)/*\z} ? $1 : '/') =~ $name;
+        tree(sub { aio_walk $root, $walk, $batch, $_[0] }, sub { failed($root) if $_[0] < 0 });
     };
 }
 
-# A shell's pattern, of octets. A bracket without end is one.
-sub pattern {
-    my ($glob) = @_;
-    my $regex = '';
-    while ($glob =~ /\G(?:(\*+)|(\?)|\[([!^]?)(\]?[^\]]*)\]|\\(.)|(.))/gs) {
-        if    (defined $1) { $regex .= '.*' }
-        elsif (defined $2) { $regex .= '.' }
-        elsif (defined $4) { $regex .= '[' . ($3 ? '^' : '') . $4 =~ s/([\\\[\]^\$\@])/\\$1/gr . ']' }
-        else               { $regex .= quotemeta($5 // $6) }
-    }
-    return qr/\A$regex\z/s;
+sub unreadable {
+    my ($root, $entry) = @_;
+    $unreadable++;
+    failed(below($root, $entry->[0]), "$entry->[3]");
+}
+
+my %kind = (IO::AIO::DT_FIFO, 'p', IO::AIO::DT_CHR, 'c', IO::AIO::DT_DIR, 'd', IO::AIO::DT_BLK, 'b', IO::AIO::DT_REG, 'f',
+    IO::AIO::DT_LNK, 'l', IO::AIO::DT_SOCK, 's');
+
+# One that was looked at.
+sub entry {
+    my ($root, $entry) = @_;
+    my ($path, $type, undef, $error, $stat) = @$entry;
+    return unreadable($root, $entry) if $error;
+    $count{ $type == IO::AIO::DT_DIR ? 'directories' : 'others' }++;
+    object(type => 'entry', path => below($root, $path), kind => $kind{$type}, size => \$stat->[7], mtime => \$stat->[9]);
 }
 
 # ---- find --count --------------------------------------------------------------------------------
@@ -186,81 +122,42 @@ sub grouped {
 
 # ---- du ------------------------------------------------------------------------------------------
 
-my %linked;    # files with several names: "device:inode" => names to come
-
+# One argument after the other, so that they are printed in order.
 sub du {
     my (@roots) = @_;
-    $limit       = $option{summarize} ? 0 : $option{'max-depth'};
-    $end_of_line = $option{null} ? "\0" : "\n";
+    @roots = '.' unless @roots;
+    my %du = (walk_options(), root => 1, all => $option{all}, totals => $option{summarize} ? 0 : $option{'max-depth'} // 1 << 30);
     my $next;
-    $next = sub {    # one argument after the other, so that they are printed in order
-        my $root = shift @_ // return;
-        my @others = @_;
-        du_entry($root, undef, 0, { end => sub { $next->(@others) } });
+    $next = sub {
+        my $root = shift @roots // return;
+        tree(sub { aio_du $root, \%du, $_[0] }, sub {
+            my ($totals) = @_;
+            usage($root, $totals);
+            job($next);
+        });
     };
-    $next->(@roots ? @roots : '.');
+    job($next);
     return;
 }
 
-# Adds an entry to its parent. A directory is printed when its last entry is there: waiting is their number.
-sub du_entry {
-    my ($path, $device, $depth, $parent) = @_;
-    $parent->{waiting}++;
-    job(sub {
-        aio_lstat $path, sub {
-            my @stat = $_[0] ? () : lstat _;
-            my $node = { path => $path, depth => $depth, parent => $parent, sum => 0, waiting => 1 };
-            if (!@stat) {
-                failed($path);
-                return du_done($parent);
-            }
-            my $is_dir = -d _;
-            return du_done($parent) if $is_dir && $option{'one-file-system'} && defined $device && $stat[0] != $device;
-            $count{entries}++;
-            return du_done($parent) unless is_counted($is_dir, \@stat);
-            $node->{sum} = $option{octets} ? $stat[7] : $stat[12] * 512;
-            $node->{is_file} = !$is_dir;
-            return du_done($node) unless $is_dir;
-            aio_scandir $path, 0, sub {
-                my ($dirs, $others) = @_;
-                $dirs or failed($path);
-                du_entry(below($path, $_), $stat[0], $depth + 1, $node) for map @{ $_ || [] }, $others, $dirs;
-                du_done($node);
-            };
-        };
-    });
-}
-
-# Is it a directory, or a file that was not met by another name?
-sub is_counted {
-    my ($is_dir, $stat) = @_;
-    return 1 if $is_dir || $stat->[3] < 2;
-    my $key = "$stat->[0]:$stat->[1]";
-    if (defined $linked{$key}) {
-        delete $linked{$key} unless --$linked{$key};
-        return 0;
+sub usage {
+    my ($root, $totals) = @_;
+    $totals or return failed($root);
+    failed(below($root, $_->[0]), "$_->[1]") for @{ $totals->{errors} };
+    $count{entries} += $totals->{entries};
+    for (@{ $totals->{directories} }) {
+        my ($path, $octets, $blocks) = @$_;
+        du_print(below($root, $path), 1 + $path =~ tr{/}{}, $octets, $blocks);
     }
-    $linked{$key} = $stat->[3] - 1;
-    return 1;
-}
-
-sub du_done {
-    my ($node) = @_;
-    while (!--$node->{waiting}) {
-        my $parent = $node->{parent} or return $node->{end}->();
-        du_print($node) if !defined $limit || $node->{depth} <= $limit;
-        $parent->{sum} += $node->{sum};
-        $node = $parent;
-    }
+    du_print($root, 0, @$totals{qw(octets blocks)});
 }
 
 sub du_print {
-    my ($node) = @_;
-    return if $node->{is_file} && !$option{all} && $node->{depth};
-    my ($path, $sum) = @$node{qw(path sum)};
-    return object(type => 'usage', path => $path, octets => \$sum, depth => \$node->{depth}) if $option{json};
+    my ($path, $depth, $octets, $blocks) = @_;
+    my $sum = $option{octets} ? $octets : $blocks * 512;
+    return object(type => 'usage', path => $path, octets => \$sum, depth => \$depth) if $option{json};
     my $figure = $option{human} ? IO::AIO::Tool::size($sum) =~ s/B\z//r : $option{octets} ? $sum : int(($sum + 1023) / 1024);
-    out("$figure\t" . ($end_of_line eq "\0" ? $path : IO::AIO::Tool::shown($path)) . $end_of_line);
+    IO::AIO::Tool::out_name($path, "$figure\t");
 }
 
 1;
