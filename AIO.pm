@@ -72,6 +72,9 @@ sub aio_move($$;$) {
     _whole (_move ($_[0], $_[1]), $pri, $cb);
 }
 
+# The class of what aio_statx finds.
+sub _load_stat { local ($@, $!); require IO::AIO::Stat }
+
 # Event loops -----------------------------------------------------------
 
 sub attach(;$) { require IO::AIO::Loop; goto &IO::AIO::Loop::attach }
@@ -291,6 +294,7 @@ brackets mark other arguments that may be left out, with all that follow.
 
     aio_stat $fh_or_path, $callback->($status)
     aio_lstat $fh_or_path, $callback->($status)
+    aio_statx $fh_or_path[, $flags[, $mask[, $callback->($stat)]]]
     aio_statvfs $fh_or_path, $callback->($hash)
     aio_realpath $pathname, $callback->($path)
     aio_readlink $pathname, $callback->($text)
@@ -848,7 +852,53 @@ need C<aio_lstat>. Without callback, C<_> is left alone.
 
 =for example end
 
-See L</STAT EXTENSIONS> for nanoseconds and for what C<statx> tells.
+See L</STAT EXTENSIONS> for nanoseconds, and the next entry for an object that has all.
+
+=head3 aio_statx
+
+    aio_statx $fh_or_path[, $flags[, $mask[, $callback->($stat)]]]
+
+Asks more than C<aio_stat> does, and has an object for the answer instead of C<_>, which is left alone; C<statx(2)>.
+C<$flags> combines C<AT_SYMLINK_NOFOLLOW>, which makes it an lstat, C<AT_NO_AUTOMOUNT>, and what network file systems
+shall do, C<AT_STATX_DONT_SYNC> or C<AT_STATX_FORCE_SYNC>. C<$mask> says what you want to know (L</Statx bits>), and less of it
+can be quicker; C<undef> is all of it. After a failure C<$stat> is C<undef>. Exported on request, see L</Names>.
+
+=for example begin aio_statx
+
+    use IO::AIO qw(:DEFAULT aio_statx);
+
+    aio_statx "data.txt", 0, undef, sub {
+        my $stat = shift or die "data.txt: $!";
+        print $stat->size, " octets, ", -d $stat ? "a directory" : "no directory", "\n";
+    };
+
+=for example output
+
+prints
+
+    45 octets, no directory
+
+=for example end
+
+The object belongs to a subclass of L<File::stat>, IO::AIO::Stat: it has all methods of that and can be asked by file
+tests. What statx has besides:
+
+    atimensec mtimensec ctimensec   nanoseconds beyond
+    btime btimensec                 the time of birth
+    mask                            which of what you asked for is known, STATX_...
+    attributes                      STATX_ATTR_... that the file has
+    attributes_mask                 those that the file system knows
+    mnt_id                          the number of the mount, as in /proc/self/mountinfo;
+                                    with STATX_MNT_ID_UNIQUE one that is never given again
+    dio_mem_align dio_offset_align  how memory and offsets have to be aligned for O_DIRECT;
+    dio_read_offset_align           0: it cannot be used
+    subvol                          the number of the subvolume
+    atomic_write_unit_min atomic_write_unit_max atomic_write_segments_max
+                                    of writes that are whole or not at all
+
+What is not known, or was not asked for, is C<undef>, but for what C<stat(2)> has, which may be 0 or out of date then: C<mask> tells. Where
+the system has no C<statx(2)>, or a sandbox refuses it, you get what C<stat(2)> tells, and C<mask> says so; the two flags about
+network file systems give C<ENOSYS> then.
 
 =head3 aio_statvfs
 
@@ -3673,18 +3723,21 @@ C<statvfs(3)>; in the member C<flag> of L</aio_statvfs>.
 
 =head2 Statx bits
 
-C<statx(2)>; for L</IO::AIO::statx> and its results.
+C<statx(2)>; for L</aio_statx>, L</IO::AIO::statx>, and their results.
 
     STATX_ALL STATX_ATIME STATX_BASIC_STATS STATX_BLOCKS STATX_BTIME
-    STATX_CTIME STATX_GID STATX_INO STATX_MODE STATX_MTIME STATX_NLINK
-    STATX_SIZE STATX_TYPE STATX_UID
+    STATX_CTIME STATX_DIOALIGN STATX_DIO_READ_ALIGN STATX_GID STATX_INO
+    STATX_MNT_ID STATX_MNT_ID_UNIQUE STATX_MODE STATX_MTIME STATX_NLINK
+    STATX_SIZE STATX_SUBVOL STATX_TYPE STATX_UID STATX_WRITE_ATOMIC
 
     STATX_ATTR_APPEND STATX_ATTR_AUTOMOUNT STATX_ATTR_COMPRESSED
-    STATX_ATTR_ENCRYPTED STATX_ATTR_IMMUTABLE STATX_ATTR_NODUMP
+    STATX_ATTR_DAX STATX_ATTR_ENCRYPTED STATX_ATTR_IMMUTABLE
+    STATX_ATTR_MOUNT_ROOT STATX_ATTR_NODUMP STATX_ATTR_VERITY
+    STATX_ATTR_WRITE_ATOMIC
 
 =head2 Flags of the at family
 
-C<openat(2)> and its relatives; for L</aio_unlinkat> and L</aio_linkat>.
+C<openat(2)> and its relatives; for L</aio_unlinkat>, L</aio_linkat> and L</aio_statx>.
 
     AT_EACCESS AT_EMPTY_PATH AT_FDCWD AT_NO_AUTOMOUNT AT_RECURSIVE
     AT_REMOVEDIR AT_STATX_AS_STAT AT_STATX_DONT_SYNC AT_STATX_FORCE_SYNC

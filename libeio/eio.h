@@ -471,6 +471,34 @@ enum { /* arg1 of EIO_READDIR, before and after */
   EIO_READDIR_FOUND_UNKNOWN = 0x80
 };
 
+/* What EIO_STATX leaves in `buf`, laid out as the kernel's struct statx. `mask` has no bit that was
+ * not asked for; what it has no bit for is 0, or if stat(2) tells it may be out of date. */
+struct eio_statx_time {
+  int64_t sec;
+  uint32_t nsec;
+  int32_t spare;
+};
+struct eio_statx {
+  uint32_t mask, blksize;
+  uint64_t attributes;
+  uint32_t nlink, uid, gid;
+  uint16_t mode, spare;
+  uint64_t ino, size, blocks, attributes_mask;
+  struct eio_statx_time atime, btime, ctime, mtime;
+  uint32_t rdev_major, rdev_minor, dev_major, dev_minor;
+  uint64_t mnt_id;
+  uint32_t dio_mem_align, dio_offset_align;
+  uint64_t subvol;
+  uint32_t atomic_write_unit_min, atomic_write_unit_max, atomic_write_segments_max, dio_read_offset_align;
+  uint64_t more[9];
+};
+/* The bits of `mask`, which headers may lack. */
+enum {
+  EIO_STATX_BASIC = 0x7ff, EIO_STATX_BTIME = 0x800, EIO_STATX_MNT_ID = 0x1000, EIO_STATX_DIOALIGN = 0x2000,
+  EIO_STATX_MNT_ID_UNIQUE = 0x4000, EIO_STATX_SUBVOL = 0x8000, EIO_STATX_WRITE_ATOMIC = 0x10000,
+  EIO_STATX_DIO_READ_ALIGN = 0x20000
+};
+
 /* An extent as EIO_FIEMAP leaves them in `buf`; `result` is their number. */
 struct eio_extent {
   uint64_t logical, physical, length;

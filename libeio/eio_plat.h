@@ -131,6 +131,11 @@ int eio_p_open_as(const eio_wd *wd, const char *path, int flags, mode_t mode);
  * paths as well. */
 int eio_p_open_within(const eio_wd *wd, const char *path, int flags, mode_t mode, uint64_t resolve);
 int eio_p_stat(const eio_wd *wd, const char *path, struct stat *st, bool follow);
+/* statx(2) of what is open, or with fd -1 of a path; where the system has none, as much of it as stat(2) tells.
+ * flags: AT_...; mask: STATX_... */
+int eio_p_stat_more(int fd, const eio_wd *wd, const char *path, int flags, uint32_t mask, struct eio_statx *stx);
+/* Takes out what a mask has no bit for, and kernels tell all the same, but for what stat(2) tells. */
+void eio_p_statx_forget(struct eio_statx *stx, uint32_t mask);
 /* What a name is, EIO_DT_..., without following a link. That never changes, so what the kernel
  * remembers of it will do: no server is asked. */
 int eio_p_type(const eio_wd *wd, const char *path);

@@ -12,7 +12,6 @@
 #include <sys/syscall.h>
 
 /* What headers from before Linux 6.8 and 6.12 lack. */
-#define EIO_STATX_MNT_ID_UNIQUE 0x4000u
 #define EIO_AT_HANDLE_MNT_ID_UNIQUE 0x001
 #define EIO_STATMOUNT_SB_BASIC 0x1u
 #ifdef __alpha__
@@ -52,7 +51,7 @@ bool eio_p_mount_magic(uint64_t mount, uint64_t *magic)
 bool eio_p_statx(int fd, struct statx *stx, uint64_t *mount)
 {
   if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT,
-              STATX_BASIC_STATS | EIO_STATX_MNT_ID_UNIQUE, stx) < 0)
+              STATX_BASIC_STATS | STATX_BTIME | EIO_STATX_MNT_ID_UNIQUE, stx) < 0)
     return false;
   *mount = 0;
   if (stx->stx_mask & EIO_STATX_MNT_ID_UNIQUE)

@@ -41,6 +41,19 @@ int64_t eio_x_lstat(eio_req *req)
   return do_stat(req, false);
 }
 
+int64_t eio_x_statx(eio_req *req)
+{
+  uint64_t mask = req->size == UINT64_MAX ? EIO_STATX_BASIC | EIO_STATX_BTIME | EIO_STATX_MNT_ID | EIO_STATX_DIOALIGN
+    | EIO_STATX_SUBVOL | EIO_STATX_WRITE_ATOMIC | EIO_STATX_DIO_READ_ALIGN : req->size;
+  struct eio_statx stx;
+
+  errno = EINVAL;
+  if (mask > UINT32_MAX || eio_p_stat_more(req->fd, req->wd, req->path, req->arg1, (uint32_t)mask, &stx) < 0)
+    return -1;
+  eio_p_statx_forget(&stx, (uint32_t)mask);
+  return leave(req, &stx, sizeof stx);
+}
+
 int64_t eio_x_statvfs(eio_req *req)
 {
   struct statvfs st;

@@ -99,6 +99,7 @@ my %succeeds = (
     aio_load      => [sub { aio_load "$dir/file", my $data }, 6],
     aio_stat      => [sub { aio_stat "$dir/file" }, sub { $_[0]->size == 6 }],
     aio_lstat     => [sub { aio_lstat "$dir/link" }, sub { -l $_[0] }],
+    aio_statx     => [sub { aio_statx "$dir/file" }, sub { -f $_[0] && $_[0]->size == 6 }],
     aio_statvfs   => [sub { aio_statvfs $dir }, sub { $_[0]{bsize} }, 'STATVFS'],
     aio_utime     => [sub { aio_utime "$dir/file", 1, 2 }, 0],
     aio_chown     => [sub { aio_chown "$dir/file", undef, undef }, 0],
@@ -254,7 +255,10 @@ each_engine {
     });
     IO::AIO::flush();
     is($stat->mtimensec, 750_000_000, 'of a file that has some');
-    is($stat->$_, 0, "$_ is not known") for qw(btime btimensec);
+    IO::AIO::aio_statx($path, 0, IO::AIO::STATX_BTIME, sub {
+        is($stat->$_ // 'unknown', $_[0]->$_ // 'unknown', "$_, if it is known") for qw(btime btimensec);
+    });
+    IO::AIO::flush();
     ok(-d $other && -f $stat, 'each has its own');
 };
 

@@ -30,6 +30,8 @@ my @requests = (
     [aio_stat      => sub { my ($cb, $d) = @_; aio_stat "$d/none", $cb }],
     [aio_stat      => sub { my ($cb, $d, $r) = @_; aio_stat $r, $cb }],
     [aio_lstat     => sub { my ($cb, $d) = @_; aio_lstat "$d/link", $cb }],
+    [aio_statx     => sub { my ($cb, $d) = @_; IO::AIO::aio_statx("$d/file", 0, undef, $cb) }],
+    [aio_statx     => sub { my ($cb, $d, $r) = @_; IO::AIO::aio_statx($r, 0, 0xfff, $cb) }],
     [aio_statvfs   => sub { my ($cb, $d) = @_; aio_statvfs $d, $cb }],
     [aio_realpath  => sub { my ($cb, $d) = @_; aio_realpath "$d/link", $cb }],
     [aio_readlink  => sub { my ($cb, $d) = @_; aio_readlink "$d/link", $cb }],

@@ -352,6 +352,17 @@ static void leave_out(pTHX_ aio_req *aio, const struct row *row, int n)
     optional_number(aTHX_ aio, row, n, &PL_sv_undef);
 }
 
+/* That of aio_statx's results is loaded by who asks for one, as it takes as long as the rest of the module. */
+static void load_class(pTHX)
+{
+  dSP;
+
+  if (get_cv("IO::AIO::Stat::mask", 0))
+    return;
+  PUSHMARK(SP);
+  call_pv("IO::AIO::_load_stat", G_VOID | G_DISCARD);
+}
+
 static void usage(pTHX_ const struct row *row)
 {
   const char *s = row->nargs == 1 ? "" : "s";
@@ -374,6 +385,8 @@ XS_INTERNAL(xs_request)
   if (items < row->min || items > row->nargs + 1)
     usage(aTHX_ row);
   keep_arguments(aTHX_ row, ax, items);
+  if (op == EIO_STATX)
+    load_class(aTHX);
   if (items > row->nargs)
     callback = aio_arg_callback(aTHX_ ST(row->nargs), row->func);
   aio = aio_req_new(aTHX_ cxt, op);
@@ -411,6 +424,7 @@ XS_INTERNAL(xs_request)
 static const struct { enum eio_op op; int n; const char *name; } other_names[] = {
   { EIO_SEEK, 2, "whence" },
   { EIO_OPENAT2, 3, "resolve" },
+  { EIO_STATX, 2, "mask" },
   { EIO_SENDFILE, 2, "in_offset" },
   { EIO_SENDALL, 2, "in_offset" },
   { EIO_TRUNCATE, 1, "length" },

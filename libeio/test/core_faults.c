@@ -131,6 +131,7 @@ static const struct {
   { "slurp without a size", EIO_SLURP, make_files, "/proc/self/limits", .offs = -4 },
   { "stat", EIO_STAT, make_files, .path = "file" },
   { "stat of a descriptor", EIO_STAT, open_files, .fd = PLAIN },
+  { "statx", EIO_STATX, make_links, "link", .in_wd = true, .size = EIO_STATX_BASIC },
   { "lstat", EIO_LSTAT, make_links, "link", .in_wd = true },
   { "statvfs", EIO_STATVFS, make_files, .path = "file" },
   { "statvfs in wd", EIO_STATVFS, make_files, "file", .in_wd = true },
@@ -264,6 +265,7 @@ static bool has_substitute(const eio_req *req, long nr, int error)
   case EIO_LISTXATTR: return nr != SYS_listxattr; /* the directory's path is taken */
   case EIO_OPENAT2: return nr == SYS_ioctl || error == EAGAIN; /* it is tried again */
   case EIO_LINKAT: return req->fd >= 0 && error == ENOENT; /* the name in /proc is tried */
+  case EIO_STATX: return error == ENOSYS || error == EPERM; /* stat is asked */
   case EIO_TEMP: return nr == SYS_openat; /* by a name that goes at once */
   case EIO_OPEN: return nr == SYS_ioctl; /* what does not answer is no terminal */
   case EIO_WD: case EIO_REALPATH: return nr != SYS_openat; /* the name is asked for otherwise */

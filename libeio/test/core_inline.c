@@ -385,6 +385,39 @@ static void test_stat(void)
   eio_destroy(ctx);
 }
 
+/* The attempt and a worker tell the same, and what the attempt does not know is left to a worker. */
+static void test_statx(void)
+{
+  static const struct { const char *path; int flags; uint64_t mask; bool tried; } table[] = {
+    { "file", 0, EIO_STATX_BASIC, true }, { "link", AT_SYMLINK_NOFOLLOW, EIO_STATX_BASIC | EIO_STATX_BTIME, true },
+    { "link", AT_NO_AUTOMOUNT, EIO_STATX_BASIC, true }, { NULL, 0, EIO_STATX_BASIC, true }, { ".", 0, 0, false },
+    { "file", 0, UINT64_MAX, false }, { "file", 0, EIO_STATX_MNT_ID, false }, { "file", 0x2000, EIO_STATX_BASIC, false },
+    { NULL, 0x40000000, EIO_STATX_BASIC, false },
+  };
+
+  ctx = context();
+  for (unsigned i = 0; i < sizeof table / sizeof *table; i++) {
+    bool at_once = table[i].tried && (table[i].path ? i == 2 ? follows : opens : tells);
+    eio_req req = table[i].path ? on_path(EIO_STATX, NULL, table[i].path) : on_fd(EIO_STATX, file), other;
+    struct eio_stats before = stats();
+
+    req.arg1 = table[i].flags;
+    req.size = table[i].mask;
+    other = req;
+    eio_execute(&other);
+    job_init(&job, EIO_NOP, 0);
+    job.req = req;
+    eio_submit(ctx, &job.req);
+    check_int(stats().inlined - before.inlined, at_once, "statx %u", i);
+    take();
+    check(job.req.result == other.result && job.req.errorno == other.errorno, "result and error are a worker's");
+    check(other.result < 0 || !memcmp(job.req.buf, other.buf, sizeof(struct eio_statx)), "and what it tells");
+    release();
+    eio_req_finish(&other);
+  }
+  eio_destroy(ctx);
+}
+
 /* Expects the name `below` the test's own directory; NULL: the root. */
 static void check_realpath(eio_wd *wd, const char *path, enum way expected, const char *below)
 {
@@ -701,8 +734,8 @@ static void make_files(void)
 int main(void)
 {
   static test *const tests[] = {
-    test_read, test_short, test_direct, test_invalid, test_open, test_stat, test_own_buffer, test_mounts, test_careful, test_realpath,
-    test_load, test_given_up, test_refused, test_leave, NULL,
+    test_read, test_short, test_direct, test_invalid, test_open, test_stat, test_statx, test_own_buffer,
+    test_mounts, test_careful, test_realpath, test_load, test_given_up, test_refused, test_leave, NULL,
   };
 
   scratch_begin();

@@ -47,6 +47,56 @@ static void test_stat(void)
   fails(on_fd(EIO_STAT, 12345), EBADF, "stat of a closed descriptor");
 }
 
+static void statx_is(eio_req req, const struct stat *st, const char *name)
+{
+  int64_t result = run(&req);
+  const struct eio_statx *stx = req.buf;
+
+  is_int(result, 0, "statx of %s", name);
+  if (result == 0) {
+    is_int(stx->mask & EIO_STATX_BASIC, EIO_STATX_BASIC & req.size, "%s: knows what was asked for", name);
+    ok(!(stx->mask & ~req.size), "%s: and says nothing else", name);
+    ok(stx->ino == st->st_ino && stx->mode == st->st_mode && stx->nlink == st->st_nlink && stx->uid == st->st_uid
+         && stx->gid == st->st_gid && stx->size == (uint64_t)st->st_size && stx->blocks == (uint64_t)st->st_blocks
+         && (off_t)stx->blksize == (off_t)st->st_blksize, "%s: is as stat has it", name);
+    ok(stx->mtime.sec == st->st_mtime && stx->ctime.sec == st->st_ctime, "%s: and the times", name);
+  }
+  eio_req_finish(&req);
+}
+
+static eio_req asking(eio_req req, int flags, uint64_t mask)
+{
+  req.arg1 = flags;
+  req.size = mask;
+  return req;
+}
+
+static void test_statx(void)
+{
+  int fd = open_for_test("dir/file", O_RDONLY);
+  struct stat st, link;
+
+  if (stat("dir/file", &st) < 0 || lstat("link", &link) < 0)
+    bail_out("stat");
+  statx_is(asking(on_path(EIO_STATX, NULL, "link"), 0, UINT64_MAX), &st, "a link");
+  statx_is(asking(on_path(EIO_STATX, NULL, "link"), AT_SYMLINK_NOFOLLOW, EIO_STATX_BASIC), &link, "the link itself");
+  statx_is(asking(on_path(EIO_STATX, wd, "file"), 0, EIO_STATX_BASIC | EIO_STATX_BTIME), &st, "a file in a wd");
+  statx_is(asking(on_fd(EIO_STATX, fd), 0, EIO_STATX_BASIC), &st, "a descriptor");
+  fails(asking(on_path(EIO_STATX, NULL, "missing"), 0, UINT64_MAX), ENOENT, "statx of nothing");
+  fails(asking(on_path(EIO_STATX, wd, ""), 0, UINT64_MAX), ENOENT, "statx of an empty path");
+  fails(asking(on_path(EIO_STATX, NULL, "dir/file/x"), 0, UINT64_MAX), ENOTDIR, "statx below a file");
+  fails(asking(on_fd(EIO_STATX, 12345), 0, UINT64_MAX), EBADF, "statx of a closed descriptor");
+  fails(asking(on_fd(EIO_STATX, fd), 0, (uint64_t)1 << 32), EINVAL, "statx with a mask of more than 32 bits");
+  fails(asking(on_fd(EIO_STATX, fd), 0, (uint64_t)1 << 31), EINVAL, "statx with a mask that no kernel takes");
+#if EIO_HAVE_STATX
+  fails(asking(on_path(EIO_STATX, NULL, "link"), 0x40000000, 0), EINVAL, "statx with an unknown flag");
+  is_int(just(asking(on_fd(EIO_STATX, fd), AT_STATX_FORCE_SYNC, EIO_STATX_BASIC)), 0, "statx that asks servers");
+#else
+  fails(asking(on_fd(EIO_STATX, fd), 0x2000, 0), ENOSYS, "statx that asks servers is absent");
+#endif
+  close(fd);
+}
+
 static void test_statvfs(void)
 {
 #if EIO_HAVE_STATVFS
@@ -423,6 +473,7 @@ int main(void)
   symlink("loop", "dir/loop");
   wd = eio_wd_open(NULL, "dir");
   test_stat();
+  test_statx();
   test_statvfs();
   test_utime();
   test_exact_times();

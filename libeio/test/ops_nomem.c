@@ -146,6 +146,9 @@ int main(void)
   wd = eio_wd_open(NULL, "dir");
 
   starve("stat", on_path(EIO_STAT, NULL, "file"), 1, NULL);
+  req = on_path(EIO_STATX, wd, ".");
+  req.size = UINT64_MAX;
+  starve("statx", req, 1, NULL);
   starve("readlink", on_path(EIO_READLINK, NULL, "link"), 1, NULL);
   starve("realpath", on_path(EIO_REALPATH, wd, ".."), 1, NULL);
   starve("wd", on_path(EIO_WD, wd, "."), 1, NULL);
