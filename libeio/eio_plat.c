@@ -90,9 +90,25 @@ static int absent(void)
 /* The *at calls, or the same without the descriptor ----------------------- */
 
 #if EIO_HAVE_AT
+/* Not to follow links is a system call of its own since Linux 6.6. Before that the C library goes
+ * through /proc, which some do not have. */
+static int at_chmod(int fd, const char *path, mode_t mode, bool follow)
+{
+# if defined(__linux__) && !defined(__alpha__)
+  enum { FCHMODAT2 = 452 }; /* SYS_fchmodat2, which headers may be too old for */
+
+  if (!follow) {
+    int result = (int)syscall(FCHMODAT2, fd, path, mode, AT_SYMLINK_NOFOLLOW);
+
+    if (result == 0 || (errno != ENOSYS && errno != EPERM)) /* a sandbox says EPERM */
+      return result;
+  }
+# endif
+  return fchmodat(fd, path, mode, follow ? 0 : AT_SYMLINK_NOFOLLOW);
+}
+
 # define at_open openat
 # define at_stat(fd, path, st, follow) fstatat(fd, path, st, (follow) ? 0 : AT_SYMLINK_NOFOLLOW)
-# define at_chmod(fd, path, mode, follow) fchmodat(fd, path, mode, (follow) ? 0 : AT_SYMLINK_NOFOLLOW)
 # define at_chown(fd, path, uid, gid, follow) fchownat(fd, path, uid, gid, (follow) ? 0 : AT_SYMLINK_NOFOLLOW)
 # define at_unlink(fd, path) unlinkat(fd, path, 0)
 # define at_rmdir(fd, path) unlinkat(fd, path, AT_REMOVEDIR)

@@ -33,6 +33,7 @@ sub describe {
         my $full = $top . (length $path ? "/$path" : '');
         my @st = lstat $full or do { push @lines, "$path: $!"; next };
         my $times = mtime_of($full);
+        $st[2] &= ~07777 unless -f _ || -d _ || nodes_have_modes();
         my $line = sprintf '%s: %o %d:%d rdev %d mtime %s', $path, @st[2, 4, 5], -d _ && !-l _ ? 0 : $st[6], $times;
         if (-l _) { $line .= ' -> ' . readlink $full }
         elsif (-f _) {
@@ -45,6 +46,16 @@ sub describe {
         push @lines, $line;
     }
     return sort @lines;
+}
+
+# Whether the system can change the mode of what is not to be opened: since Linux 6.6, or with a /proc.
+sub nodes_have_modes {
+    our $have;
+    return $have if defined $have;
+    POSIX::mkfifo(my $fifo = fresh_dir() . '/fifo', 0600) or die "mkfifo: $!";
+    my ($errno, $status) = run_req { IO::AIO::aio_lchmod($fifo, 0640, $_[0]) };
+    $status == 0 || errno_name($errno) =~ /^(?:EOPNOTSUPP|ENOTSUP|ENOSYS)$/ or die "lchmod: $errno";
+    return $have = $status == 0;
 }
 
 # to the nanosecond, where perl can tell
