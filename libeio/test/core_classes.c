@@ -323,7 +323,7 @@ static void test_parts(void)
   ctx->pool->eager = true;
   gate_open(&gate);
   check_int(remove_tree(slow), 0, "with one place no parts are given away");
-  check_int(atomic_load(&most), 1, "one thread works");
+  check(atomic_load(&most) <= 1, "one thread works");
   eio_class_set_max_parallel(ctx, slow, 2);
   for (int i = 0; i < 5; i++) {
     given += remove_tree(slow);
