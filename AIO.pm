@@ -310,6 +310,7 @@ brackets mark other arguments that may be left out, with all that follow.
     aio_allocate $fh, $mode, $offset, $length, $callback->($status)
     aio_fcntl $fh, $command, $argument, $callback->($result)
     aio_ioctl $fh, $command, $argument, $callback->($result)
+    aio_lock $fh, $operation[, $offset[, $length[, $callback->($status)]]]
 
     aio_getxattr $fh_or_path, $name, $callback->($value)
     aio_lgetxattr $fh_or_path, $name, $callback->($value)
@@ -1044,6 +1045,41 @@ worker until it comes. If all of them wait like that, nothing else executes.
     };
 
 =for example end
+
+=head3 aio_lock
+
+    aio_lock $fh, $operation[, $offset[, $length[, $callback->($status)]]]
+
+Locks an open file, or gives the lock back: C<$operation> is C<LOCK_SH> (shared), C<LOCK_EX> (exclusive)
+or C<LOCK_UN> of L<Fcntl>'s C<:flock>, as for perl's C<flock>. Without an offset it is a lock of the whole
+file by C<flock(2)>; with one, of C<$length> octets from there on (undef or 0: all the rest), by
+C<F_OFD_SETLK>, and then C<LOCK_EX> needs a handle that is open for writing. Either belongs to
+the open file, whatever process has it, and goes when the last handle of it is closed. Exported on request.
+
+=for example begin lock
+
+    use Fcntl ":flock";
+
+    open my $fh, "+<", "data.txt" or die $!;
+    IO::AIO::aioreq_timeout(30);
+    IO::AIO::aio_lock $fh, LOCK_EX, undef, undef, sub {
+        $_[0] < 0 and return print "somebody else has it: $!\n";
+        print "it is ours\n";
+        close $fh;
+    };
+
+=for example end
+
+A lock that others have is waited for, unless C<$operation> has C<LOCK_NB> as well: then it fails with C<EAGAIN>.
+Who waits takes no worker (nor a place of its L<class|/aioreq_class>), but a thread of its own, which is
+counted among L</IO::AIO::nabandoned>: when there are as many as L</IO::AIO::max_abandoned> says, more of them keep their workers.
+
+One that is cancelled, or whose time is up, is given back: at once when it has come already, otherwise when
+it comes, as nothing can end the wait in the kernel. Until then it stands in the queue with the others. That
+it comes late has the effect of any lock of the same open file, so who tries again opens the file again:
+a lock that was taken by the same handle meanwhile would be replaced, and given back with it. Closing the handle
+does no harm, and another file may have its number. (While a request waits there is a second descriptor, and to
+close that gives up what this process has locked in the same file by C<F_SETLK>, as each close does.)
 
 =head2 Extended attributes
 
@@ -2749,7 +2785,7 @@ C<waiting> (for a place of the class) and C<max_parallel>, or undef when nobody 
     IO::AIO::max_abandoned $threads
 
 How many workers may be at requests that were abandoned, 1024 at first, without
-being counted by the two functions above: see L</Requests that hang>. Each has 256 KiB of
+being counted by C<min_parallel> and C<max_parallel>, or wait for a lock (L</aio_lock>): see L</Requests that hang>. Each has 256 KiB of
 stack, of which a request uses little.
 
 =head3 IO::AIO::max_idle
@@ -2847,7 +2883,7 @@ Worker threads that exist, but for those that are at abandoned requests.
     $number = IO::AIO::nabandoned
 
 Worker threads besides, which are at L<requests that hang|/"Requests that hang">
-and that nobody waits for.
+and that nobody waits for, or wait for a lock (L</aio_lock>).
 
 =head3 IO::AIO::stats
 

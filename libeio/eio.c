@@ -8,12 +8,13 @@
  *   ops_*.c       the operations             eio_admit.c   who may, who is told
  *   eio_plat*.c   what systems lack          eio_pace.c    how many of them
  *   eio_insight.c figures and traces         eio_time.c    deadlines
- *                                            eio_class.c   limits of some
+ *   eio_lost.c    workers that hang          eio_class.c   limits of some
  *
  * This file: states, submit, cancel, limits, and what a fork does. */
 #include "eio_pace.h"
 #include "eio_parts.h"
 #include "ops_errors.h"
+#include "ops_lock.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -239,6 +240,8 @@ void eio_req_finish(eio_req *req)
     eio_walk_free(req->buf);
     req->buf = NULL;
   }
+  if (req->op == EIO_LOCK)
+    eio__lock_finish(req);
   if (eio__ops[req->op].info.result == EIO_R_TREE) {
     eio__errors_free(req->errors);
     req->errors = NULL;

@@ -309,7 +309,7 @@ void eio_set_min_parallel(eio_ctx *ctx, unsigned n);
 void eio_set_max_parallel(eio_ctx *ctx, unsigned n);
 unsigned eio_parallel(const eio_ctx *ctx); /* the smaller of the two */
 
-/* A worker that executes a request that was abandoned does not count against the limits,
+/* A worker that executes a request that was abandoned, or waits for a lock (EIO_LOCK), does not count against the limits,
  * nor among the threads, as long as there are no more than n (default 1024) of them: others
  * take its place. When it comes back it is one of them again, if there is a place for it. */
 void eio_set_max_abandoned(eio_ctx *ctx, unsigned n);

@@ -277,6 +277,11 @@ void eio__time_watch(eio_ctx *ctx);      /* sets the alarm, if somebody watches 
 enum eio_state eio__unqueue(eio_ctx *ctx, eio_req *req);
 
 /* eio_pool.c; the functions without "locked" are for the owner, unlocked */
+/* eio_lost.c: the execute function of a request is going to wait for others, who may take as long as they
+ * like: its worker counts no more, if there may be one more such. Returns a descriptor of its own of the
+ * request's file, -1 with errno; the owner, who has no such thread, waits by the request's. */
+int eio__apart_begin(eio_req *req);
+void eio__apart_end(eio_req *req);
 /* The request is cancelled and late: workers that are at it, and its parts, count no more. Who calls
  * tells of the places (EIO_EV_FREED). */
 void eio__pool_give_up(eio_ctx *ctx, eio_req *req);

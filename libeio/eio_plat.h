@@ -47,6 +47,18 @@ struct statvfs { int nothing; };
 #define EIO_RW_MAX 0x7ffff000u
 
 /* Repeats a system call while a signal interrupts it. */
+#if EIO_HAVE_FLOCK
+# include <sys/file.h>
+#else
+# define LOCK_SH 1
+# define LOCK_EX 2
+# define LOCK_NB 4
+# define LOCK_UN 8
+#endif
+/* Locks of the open file: LOCK_SH, LOCK_EX or LOCK_UN. Without waiting EAGAIN, or EACCES. */
+int eio_p_flock(int fd, int how, bool wait);
+int eio_p_lock_range(int fd, int how, int64_t start, uint64_t length, bool wait); /* UINT64_MAX: to the end */
+
 #define EIO_RETRY(result, call) \
   do                            \
     (result) = (call);          \

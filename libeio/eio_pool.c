@@ -487,42 +487,6 @@ const struct eio_pace *eio__pool_pace(const eio_ctx *ctx)
   return &ctx->pool->pace;
 }
 
-void eio__pool_give_up(eio_ctx *ctx, eio_req *req)
-{
-  struct eio_pool *pool = ctx->pool;
-
-  pthread_mutex_lock(&ctx->lock);
-  eio__flag_set(req, EIO_CANCELLED | EIO_LATE);
-  for (struct worker *w = pool->all; w && pool->nlost < pool->max_lost; w = w->next) {
-    if (w->current != req || w->abandoned || w->lost)
-      continue;
-    w->lost = true;
-    pool->nlost++;
-    pool->nthreads--;
-    eio__set_load(pool, w, 0);
-    eio__class_leave(ctx, req->in_class);
-    eio__slot_give(ctx);
-  }
-  pthread_mutex_unlock(&ctx->lock);
-}
-
-void eio_set_max_abandoned(eio_ctx *ctx, unsigned n)
-{
-  pthread_mutex_lock(&ctx->lock);
-  ctx->pool->max_lost = n;
-  pthread_mutex_unlock(&ctx->lock);
-}
-
-unsigned eio_nabandoned(eio_ctx *ctx)
-{
-  unsigned n;
-
-  pthread_mutex_lock(&ctx->lock);
-  n = ctx->pool->nlost;
-  pthread_mutex_unlock(&ctx->lock);
-  return n;
-}
-
 void eio__pool_abandon_locked(eio_ctx *ctx)
 {
   struct eio_pool *pool = ctx->pool;

@@ -22,7 +22,7 @@ struct worker {
   bool coming;                   /* counted in pool->coming */
   bool parked;
   bool abandoned;                /* the context is not its own any more: it leaves */
-  bool lost;                     /* what it executes was given up; it counts no more */
+  bool lost;                     /* it counts no more: eio_lost.c */
   bool slept;                    /* on our own account, since `switches` were asked for; its own */
   struct eio_switches switches;  /* its own */
 };
@@ -43,7 +43,7 @@ struct eio_pool {
   _Atomic(struct worker *) watcher; /* a parked worker, see watch() */
   uint64_t ran_out;              /* when workers had nothing to do any more; 0: they have */
   unsigned abandoned;            /* workers that still use the context */
-  unsigned nlost, max_lost;      /* eio__pool_give_up() */
+  unsigned nlost, max_lost;      /* eio_lost.c */
   unsigned max_idle;
   double idle_timeout;
   bool eager;                    /* tests: any work is worth a hop; set before there is any */
@@ -75,7 +75,9 @@ void eio__has_work(struct eio_pool *pool, uint64_t now);
 /* What it adds to the load of the processors, from now on. */
 void eio__set_load(struct eio_pool *pool, struct worker *w, unsigned load);
 
-/* eio_worker.c: starts the thread that eio__tell() has already counted; without the lock.
+/* eio_worker.c: the one that this thread is; NULL for others. */
+struct worker *eio__worker(void);
+/* Starts the thread that eio__tell() has already counted; without the lock.
  * starter is the worker that asks, or NULL for the owner; when it has been abandoned in
  * between, so have the counters. */
 int eio__start_thread(eio_ctx *ctx, struct worker *starter);

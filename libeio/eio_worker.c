@@ -30,6 +30,11 @@ eio_ctx *eio__worker_ctx(void)
   return self ? self->ctx : NULL;
 }
 
+struct worker *eio__worker(void)
+{
+  return self;
+}
+
 void eio__worker_sends(eio_ctx *ctx)
 {
   bool start = false;

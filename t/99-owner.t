@@ -73,6 +73,7 @@ my @requests = (
     [aio_cptree    => sub { my ($cb, $d) = @_; IO::AIO::aio_cptree("$d/dir", "$d/dir2", 0, $cb) }],
     [aio_mvtree    => sub { my ($cb, $d) = @_; IO::AIO::aio_mvtree("$d/dir2", "$d/dir3", $cb) }],
     [aio_syncfs    => sub { my ($cb, $d, $r) = @_; aio_syncfs $r, $cb }],
+    [aio_lock      => sub { my ($cb, $d, $r) = @_; IO::AIO::aio_lock($r, 1, undef, undef, $cb) }],
     [aio_fsync     => sub { my ($cb, $d, $r, $w) = @_; aio_fsync $w, $cb }],
     [aio_fdatasync => sub { my ($cb, $d, $r, $w) = @_; aio_fdatasync $w, $cb }],
     [aio_sync_file_range => sub { my ($cb, $d, $r, $w) = @_; IO::AIO::aio_sync_file_range($w, 0, 0, 7, $cb) }],

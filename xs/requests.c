@@ -433,6 +433,7 @@ static const struct { enum eio_op op; int n; const char *name; } other_names[] =
   { EIO_SCANDIR, 1, "maxreq" },
   { EIO_FCNTL, 1, "command" },
   { EIO_IOCTL, 1, "command" },
+  { EIO_LOCK, 1, "operation" },
 };
 
 static const char *name_of(enum eio_op op, int n)

@@ -173,6 +173,8 @@ static const struct {
   { "fcntl", EIO_FCNTL, open_files, .fd = PLAIN, .arg1 = F_GETFD },
   { "fcntl that locks", EIO_FCNTL, open_files, .fd = PLAIN, .arg1 = F_SETLKW, .size = 1 },
   { "ioctl", EIO_IOCTL, open_files, .fd = PLAIN, .arg1 = FIONREAD, .size = 1 },
+  { "lock", EIO_LOCK, open_files, .fd = PLAIN, .arg1 = LOCK_SH | LOCK_NB, .offs = -1 },
+  { "lock of a range", EIO_LOCK, open_files, .fd = PLAIN, .arg1 = LOCK_SH | LOCK_NB, .size = 10 },
   { "syncfs", EIO_SYNCFS, open_files, .fd = PLAIN },
   { "fsync", EIO_FSYNC, open_files, .fd = PLAIN },
   { "fdatasync", EIO_FDATASYNC, open_files, .fd = PLAIN },

@@ -34,7 +34,7 @@ my %kind = (
     (map { $_ => 'number' } qw(
         offset length dataoffset whence in_offset out_offset start flags count mode uid gid atime mtime dev maxreq
         command seconds priority decrement number threads major minor mask prot address new_length advice bytes maxlen
-        value clock interval resolve pid signal limit
+        value clock interval resolve pid signal limit operation
     )),
     argument => 'argument', argv => 'list', envp => 'list', info => 'hash', requests => 'request', values => 'string',
     errno => 'number', req => 'request', grp => 'group',
