@@ -12,7 +12,7 @@ use IO::AIO;
 
 # The manual: its examples run and print what it says they print; each function has an entry and each entry
 # a function, whose arguments are as many as the prototype says; and the overview has what the entries have.
-# The first program of README.md runs as well, and the examples of the modules beside.
+# The first program of README.md runs as well, and, of extended tests, the examples of the modules beside.
 #
 #   =for example begin NAME [needs WORD...]   then verbatim blocks: a program, run in a directory that has
 #                                             data.txt and tree/; needs a module, a CONSTANT, an $ENVIRONMENT or a
@@ -69,7 +69,7 @@ is(join(' ', grep !$function{$_}, sort keys %$entries), '', 'each entry has a fu
 cmp_ok(@$examples, '>', 40, 'examples were found');
 my ($first) = read_file("$FindBin::Bin/../README.md") =~ /^((?:    use IO::AIO;\n)(?:(?:    .*)?\n)+)/m;
 ok($first, 'README.md has a program') or $first = '';
-push @$examples, map @{ (read_manual($_))[0] }, bsd_glob("$FindBin::Bin/../{Coro/AIO.pm,Future/AIO.pm,Future/*/*/*.pm,IO/AIO/*.pod,IO/AIO/Lines.pm}") if !is_peer;
+push @$examples, map @{ (read_manual($_))[0] }, bsd_glob("$FindBin::Bin/../{Coro/AIO.pm,Future/AIO.pm,Future/*/*/*.pm,IO/AIO/*.pod,IO/AIO/Lines.pm}") if extended && !is_peer;
 push @$examples, { name => 'README', needs => [], code => $first =~ s/^    //mgr };
 my %seen;
 is(join(' ', grep $seen{$_}++, map $_->{name}, @$examples), '', 'each has a name of its own');

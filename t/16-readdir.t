@@ -44,7 +44,7 @@ each_engine {
     is($list->[-1], 'more!', 'the list is the caller\'s own');
 
     # sizes around what one system call returns
-    for my $count (1, 2, 127, 1000) {
+    for my $count (1, 2, 127, thinned ? () : 1000) {
         my $sub = fresh_dir;
         write_file(sprintf '%s/%064d', $sub, $_) for 1 .. $count;
         my $got = read_dir($sub);

@@ -90,8 +90,10 @@ sub try_function {
     my ($tried, @wrong) = 0;
     chdir $dir or die "$dir: $!";
     EvilTest::set_up();
+    my $turn = length $name;
     for my $n (0 .. $#parameters) {
         for my $evil (@evils) {
+            next if thinned && $turn++ % 5;
             next if $evil->[0] eq 'the same twice' && !$n;
             next if $name =~ /aio_busy/ && $evil->[0] =~ /2\*\*|1e30/;    # it would wait
             push @wrong, map "\$$parameters[$n] $evil->[0]: $_", wrong($name, $code, \@parameters, $n, $evil);
@@ -117,7 +119,7 @@ nothing_wrong('references in place of numbers', \&try_references) unless defined
 
 each_engine {
     my ($engine) = @_;
-    nothing_wrong($_->[0], \&try_function, @$_) for grep !defined $only || $_->[0] eq $only, @functions;
+    nothing_wrong($_->[0], \&try_function, @$_) for grep defined $only ? $_->[0] eq $only : !thinned || $_->[0] =~ /^aio_/, @functions;
 };
 
 done;

@@ -117,7 +117,8 @@ for my $n (0 .. $#order) {
         skip "$name is not to be had here", 1 unless $have{$name};
         my ($status, $out, $err) = run_perl('use IO::AIO; print IO::AIO::attach($ARGV[0]), " ", IO::AIO::attach, " ", IO::AIO::detach', $name);
         is($out, "$name $name $name", "$name by name loads it") or diag $err;
-        for my $other (grep $have{$_}, @order[$n + 1 .. $#order]) {
+        my @later = grep $have{$_}, @order[$n + 1 .. $#order];
+        for my $other (extended ? @later : @later ? $later[0] : ()) {
             ($status, $out, $err) = run_perl('use IO::AIO; eval "require $_; 1" or die $@ for @ARGV;
                 print IO::AIO::attach, " ", IO::AIO::attach($ARGV[0]), " ", IO::AIO::attach', $other, $name);
             is($out, "$name $other $other", "$other and $name: the first in the order; the one that is named, which stays") or diag $err;
@@ -133,7 +134,7 @@ my %object = (
     'Mojo::Reactor'   => ['Mojo::Reactor::Poll', 'my $l = Mojo::Reactor::Poll->new', '$l->one_tick until $done'],
     'Glib'            => ['Glib', 'my $l = Glib::MainLoop->new', '$l->get_context->iteration(1) until $done'],
 );
-each_engine {
+usual_engine {
     for my $name (sort keys %object) {
         my ($class, $make, $run) = @{ $object{$name} };
       SKIP: {
@@ -152,7 +153,7 @@ each_engine {
 
 # ---- Tk, and Future::IO without any other loop ---------------------------------------------------
 
-each_engine {
+usual_engine {
   SKIP: {
         skip 'Future::IO is not installed', 1 unless $have{'Future::IO'};
         my ($status, $out, $err) = run_perl(<<'PROGRAM');

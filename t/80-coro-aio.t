@@ -184,7 +184,7 @@ sub program {
     is($status, 0, "$name: exit status") or diag $err;
 }
 
-each_engine {
+usual_engine {
     my %needs = (IOAsync => 'IO::Async', Perl => 'AnyEvent');
     for my $model (qw(EV Event Glib IOAsync POE Perl)) {
         local $ENV{PERL_ANYEVENT_MODEL} = $model;

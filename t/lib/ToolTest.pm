@@ -64,6 +64,14 @@ sub make_tree {
     return $root;
 }
 
+# The first octets of a file.
+sub beginning {
+    my ($path) = @_;
+    open my $fh, '<:raw', $path or die "$path: $!";
+    sysread $fh, my $text, 60;
+    return $text;
+}
+
 # What a copy has in common with its original: name => attributes.
 sub fingerprint {
     my ($root, $below) = @_;
@@ -71,7 +79,7 @@ sub fingerprint {
     my %is;
     my @stat = lstat "$root$below" or return;
     my $kind = $stat[2] & 0170000;
-    my $what = $kind == 0120000 ? readlink "$root$below" : $kind == 0100000 ? read_file("$root$below") =~ s/\A.{60}\K.*//sr : '';
+    my $what = $kind == 0120000 ? readlink "$root$below" : $kind == 0100000 ? beginning("$root$below") : '';
     $is{$below} = join ' ', $stat[2], @stat[4, 5, 9], $kind == 0040000 ? () : @stat[3, 7], $what;
     if ($kind == 0040000) {
         %is = (%is, %{ fingerprint($root, "$below/$_") }) for names_in("$root$below");
