@@ -64,7 +64,7 @@ each_engine {
         )
     {
         my ($name, $options, $want) = @$_;
-        for my $more ([], [parallel => 1]) {
+        for my $more ([], thinned ? () : [parallel => 1]) {
             make_tree($tree);
             my ($gone, $errors, $status) = remove($tree, { %$options, @$more });
             is(join(' ', left($tree, '')), $want, "$name: what stays");

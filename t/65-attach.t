@@ -97,7 +97,7 @@ PROGRAM
 # ---- attach --------------------------------------------------------------------------------------
 
 my @order = qw(Mojo::IOLoop IO::Async::Loop POE::Kernel Tk AnyEvent EV Glib Event Future::IO);
-my %have  = map { $_ => 1 } grep { !(run_perl("require $_"))[0] } @order;
+my %have  = map { $_ => 1 } grep { my $file = s{::}{/}gr . ".pm"; grep !ref && -e "$_/$file", @INC } @order;
 $have{'POE::Kernel'} = 0; # it complains when it does not run
 
 croaks { IO::AIO::attach } qr/^IO::AIO::attach: no event loop is loaded; looked for \Q${\ join ', ', @order}\E at /, 'none is loaded';

@@ -12,7 +12,7 @@ package AIOTest;
 #   };
 #   done;
 #
-# AIOTEST_ENGINE=pool,uring   restricts the engines
+# AIOTEST_ENGINE=pool,uring   takes these engines
 # AIOTEST_LIMIT=n             seconds that a test file may take, for tools that make everything slow
 # EXTENDED_TESTING=1          tries more: see extended() and usual_engine(); script/run-tests sets it
 # AIOTEST_PEER=1              runs on another installed IO::AIO, which has no engines, to compare
@@ -106,7 +106,10 @@ sub use_engine {
     return $why || $died || "the engine in use is $active";
 }
 
-my @engines = $is_peer ? 'peer' : qw(sync pool uring);
+# Unless extended, a test file tries the default and one of the others, which its name decides on: each is tried by half
+# of them.
+my @engines = $is_peer ? 'peer' : extended() || $ENV{AIOTEST_ENGINE} ? qw(sync pool uring)
+    : unpack('%8C*', $0) & 1 ? qw(sync pool) : qw(pool uring);
 if (my $only = $ENV{AIOTEST_ENGINE}) {
     my %only = map { $_ => 1 } split /,/, $only;
     @engines = grep $only{$_}, @engines unless $is_peer;
