@@ -28,8 +28,11 @@ static inline bool eio__same_file(const struct stat *a, const struct stat *b)
 /* True with errno set when nobody wants it any more. */
 bool eio__copy_cancelled(const struct eio__copy *copy);
 
-/* What the context of the calling thread remembers; NULL outside of workers. */
+/* ops_copydata.c: what the context of the calling thread remembers; NULL outside of workers. */
 struct eio__ways *eio__copy_ways(void);
+
+/* Gives the target that length. */
+int eio__copy_cut(struct eio__copy *copy, off_t size);
 
 /* Copies all data that there are from copy->offs on, also those that come
  * meanwhile, and cuts the target to their length. */
@@ -38,7 +41,7 @@ int eio__copy_data(struct eio__copy *copy);
 /* Copies what was appended since, which cannot be cancelled: 1 if there was some. */
 int eio__copy_rest(struct eio__copy *copy);
 
-/* Lets go of the target's data; disks tell here that they are full, at the latest.
+/* ops_copy.c: lets go of the target's data; disks tell here that they are full, at the latest.
  * `out` remains open for what may have to be done yet, or is -1. */
 int eio__copy_shut(struct eio__copy *copy);
 
