@@ -1427,7 +1427,9 @@ prints
     aio_copy $source, $target, $callback->($status)
 
 Copies a file (not a directory: C<EISDIR>). The kernel copies where it can,
-sharing the blocks if the file system is able to, and holes stay holes. An
+sharing the blocks if the file system is able to, and holes stay holes. Where
+that waits for each small piece, as on FUSE, large ones are read and written, by
+two threads if one has nothing else to do. An
 existing target is overwritten, under all the names that it has.
 
 Nobody else can read the target while it is being filled: its mode is 0200

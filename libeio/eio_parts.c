@@ -1,6 +1,7 @@
 /* eio_parts.c - operations in parts: see eio_parts.h. */
 #include "eio_parts.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "eio_plat.h"
@@ -18,12 +19,19 @@ void eio__parts_begin(struct eio_parts *parts, eio_req *req, int64_t (*end)(stru
   atomic_init(&parts->unit, unit);
 }
 
-bool eio__parts_wanted(struct eio_parts *parts, uint64_t began, uint64_t done, uint64_t more)
+bool eio__parts_idle(const struct eio_parts *parts)
 {
   eio_ctx *ctx = eio__worker_ctx();
+
+  return ctx && eio__pool_is_idle(ctx) && eio__class_has_room(parts->req->in_class);
+}
+
+bool eio__parts_wanted(struct eio_parts *parts, uint64_t began, uint64_t done, uint64_t more)
+{
+  const eio_ctx *ctx = eio__worker_ctx();
   uint64_t unit;
 
-  if (!ctx || !eio__pool_is_idle(ctx) || !eio__class_has_room(parts->req->in_class))
+  if (!eio__parts_idle(parts))
     return false;
   if (done) {
     unit = (eio_p_now() - began) / done;
@@ -68,6 +76,48 @@ int64_t eio__parts_end(struct eio_parts *parts)
   pending = parts;
   return EIO_PENDING;
 }
+
+/* Helpers ---------------------------------------------------------------- */
+
+struct helped {
+  struct eio_parts parts; /* first */
+  int64_t result;
+  int error;
+};
+
+static int64_t end_helped(struct eio_parts *parts)
+{
+  struct helped *helped = (struct helped *)parts;
+  int64_t result = helped->result;
+  int error = helped->error;
+
+  free(helped);
+  errno = error;
+  return result;
+}
+
+struct eio_parts *eio__helped_begin(eio_req *req)
+{
+  struct helped *helped = eio__worker_ctx() ? malloc(sizeof *helped) : NULL;
+
+  if (!helped)
+    return NULL;
+  eio__parts_begin(&helped->parts, req, end_helped, 0);
+  return &helped->parts;
+}
+
+int64_t eio__helped_end(struct eio_parts *parts, int64_t result)
+{
+  struct helped *helped = (struct helped *)parts;
+
+  if (!parts)
+    return result;
+  helped->result = result;
+  helped->error = errno;
+  return eio__parts_end(parts);
+}
+
+/* For the pool ----------------------------------------------------------- */
 
 eio_req *eio__part_req(eio_req *req)
 {

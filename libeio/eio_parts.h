@@ -47,12 +47,20 @@ void eio__parts_begin(struct eio_parts *parts, eio_req *req, int64_t (*end)(stru
  * none goes by what the others said. May be asked often. */
 bool eio__parts_wanted(struct eio_parts *parts, uint64_t began, uint64_t done, uint64_t more);
 
+/* Whether somebody has nothing to do, and may do that. May be asked often. */
+bool eio__parts_idle(const struct eio_parts *parts);
+
 /* Gives a part away (`run` is set); false when nobody wants it any more: it is the
  * caller's still. */
 bool eio__parts_give(struct eio_parts *parts, struct eio_part *part);
 
 /* The operation's own thread is at its end. */
 int64_t eio__parts_end(struct eio_parts *parts);
+
+/* An operation that one thread does all of, while others may help. NULL: nobody will. The
+ * caller has to return eio__helped_end(). */
+struct eio_parts *eio__helped_begin(eio_req *req);
+int64_t eio__helped_end(struct eio_parts *parts, int64_t result);
 
 /* For the pool ----------------------------------------------------------- */
 

@@ -12,6 +12,7 @@
  * cut off, and of what is overwritten either may come. Nothing else is in the
  * target, least of all what was in it before. */
 #include "ops_copy.h"
+#include "eio_parts.h"
 
 #include <unistd.h>
 
@@ -137,17 +138,25 @@ static int copy_from(struct eio__copy *copy)
   return result;
 }
 
-int64_t eio_x_copy(eio_req *req)
+static int64_t copy_file(struct eio__copy *copy)
 {
-  struct eio__copy copy = { .req = req, .wd = req->wd2, .name = req->path2, .out = -1, .ways = eio__copy_ways() };
+  const eio_req *req = copy->req;
   int result, error;
 
-  copy.in = eio_p_open(req->wd, req->path, O_RDONLY, 0);
-  if (copy.in < 0)
+  copy->in = eio_p_open(req->wd, req->path, O_RDONLY, 0);
+  if (copy->in < 0)
     return -1;
-  result = copy_from(&copy);
+  result = copy_from(copy);
   error = errno;
-  close(copy.in);
+  close(copy->in);
   errno = error;
   return result;
+}
+
+int64_t eio_x_copy(eio_req *req)
+{
+  struct eio__copy copy = { .req = req, .wd = req->wd2, .name = req->path2, .out = -1, .ways = eio__copy_ways(),
+                            .parts = eio__helped_begin(req) };
+
+  return eio__helped_end(copy.parts, copy_file(&copy));
 }

@@ -17,7 +17,10 @@ struct eio__copy {
   bool once;            /* what is appended to the source meanwhile is not wanted */
   bool no_acl;          /* the target was made by this copy, where nothing gives it an ACL */
   enum { BY_CLONE, BY_RANGE, BY_SENDFILE, BY_READ } way; /* the first that may work */
+  bool slow;            /* what was copied last, of this file or another, had to wait for each small piece */
+  bool tried;           /* it was of this one */
   struct eio__ways *ways; /* NULL: nobody remembers */
+  struct eio_parts *parts; /* with which others may help; NULL: nobody may */
 };
 
 static inline bool eio__same_file(const struct stat *a, const struct stat *b)
@@ -37,6 +40,13 @@ int eio__copy_cut(struct eio__copy *copy, off_t size);
 /* Copies all data that there are from copy->offs on, also those that come
  * meanwhile, and cuts the target to their length. */
 int eio__copy_data(struct eio__copy *copy);
+
+/* One has, or has not: known from now on. */
+void eio__copy_waits(struct eio__copy *copy, bool waits);
+
+/* ops_pump.c: copies up to `end` by read and write, maybe by two threads: at least some, and all as
+ * long as that is the best way. 1, or 0 when the source ended before. */
+int eio__pump(struct eio__copy *copy, off_t end);
 
 /* Copies what was appended since, which cannot be cancelled: 1 if there was some. */
 int eio__copy_rest(struct eio__copy *copy);

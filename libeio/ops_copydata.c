@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { CHUNK = 8 << 20 /* between two looks at the cancelled flag */ };
+enum {
+  CHUNK = 8 << 20, /* between two looks at the cancelled flag */
+  FIRST = 256 << 10,
+};
 
 int eio__copy_cut(struct eio__copy *copy, off_t size)
 {
@@ -47,44 +50,6 @@ static int copy_stream(struct eio__copy *copy)
   return (int)n;
 }
 
-/* One step of at most `size` octets, by read and write. */
-static ssize_t step_read(struct eio__copy *copy, char *buf, uint64_t size)
-{
-  size_t want = size < EIO__XFER_BLOCK ? (size_t)size : EIO__XFER_BLOCK;
-  ssize_t n, done = 0;
-
-  EIO_RETRY(n, pread(copy->in, buf, want, copy->offs));
-  while (done < n) {
-    ssize_t m;
-
-    EIO_RETRY(m, pwrite(copy->out, buf + done, (size_t)(n - done), copy->offs));
-    if (m == 0)
-      errno = ENOSPC; /* as eio__write_all() */
-    if (m <= 0)
-      return -1;
-    done += m;
-    copy->offs += m;
-  }
-  return n;
-}
-
-/* Copies up to `end`; 1 when done, 0 when the source ended before. */
-static int copy_read(struct eio__copy *copy, off_t end)
-{
-  char *buf = malloc(EIO__XFER_BLOCK);
-  ssize_t n = 1;
-  int error;
-
-  if (!buf)
-    return -1;
-  while (n > 0 && copy->offs < end)
-    n = eio__copy_cancelled(copy) ? -1 : step_read(copy, buf, (uint64_t)(end - copy->offs));
-  error = errno;
-  free(buf);
-  errno = error;
-  return n < 0 ? -1 : n > 0;
-}
-
 /* True when a way of copying is refused for these files, or for now: the next
  * one may do. Real failures will come again there. */
 static bool refused(int error)
@@ -100,38 +65,53 @@ struct eio__ways *eio__copy_ways(void)
   return ctx ? &ctx->ways : NULL;
 }
 
-/* What is remembered of two file systems: two bits for the way, the others say which. */
+/* What is remembered of two file systems: two bits for the way, one for `slow`, the others say which. */
+enum { WAY = 3, SLOW = 4 };
+
 static _Atomic uint64_t *remembered(const struct eio__copy *copy, uint64_t *pair)
 {
   uint64_t x = (uint64_t)copy->from.st_dev * UINT64_C(0x9e3779b97f4a7c15) + copy->to.st_dev;
 
   x = (x ^ x >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
-  *pair = x & ~UINT64_C(3);
+  *pair = x & ~UINT64_C(7);
   return &copy->ways->pairs[x >> 61];
 }
 
-static void choose_way(struct eio__copy *copy)
+/* The bits for these two. */
+static unsigned recall(const struct eio__copy *copy)
 {
   uint64_t pair, known;
 
   if (!copy->ways)
-    return;
+    return 0;
   known = atomic_load_explicit(remembered(copy, &pair), memory_order_relaxed);
-  if ((known & ~UINT64_C(3)) == pair)
-    copy->way = known & 3;
+  return (known & ~UINT64_C(7)) == pair ? known & 7 : 0;
+}
+
+static void remember(const struct eio__copy *copy, unsigned way, bool slow)
+{
+  _Atomic uint64_t *place;
+  uint64_t pair;
+
+  if (!copy->ways)
+    return;
+  place = remembered(copy, &pair);
+  atomic_store_explicit(place, pair | way | (slow ? SLOW : 0), memory_order_relaxed);
 }
 
 /* A way did not work; it may be all the same for other files. */
 static void next_way(struct eio__copy *copy, int error)
 {
-  _Atomic uint64_t *place;
-  uint64_t pair;
-
   copy->way++;
-  if (!copy->ways || (error != EXDEV && error != EOPNOTSUPP && error != ENOSYS && error != ENOTTY))
-    return;
-  place = remembered(copy, &pair);
-  atomic_store_explicit(place, pair | copy->way, memory_order_relaxed);
+  if (error == EXDEV || error == EOPNOTSUPP || error == ENOSYS || error == ENOTTY)
+    remember(copy, copy->way, copy->slow);
+}
+
+void eio__copy_waits(struct eio__copy *copy, bool waits)
+{
+  if (copy->slow != waits)
+    remember(copy, recall(copy) & WAY, waits);
+  copy->slow = waits;
 }
 
 /* One step inside the kernel; sendfile writes at the position of the target, which is 0
@@ -145,21 +125,44 @@ static ssize_t step_kernel(struct eio__copy *copy, size_t size)
   return eio_p_sendfile(copy->out, copy->in, &copy->offs, size);
 }
 
-/* As copy_read(). Some kernels report the end of files that go on (5.3 to 5.18
- * for some file systems), so that only read() is believed there. */
+/* The same, and whether it waits for each of the pieces that Linux copies where the file system cannot: those
+ * of a pipe. A server that copies by itself is asked once. Where nobody tells, it does not. */
+static ssize_t step_watched(struct eio__copy *copy, size_t size)
+{
+  enum { PIECE = 64 << 10 };
+  struct eio_switches before, after;
+  bool told = size >= FIRST && eio_p_switches(&before);
+  ssize_t n = step_kernel(copy, size);
+  int error = errno;
+
+  if (n >= FIRST && told && eio_p_switches(&after))
+    eio__copy_waits(copy, (after.voluntary - before.voluntary) * PIECE >= n);
+  copy->tried |= n > 0;
+  errno = error;
+  return n;
+}
+
+/* Copies up to `end`; 1 when done, 0 when the source ended before. Some kernels report the
+ * end of files that go on (5.3 to 5.18 for some file systems), so that only read() is
+ * believed there. Steps are small until it is known whether they wait; before sendfile, it is for the
+ * pump to find out. */
 static int copy_segment(struct eio__copy *copy, off_t end)
 {
   while (copy->offs < end) {
-    off_t left = end - copy->offs;
+    off_t left = end - copy->offs, most = copy->tried ? CHUNK : FIRST;
     ssize_t n;
 
     if (eio__copy_cancelled(copy))
       return -1;
     if (copy->way == BY_CLONE) /* that was for the whole of it */
       copy->way++;
-    if (copy->way == BY_READ)
-      return copy_read(copy, end);
-    n = step_kernel(copy, left < CHUNK ? (size_t)left : CHUNK);
+    if (copy->slow || copy->way == BY_READ || (copy->way == BY_SENDFILE && !copy->tried)) {
+      n = eio__pump(copy, end);
+      if (n <= 0)
+        return (int)n;
+      continue;
+    }
+    n = step_watched(copy, left < most ? (size_t)left : (size_t)most);
     if (n < 0 && !refused(errno))
       return -1;
     if (n <= 0)
@@ -230,7 +233,8 @@ static int copy_file(struct eio__copy *copy)
   struct stat st;
   off_t begin;
 
-  choose_way(copy);
+  copy->way = recall(copy) & WAY;
+  copy->slow = recall(copy) & SLOW;
   if (copy->way == BY_CLONE && !eio__copy_cancelled(copy))
     copy_clone(copy);
   do {

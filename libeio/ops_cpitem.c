@@ -135,6 +135,7 @@ static int make_file(struct eio__item *item)
   copy.once = true;
   copy.no_acl = item->side && item->side->no_acl;
   copy.ways = &item->cp->ways;
+  copy.parts = &item->cp->tree.parts;
   item->what = "copy";
   result = fill(item, &copy);
   if (result == 0)

@@ -7,6 +7,7 @@
  * then, if its name still leads to what was copied. Whenever this ends, by an error
  * or a kill, one of both is whole. */
 #include "ops_copy.h"
+#include "eio_parts.h"
 #include "ops_whole.h"
 
 #include <stdlib.h>
@@ -196,5 +197,8 @@ int64_t eio_x_move(eio_req *req)
 
   if (eio_x_rename(req) == 0)
     return 0;
-  return errno == EXDEV ? move_far(&move) : -1;
+  if (errno != EXDEV)
+    return -1;
+  move.copy.parts = eio__helped_begin(req);
+  return eio__helped_end(move.copy.parts, move_far(&move));
 }

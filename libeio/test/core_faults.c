@@ -279,7 +279,7 @@ static bool has_substitute(const eio_req *req, long nr, int error)
     if ((nr == SYS_openat && error == EEXIST) || (nr == SYS_newfstatat && error == ENOENT))
       return true; /* there is a target, or none */
     return nr == SYS_ioctl || nr == SYS_fchmod || nr == SYS_fchown || nr == SYS_utimensat
-           || nr == SYS_lseek || nr == SYS_fgetxattr || nr == SYS_fcntl
+           || nr == SYS_lseek || nr == SYS_fgetxattr || nr == SYS_fcntl || nr == SYS_getrusage
 # ifdef SYS_copy_file_range
            || (nr == SYS_copy_file_range && !disk_error && error != EFBIG)
 # endif
