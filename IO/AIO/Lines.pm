@@ -8,7 +8,7 @@ use strict;
 use warnings;
 
 use Carp qw(croak);
-use Errno qw(EAGAIN EWOULDBLOCK EMSGSIZE ENOENT ESPIPE);
+use Errno qw(ESTALE EAGAIN EWOULDBLOCK EMSGSIZE ENOENT ESPIPE);
 use Scalar::Util qw(blessed);
 use IO::AIO ();
 
@@ -186,6 +186,7 @@ sub _read {
             $self->{at} = undef;
             return $self->_read;
         }
+        return $self->_look               if $! == ESTALE && $self->{follow};
         return $self->_fail($! + 0)       if $! != EAGAIN && $! != EWOULDBLOCK;
         my $one;    # a worker waits for it
         $self->_request(sub { IO::AIO::aio_readall($fh, $at, 1, $one, 0, $_[0]) },
@@ -266,7 +267,7 @@ sub _look {
     my $compare = sub {
         return $self->_later if $_[0] < 0;
         my ($now_device, $now_inode) = (stat _)[0, 1];
-        return $self->_later if $now_device == $device && $now_inode == $inode;
+        return $self->_later if defined $inode && $now_device == $device && $now_inode == $inode;
         return $self->_read  if !$self->{replaced}++;    # once more
         $self->{replaced} = 0;
         $self->{fh} = undef;
@@ -274,9 +275,9 @@ sub _look {
         $self->_append($self->{separator});    # what was left is a line
     };
     $self->_request(sub { IO::AIO::aio_stat($fh, $_[0]) }, sub {
-        return $self->_fail($! + 0) if $_[0] < 0;
-        ($device, $inode) = (stat _)[0, 1];
-        if (defined $at && (-s _ // 0) < $at) {
+        # of what was removed, file systems with a server may know nothing any more
+        ($device, $inode) = (stat _)[0, 1] if $_[0] >= 0;
+        if (defined $inode && defined $at && (-s _ // 0) < $at) {
             @$self{qw(at data from seen)} = (0, '', 0, 0);
             return $self->_read;
         }

@@ -60,7 +60,7 @@ sub extended() { !!$ENV{EXTENDED_TESTING} }
 # ---- watchdog ----------------------------------------------------------------------------------
 
 # An unsafe signal handler, so that it gets through where the process hangs in C code; it does not
-# return, hence it does not matter what it interrupted.
+# return. Where it has interrupted malloc(3) it hangs itself: the second signal ends the process.
 sub watchdog {
     my ($seconds) = @_;
     my $file = $0;
@@ -68,11 +68,14 @@ sub watchdog {
         POSIX::SIGALRM(),
         POSIX::SigAction->new(
             sub {
+                alarm 10;
                 kill KILL => keys %child;
                 my $where = eval { Carp::longmess("") } || " at an unknown place\n";
                 syswrite STDERR, "\n# $file hung: ${prefix}no end after $seconds seconds$where";
                 POSIX::_exit(111);
-            }
+            },
+            POSIX::SigSet->new,
+            POSIX::SA_RESETHAND() | POSIX::SA_NODEFER()
         )
     );
     alarm $seconds;
