@@ -341,8 +341,8 @@ brackets mark other arguments that may be left out, with all that follow.
     aio_spew $pathname, $data[, $flags[, $mode[, $callback->($status)]]]
     aio_copy $source, $target, $callback->($status)
     aio_move $source, $target, $callback->($status)
-    aio_cptree $source, $target[, $flags[, $callback->($status, $errors)]]
-    aio_mvtree $source, $target, $callback->($status, $errors)
+    aio_cptree $source, $target[, $flags[, $callback->($status, $errors, $done)]]
+    aio_mvtree $source, $target, $callback->($status, $errors, $done)
     aio_scandir $pathname, $maxreq, $callback->($dirs, $nondirs)
     aio_rmtree $pathname, $callback->($status)
     aio_walk $pathname, $options, $batch->($entries), $callback->($number)
@@ -375,6 +375,7 @@ brackets mark other arguments that may be left out, with all that follow.
     $old = $req->cb([$callback])
     $req->cancel
     $req->timeout($seconds)
+    my $done = $req->progress
 
     @requests = $grp->add(@requests)
     $grp->cancel_subs
@@ -1482,7 +1483,7 @@ directory gives C<EISDIR>, and a name of the source itself C<EINVAL>.
 
 =head3 aio_cptree
 
-    aio_cptree $source, $target[, $flags[, $callback->($status, $errors)]]
+    aio_cptree $source, $target[, $flags[, $callback->($status, $errors, $done)]]
 
 Copies a directory with all that is in it, as C<cp -aT> does; a file, a link
 or a device as source is fine, too. C<$target> is the name of the copy itself,
@@ -1503,9 +1504,22 @@ C<$flags> says what happens to files, links and so on that are there already:
                           the link's text are replaced, others stay
     IO::AIO::CP_SKIP      they stay
     IO::AIO::CP_FAIL      they stay, directories as well, each an EEXIST
+    IO::AIO::CP_SYNC      as CP_UPDATE; but what stays gets mode and owner,
+                          and what is no directory gives way to one
+
+Other flags can be added:
+
+    IO::AIO::CP_MERGE     with CP_FAIL: directories may be there
+    IO::AIO::CP_DELETE    with CP_SYNC: what the source does not have is
+                          removed, and a directory gives way to what is none
+    IO::AIO::CP_DRY       with CP_SYNC: nothing is done, but counted and told
+    IO::AIO::CP_ONE_FS    directories on other file systems than $source are
+                          made, but neither entered nor emptied
+    IO::AIO::CP_TELL      tells all that is done, and errors
+    IO::AIO::CP_TELL_ERRORS  tells errors
 
 Directories that are there are used, and get the attributes of the source's;
-what is in them besides stays. A directory never takes the place of something
+what is in them besides stays. Without C<CP_SYNC> a directory never takes the place of something
 else, nor the other way round.
 
 No name in the target ever leads to a part of a file, whatever happens: each
@@ -1518,7 +1532,8 @@ Nothing is synced.
 It goes on after errors. The callback gets -1 with the first of them, and
 C<$errors>, an array of C<[$path, $errno, $what]>: paths are relative to
 C<$source>, C<""> is that itself, and C<$what> says what failed, such as
-C<"open">. There are at most 100 entries; without errors it is empty. A tree cannot be copied onto itself (C<EINVAL>); a
+C<"open">. There are at most 100 entries; without errors it is empty. C<$done> is what
+L</$req-E<gt>progress> returns, at the end. A tree cannot be copied onto itself (C<EINVAL>); a
 target inside of the source is left out of the copy, and told.
 
 Directories are entered by descriptors, on both sides, and never through a
@@ -1546,7 +1561,7 @@ prints
 
 =head3 aio_mvtree
 
-    aio_mvtree $source, $target, $callback->($status, $errors)
+    aio_mvtree $source, $target, $callback->($status, $errors, $done)
 
 Renames a directory, or anything else. If the target is on another file system,
 copies it there as L</aio_cptree> does, and when all of it is there without an
@@ -2167,6 +2182,28 @@ the members that were done before have told what they had.
     $grp->timeout(30);
 
 =for example end
+
+=head3 $req->progress
+
+    my $done = $req->progress
+
+What a request on a tree, L</aio_cptree> or L</aio_mvtree>, has done so far: a hash of numbers. C<undef> for others, and
+when it is done; then its callback gets the hash.
+
+    directories  that are in the copy now, files, links, others
+    files        (with several names: each)
+    links        symbolic ones
+    others
+    unchanged    CP_UPDATE, CP_SYNC: not copied
+    skipped      CP_SKIP
+    deleted      CP_DELETE, or what gave way; a directory with all in it is one
+    failed
+    octets       of files that were copied, also of those that are not complete
+    spared       octets of those that needed no copy
+
+With C<CP_TELL> or C<CP_TELL_ERRORS> there is more in C<told>, which is an array of C<[$path, $errno, $what]>: what has been done
+since C<progress> was called last, as in C<$errors>. C<$errno> is 0 for what has been done, and C<$what> is C<"copy">, C<"link">
+(another name of a file), C<"mkdir"> or C<"delete">. It waits in memory until you ask.
 
 =head3 $req->cancel
 
@@ -3750,7 +3787,7 @@ and L</aio_mtouch>.
 
     MT_MODIFY
 
-    CP_FAIL CP_SKIP CP_UPDATE
+    CP_DELETE CP_DRY CP_FAIL CP_MERGE CP_ONE_FS CP_SKIP CP_SYNC CP_TELL CP_TELL_ERRORS CP_UPDATE
 
 =head2 File system flags
 

@@ -522,17 +522,49 @@ struct eio_error {
   const char *what; /* failed: "open" */
   int errorno;
 };
+/* What it has done. */
+enum eio_done {
+  EIO_DONE_DIRECTORIES, EIO_DONE_FILES, EIO_DONE_LINKS, EIO_DONE_OTHERS, /* are there now */
+  EIO_DONE_UNCHANGED, EIO_DONE_SKIPPED, EIO_DONE_DELETED,
+  EIO_DONE_FAILED, /* entries that could not be copied, or removed */
+  EIO_DONE_OCTETS, /* also of files that are not complete */
+  EIO_DONE_SPARED, /* octets of files that needed no copy */
+  EIO_DONE_KINDS
+};
+/* One thing that it has done, or could not do. */
+struct eio_told {
+  struct eio_told *next;
+  const char *what; /* "copy", "link", "mkdir", "delete"; what failed */
+  int errorno;      /* 0: it is done */
+  char path[1];     /* relative to the root, as long as it is */
+};
 struct eio_errors {
-  uint64_t total;   /* all that there were */
   uint32_t count;   /* the first of them, */
   struct eio_error list[EIO_ERRORS_MAX];
+  uint64_t done[EIO_DONE_KINDS]; /* private, see eio_tree_done() */
+  struct eio_told *told;         /* private */
 };
 
-/* arg1 of EIO_CPTREE: files, links and so on that are there already. 0: are replaced. */
+/* What an operation on a tree has done so far, any time: owner thread. */
+void eio_tree_done(const eio_req *req, uint64_t done[EIO_DONE_KINDS]);
+/* What has been told since the last call (EIO_CP_TELL...), oldest first; the caller frees each. */
+struct eio_told *eio_tree_told(const eio_req *req);
+
+/* arg1 of EIO_CPTREE: one that says what happens to files, links and so on that are there already.
+ * 0: they are replaced. */
 enum {
   EIO_CP_UPDATE = 1, /* are replaced if size, times, or text differ */
   EIO_CP_SKIP = 2,   /* stay */
-  EIO_CP_FAIL = 4    /* stay, directories too, and that is an error */
+  EIO_CP_FAIL = 4,   /* stay, directories too, and that is an error */
+  EIO_CP_SYNC = 8,   /* as UPDATE; those that stay get mode and owner, and give way to directories */
+  EIO_CP_EXISTING = 15,
+  /* and flags */
+  EIO_CP_MERGE = 0x10,  /* FAIL: directories that are there are used all the same */
+  EIO_CP_ONE_FS = 0x20, /* directories on other file systems than the root's are made, but not entered */
+  EIO_CP_DELETE = 0x40, /* SYNC: what the source does not have is removed; directories give way to others */
+  EIO_CP_DRY = 0x80,    /* SYNC: nothing is done */
+  EIO_CP_TELL = 0x100,  /* what is done is told, and errors */
+  EIO_CP_TELL_ERRORS = 0x200
 };
 
 enum { EIO_MT_MODIFY = 1 }; /* arg1 of EIO_MTOUCH */

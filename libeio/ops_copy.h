@@ -21,7 +21,18 @@ struct eio__copy {
   bool tried;           /* it was of this one */
   struct eio__ways *ways; /* NULL: nobody remembers */
   struct eio_parts *parts; /* with which others may help; NULL: nobody may */
+  uint64_t *octets;       /* where what has been copied is added, atomically; NULL: nobody asks */
+  uint64_t counted;       /* what of this file has been */
 };
+
+/* So many octets more are in the target. */
+static inline void eio__copy_count(struct eio__copy *copy, ssize_t n)
+{
+  if (!copy->octets)
+    return;
+  copy->counted += (uint64_t)n;
+  __atomic_fetch_add(copy->octets, (uint64_t)n, __ATOMIC_RELAXED);
+}
 
 static inline bool eio__same_file(const struct stat *a, const struct stat *b)
 {

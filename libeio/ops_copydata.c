@@ -167,6 +167,8 @@ static int copy_segment(struct eio__copy *copy, off_t end)
       return -1;
     if (n <= 0)
       next_way(copy, n < 0 ? errno : 0);
+    else
+      eio__copy_count(copy, n);
   }
   return 1;
 }

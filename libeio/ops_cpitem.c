@@ -136,6 +136,7 @@ static int make_file(struct eio__item *item)
   copy.no_acl = item->side && item->side->no_acl;
   copy.ways = &item->cp->ways;
   copy.parts = &item->cp->tree.parts;
+  copy.octets = &item->cp->errors.list->done[EIO_DONE_OCTETS];
   item->what = "copy";
   result = fill(item, &copy);
   if (result == 0)
@@ -143,6 +144,8 @@ static int make_file(struct eio__item *item)
   else
     drop(item);
   error = errno;
+  /* With its holes, or not at all. */
+  eio__errors_done(&item->cp->errors, EIO_DONE_OCTETS, (result == 0 ? (uint64_t)copy.from.st_size : 0) - copy.counted);
   if (copy.out >= 0)
     eio_p_close_both(copy.in, copy.out);
   else
@@ -219,6 +222,12 @@ static int make_node(struct eio__item *item)
 
 static int make_new(struct eio__item *item)
 {
+  item->did = "copy";
+  if (item->cp->flags & EIO_CP_DRY) {
+    if (S_ISREG(item->st.st_mode))
+      eio__errors_done(&item->cp->errors, EIO_DONE_OCTETS, (uint64_t)item->st.st_size);
+    return 0;
+  }
   switch (item->st.st_mode & S_IFMT) {
   case S_IFREG: return make_file(item);
   case S_IFLNK: return make_symlink(item);
@@ -308,6 +317,9 @@ static int make_link(struct eio__item *item, const struct eio__link *link)
   eio_wd *wd;
   int result;
 
+  item->did = "link";
+  if (item->cp->flags & EIO_CP_DRY)
+    return 0;
   if (side->to.st_dev == link->dir_dev && side->to.st_ino == link->dir_ino)
     return link_to(item, link, side->wd, name);
   if (!slash)
@@ -327,6 +339,8 @@ static bool remember(struct eio__item *item, struct eio__link *link)
   link->path = eio__tree_path(item->dir, item->name);
   link->dir_dev = item->side->to.st_dev;
   link->dir_ino = item->side->to.st_ino;
+  if (item->cp->flags & EIO_CP_DRY && (!item->side->wd || eio_p_stat(item->wd, item->name, &link->to, false) < 0))
+    return link->path; /* it would be there */
   return link->path && eio_p_stat(item->wd, item->name, &link->to, false) == 0;
 }
 
@@ -379,10 +393,30 @@ bool eio__item_is_same(const struct eio__item *item, const struct stat *to)
   return st->st_rdev == to->st_rdev;
 }
 
+static bool updates(const struct eio__item *item)
+{
+  return item->cp->existing == EIO_CP_UPDATE || item->cp->existing == EIO_CP_SYNC;
+}
+
+/* SYNC: what stays gets owner and mode, where they differ. */
+static void keep_rights(const struct eio__item *item, const struct stat *to)
+{
+  const struct stat *st = &item->st;
+  mode_t mode = st->st_mode & 07777;
+
+  if (S_ISLNK(st->st_mode) || item->cp->flags & EIO_CP_DRY
+      || (to->st_uid == st->st_uid && to->st_gid == st->st_gid && to->st_mode == st->st_mode))
+    return;
+  if ((to->st_uid != st->st_uid || to->st_gid != st->st_gid)
+      && eio_p_chown(item->wd, item->name, st->st_uid, st->st_gid, false) < 0)
+    mode &= 01777;
+  eio_p_chmod(item->wd, item->name, mode, false);
+}
+
 /* Looks at the source: a file is opened, unless it may turn out that nobody needs it. */
 static int look(struct eio__item *item, int type)
 {
-  bool update = item->cp->existing == EIO_CP_UPDATE;
+  bool update = updates(item);
 
   if (type != EIO_DT_REG || update) {
     item->what = "stat";
@@ -420,16 +454,50 @@ static int open_source(struct eio__item *item)
   return -1;
 }
 
+/* What is there already and differs, or its kind does: it may have to go first. */
+static int make_way(struct eio__item *item, const struct stat *to)
+{
+  if (!S_ISDIR(to->st_mode) || !(item->cp->flags & EIO_CP_DELETE) || !item->side)
+    return 0;
+  item->what = "remove";
+  return eio__cptree_delete(item->cp, item->dir, item->wd, item->name);
+}
+
+static int stays(struct eio__item *item, enum eio_done kind, const struct stat *to)
+{
+  eio__errors_done(&item->cp->errors, kind, 1);
+  if (S_ISREG(to->st_mode))
+    eio__errors_done(&item->cp->errors, EIO_DONE_SPARED, (uint64_t)to->st_size);
+  if (kind == EIO_DONE_UNCHANGED && item->cp->existing == EIO_CP_SYNC)
+    keep_rights(item, to);
+  return 0;
+}
+
+/* Has looked at both sides. */
+static int copy_differing(struct eio__item *item, const struct stat *to)
+{
+  bool same = to && updates(item) && eio__item_is_same(item, to);
+  int result;
+
+  if (!same && ((to && make_way(item, to) < 0) || (!(item->cp->flags & EIO_CP_DRY) && open_source(item) < 0)))
+    return -1;
+  if (item->st.st_nlink > 1 && item->side)
+    result = copy_linked(item, same ? to : NULL);
+  else
+    result = same ? 0 : make_new(item);
+  return result == 0 && !item->did ? stays(item, EIO_DONE_UNCHANGED, to) : result;
+}
+
 static int copy_item(struct eio__item *item, int type)
 {
-  bool fresh = item->side && item->side->made, there;
+  bool fresh = item->side && (item->side->made || !item->side->wd), there;
   int existing = item->cp->existing;
   struct stat to;
 
   item->what = "stat";
   there = (!fresh && existing) || !item->side ? eio_p_stat(item->wd, item->name, &to, false) == 0 : false;
   if (there && existing == EIO_CP_SKIP)
-    return 0;
+    return stays(item, EIO_DONE_SKIPPED, &to);
   if (there && existing == EIO_CP_FAIL) {
     errno = EEXIST;
     return -1;
@@ -440,12 +508,15 @@ static int copy_item(struct eio__item *item, int type)
     errno = EINVAL;
     return -1;
   }
-  there = there && existing == EIO_CP_UPDATE && eio__item_is_same(item, &to);
-  if (!there && open_source(item) < 0)
-    return -1;
-  if (item->st.st_nlink > 1 && item->side)
-    return copy_linked(item, there ? &to : NULL);
-  return there ? 0 : make_new(item);
+  return copy_differing(item, there ? &to : NULL);
+}
+
+static void count(const struct eio__item *item)
+{
+  mode_t kind = item->st.st_mode & S_IFMT;
+
+  eio__cptree_did(item->cp, kind == S_IFREG ? EIO_DONE_FILES : kind == S_IFLNK ? EIO_DONE_LINKS : EIO_DONE_OTHERS,
+                  item->did, item->dir, item->name);
 }
 
 int eio__item_copy(struct eio__item *item, int type)
@@ -454,11 +525,14 @@ int eio__item_copy(struct eio__item *item, int type)
 
   item->in = -1;
   item->temp = NULL;
+  item->did = NULL;
   result = copy_item(item, type);
   error = errno;
   if (item->in >= 0)
     close(item->in);
   free(item->temp);
+  if (result == 0 && item->did)
+    count(item);
   errno = error;
   return result;
 }

@@ -20,10 +20,25 @@ void eio__cptree_tell(struct eio__cptree *cp, const char *what, const struct eio
   int error = errno;
   char *path = dir ? eio__tree_path(dir, name) : strdup("");
 
-  if (error != ECANCELED)
-    eio__errors_add(&cp->errors, error, what, path);
-  else
+  if (error == ECANCELED) {
     free(path);
+    return;
+  }
+  if (cp->flags & (EIO_CP_TELL | EIO_CP_TELL_ERRORS))
+    eio__errors_tell(&cp->errors, error, what, path);
+  eio__errors_add(&cp->errors, error, what, path);
+}
+
+void eio__cptree_did(struct eio__cptree *cp, enum eio_done kind, const char *what, const struct eio__dir *dir, const char *name)
+{
+  char *path;
+
+  eio__errors_done(&cp->errors, kind, 1);
+  if (!(cp->flags & EIO_CP_TELL))
+    return;
+  path = dir ? eio__tree_path(dir, name) : strdup("");
+  eio__errors_tell(&cp->errors, 0, what, path);
+  free(path);
 }
 
 /* Directories of the target ------------------------------------------------ */
@@ -49,16 +64,47 @@ int eio__side_open(struct eio__cptree *cp, struct eio__dir *dir, const eio_wd *w
   return fstat(side->wd->fd, &side->to);
 }
 
+/* DRY: one that is not there is none. */
+static int find_dir(struct eio__cptree *cp, struct eio__dir *dir, const eio_wd *wd, const char *name)
+{
+  struct eio__side *side = dir->data;
+  const struct eio__side *up = dir->up ? dir->up->data : NULL;
+
+  if (!up || up->wd) {
+    if (eio__side_open(cp, dir, wd, name) == 0) {
+      eio__errors_done(&cp->errors, EIO_DONE_DIRECTORIES, 1);
+      return 0;
+    }
+    if (errno == ENOTDIR || errno == ELOOP)
+      eio__cptree_delete(cp, dir, wd, name);
+    else if (errno != ENOENT)
+      return -1;
+  }
+  eio_wd_unref(side->wd);
+  side->wd = NULL;
+  eio__cptree_did(cp, EIO_DONE_DIRECTORIES, "mkdir", dir, NULL);
+  return 0;
+}
+
 /* Makes one, or finds one that may be used. */
 static int make_dir(struct eio__cptree *cp, struct eio__dir *dir, const eio_wd *wd, const char *name)
 {
   struct eio__side *side = dir->data;
 
   side->made = eio_p_mkdir(wd, name, 0700) == 0;
-  if (!side->made && (errno != EEXIST || cp->existing == EIO_CP_FAIL))
+  if (!side->made && (errno != EEXIST || (cp->existing == EIO_CP_FAIL && !(cp->flags & EIO_CP_MERGE))))
     return -1;
-  if (eio__side_open(cp, dir, wd, name) < 0)
-    return -1;
+  if (eio__side_open(cp, dir, wd, name) < 0) {
+    if (side->made || cp->existing != EIO_CP_SYNC || (errno != ENOTDIR && errno != ELOOP)
+        || eio__cptree_delete(cp, dir, wd, name) < 0 || eio_p_mkdir(wd, name, 0700) < 0
+        || eio__side_open(cp, dir, wd, name) < 0)
+      return -1;
+    side->made = true;
+  }
+  if (side->made)
+    eio__cptree_did(cp, EIO_DONE_DIRECTORIES, "mkdir", dir, NULL);
+  else
+    eio__errors_done(&cp->errors, EIO_DONE_DIRECTORIES, 1);
   if (side->made && (side->to.st_uid != geteuid() || (side->to.st_mode & 0777) != 0700))
     side->made = false; /* another one, by now */
   return 0;
@@ -77,13 +123,19 @@ static int enter_side(struct eio__cptree *cp, struct eio__dir *dir, struct eio__
 {
   struct eio__side *up = dir->up ? dir->up->data : NULL;
   struct eio__copy copy = { .in = dir->wd->fd, .out = -1 };
+  const eio_wd *wd = up ? up->wd : cp->req->wd2;
+  const char *name = up ? eio__dir_name(dir) : cp->target;
 
   if (fstat(dir->wd->fd, &side->from) < 0 || (up && is_target(cp, side)))
     return -1;
-  if (make_dir(cp, dir, up ? up->wd : cp->req->wd2, up ? eio__dir_name(dir) : cp->target) < 0)
+  if ((cp->flags & EIO_CP_DRY ? find_dir(cp, dir, wd, name) : make_dir(cp, dir, wd, name)) < 0)
     return -1;
+  if (!up)
+    cp->dev = side->from.st_dev;
   if (!up && is_target(cp, side))
     return -1;
+  if (cp->flags & EIO_CP_DRY)
+    return 0;
   side->local = up && up->to.st_dev == side->to.st_dev ? up->local : eio__fd_is_local(side->wd->fd);
   side->no_acl = eio__gives_no_acl(side->wd->fd);
   copy.out = side->wd->fd;
@@ -96,9 +148,15 @@ static bool entered(struct eio__tree *tree, struct eio__dir *dir)
   struct eio__cptree *cp = of(tree);
   struct eio__side *side = dir->data = calloc(1, sizeof *side);
 
+  if (side)
+    side->stays = cp->flags & EIO_CP_DRY;
   if (side && enter_side(cp, dir, side) == 0) {
     if (!dir->up)
       cp->root = side;
+    if (cp->flags & EIO_CP_ONE_FS && side->from.st_dev != cp->dev)
+      return false;
+    if (cp->flags & EIO_CP_DELETE && side->wd && !side->made)
+      eio__cptree_delete_others(cp, dir);
     return true;
   }
   eio__cptree_tell(cp, "mkdir", dir, NULL);
@@ -113,6 +171,9 @@ void eio__side_suspended(struct eio__dir *dir)
 {
   struct eio__side *side = dir->data;
 
+  /* DRY: one below may not be there, and lead to it again. */
+  if (side && side->stays)
+    return;
   if (!side || !side->wd || side->wd->fd < 0)
     return;
   close(side->wd->fd);
@@ -173,7 +234,7 @@ static void left(struct eio__tree *tree, struct eio__dir *dir, struct eio__dir *
   struct eio__side *side = dir->data;
 
   if (!eio__tree_cancelled(tree)) {
-    if (side && side->wd && side->wd->fd >= 0)
+    if (side && side->wd && side->wd->fd >= 0 && !(cp->flags & EIO_CP_DRY))
       finish_side(side);
     eio__side_leave(cp, dir, up);
   }
@@ -230,7 +291,11 @@ struct eio__cptree *eio__cptree_new(eio_req *req)
     return NULL;
   cp->req = req;
   cp->tree.req = req;
-  eio__errors_init(&cp->errors);
+  if (eio__errors_begin(&cp->errors, req) < 0) {
+    free(cp);
+    errno = ENOMEM;
+    return NULL;
+  }
   eio__links_init(&cp->links);
   cp->source = eio__without_slashes(req->path ? req->path : "");
   cp->target = eio__without_slashes(req->path2 ? req->path2 : "");
@@ -243,7 +308,7 @@ struct eio__cptree *eio__cptree_new(eio_req *req)
 
 int64_t eio__cptree_drop(struct eio__cptree *cp)
 {
-  int result = eio__errors_leave(&cp->errors, cp->req), error = errno;
+  int result = eio__errors_end(&cp->errors), error = errno;
 
   if (eio__tree_cancelled(&cp->tree)) {
     result = -1;
@@ -271,17 +336,27 @@ int64_t eio__cptree_run(struct eio__cptree *cp)
   return eio__parts_end(&cp->tree.parts);
 }
 
+static bool is_valid(int flags)
+{
+  int existing = flags & EIO_CP_EXISTING;
+
+  return !(flags & ~(EIO_CP_EXISTING | EIO_CP_MERGE | EIO_CP_ONE_FS | EIO_CP_DELETE | EIO_CP_DRY | EIO_CP_TELL | EIO_CP_TELL_ERRORS))
+         && !(existing & (existing - 1)) && (existing == EIO_CP_FAIL || !(flags & EIO_CP_MERGE))
+         && (existing == EIO_CP_SYNC || !(flags & (EIO_CP_DELETE | EIO_CP_DRY)));
+}
+
 int64_t eio_x_cptree(eio_req *req)
 {
   struct eio__cptree *cp;
 
-  if (req->arg1 != 0 && req->arg1 != EIO_CP_UPDATE && req->arg1 != EIO_CP_SKIP && req->arg1 != EIO_CP_FAIL) {
+  if (!is_valid(req->arg1)) {
     errno = EINVAL;
     return -1;
   }
   cp = eio__cptree_new(req);
   if (!cp)
     return -1;
-  cp->existing = req->arg1;
+  cp->existing = req->arg1 & EIO_CP_EXISTING;
+  cp->flags = req->arg1 & ~EIO_CP_EXISTING;
   return eio__cptree_run(cp);
 }

@@ -11,10 +11,11 @@
 /* The other side of a directory, which belongs to its walker; names are looked up in it by
  * descriptor, too. */
 struct eio__side {
-  eio_wd *wd;      /* -1: suspended, or lost */
+  eio_wd *wd;      /* -1: suspended, or lost; NULL: DRY, it is not there */
   struct stat from, to;
   bool made;       /* by this copy, for nobody else: it gets its mode when it is left */
   bool local;      /* closing a file tells nothing */
+  bool stays;      /* open */
   bool no_acl;     /* gives none to what is made in it */
   struct eio__attrs attrs;
 };
@@ -23,7 +24,8 @@ struct eio__cptree {
   struct eio__tree tree; /* first */
   eio_req *req;
   char *source, *target;  /* without slashes at their ends */
-  int existing;           /* EIO_CP_... */
+  int existing, flags;    /* EIO_CP_... */
+  dev_t dev;              /* of the source's root */
   struct eio__errors errors;
   struct eio__links links;
   struct eio__ways ways;
@@ -40,6 +42,7 @@ struct eio__item {
   const eio_wd *from_wd, *wd;
   const char *from, *name;
   const char *what;             /* is being done */
+  const char *did;              /* what has been; NULL: nothing was to be done */
   struct stat st;
   int in, out;                  /* open, or -1 */
   const void *data;             /* what it is made from */
@@ -63,6 +66,14 @@ int64_t eio__cptree_drop(struct eio__cptree *cp);
 
 /* Adds errno to the errors, unless it is ECANCELED. dir NULL: the root itself. */
 void eio__cptree_tell(struct eio__cptree *cp, const char *what, const struct eio__dir *dir, const char *name);
+
+/* Something is done. */
+void eio__cptree_did(struct eio__cptree *cp, enum eio_done kind, const char *what, const struct eio__dir *dir, const char *name);
+
+/* ops_cpdelete.c: removes what is in the way, or what the source does not have: 0, or -1 with errno. */
+int eio__cptree_delete(struct eio__cptree *cp, const struct eio__dir *dir, const eio_wd *wd, const char *name);
+/* DELETE: all of the target's directory that the source's does not have; errors are told. */
+void eio__cptree_delete_others(struct eio__cptree *cp, struct eio__dir *dir);
 
 /* Opens the other side of a directory, which is there; `data` is empty. */
 int eio__side_open(struct eio__cptree *cp, struct eio__dir *dir, const eio_wd *wd, const char *name);

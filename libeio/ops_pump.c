@@ -70,6 +70,7 @@ static int write_at(struct eio__copy *copy, const char *buf, ssize_t size)
     if (n <= 0)
       return -1;
     copy->offs += n;
+    eio__copy_count(copy, n);
   }
   return 0;
 }

@@ -67,3 +67,31 @@ int64_t eio_x_rmtree(eio_req *req)
   free(path);
   return eio__parts_end(&rm->tree.parts);
 }
+
+/* As a part of another operation ------------------------------------------- */
+
+struct part {
+  struct eio__tree tree; /* first */
+  const dev_t *dev;
+};
+
+static bool is_on_device(struct eio__tree *tree, struct eio__dir *dir)
+{
+  const dev_t *dev = ((struct part *)tree)->dev;
+  struct stat st;
+
+  return !dev || (fstat(dir->wd->fd, &st) == 0 && st.st_dev == *dev);
+}
+
+int eio__tree_remove(const eio_req *req, const eio_wd *wd, const char *name, const dev_t *dev)
+{
+  static const struct eio__tree_ops ops = { remove_entry, is_on_device, remove_closed, remove_dir, NULL };
+  struct part part = { .tree.ops = &ops, .dev = dev };
+
+  if (eio_p_unlink(wd, name) == 0)
+    return 0;
+  if (errno != EISDIR && errno != EPERM)
+    return -1;
+  eio__tree_walk_alone(&part.tree, req, wd, name);
+  return eio__tree_cancelled(&part.tree) ? -1 : eio_p_rmdir(wd, name);
+}

@@ -313,6 +313,18 @@ static void walk(struct walker *w, struct eio__dir *dir)
   }
 }
 
+static int walk_from(struct walker *w, struct eio__dir *root)
+{
+  struct eio__tree *tree = w->tree;
+
+  if (!root)
+    return -1;
+  if (tree->ops->entered && !tree->ops->entered(tree, root))
+    root->next = root->dents->count;
+  walk(w, root);
+  return 0;
+}
+
 int eio__tree_walk(struct eio__tree *tree, eio_req *req, int64_t (*end)(struct eio_parts *), const char *path)
 {
   struct walker w = { tree, eio_p_now(), 0 };
@@ -322,10 +334,16 @@ int eio__tree_walk(struct eio__tree *tree, eio_req *req, int64_t (*end)(struct e
   root = enter(tree, NULL, req->wd, path);
   atomic_init(&tree->npinned, 0);
   eio__parts_begin(&tree->parts, req, end, eio_p_now() - w.began);
-  if (!root)
-    return -1;
-  if (tree->ops->entered && !tree->ops->entered(tree, root))
-    root->next = root->dents->count;
-  walk(&w, root);
-  return 0;
+  return walk_from(&w, root);
+}
+
+int eio__tree_walk_alone(struct eio__tree *tree, const eio_req *req, const eio_wd *wd, const char *path)
+{
+  struct walker w = { tree, 0, 0 };
+
+  tree->req = req;
+  tree->alone = true;
+  atomic_init(&tree->npinned, 0);
+  atomic_init(&tree->parts.holders, 1);
+  return walk_from(&w, enter(tree, NULL, wd, path));
 }

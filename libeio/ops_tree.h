@@ -79,6 +79,13 @@ static inline bool eio__tree_cancelled(const struct eio__tree *tree)
  * parts at work; `ops` has to be set before, the rest is 0. */
 int eio__tree_walk(struct eio__tree *tree, eio_req *req, int64_t (*end)(struct eio_parts *), const char *path);
 
+/* The same in this thread alone, with a name relative to wd; there is no end then. */
+int eio__tree_walk_alone(struct eio__tree *tree, const eio_req *req, const eio_wd *wd, const char *path);
+
+/* Removes what has a name, with all that is in it, in this thread; dev: unless that is on another file
+ * system, or NULL. 0, or -1 with errno. */
+int eio__tree_remove(const eio_req *req, const eio_wd *wd, const char *name, const dev_t *dev);
+
 /* Closes what can be found again above a directory, for who gets no descriptor there. */
 void eio__tree_spare(struct eio__tree *tree, struct eio__dir *dir);
 

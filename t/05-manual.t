@@ -30,7 +30,7 @@ my ($examples, $entries, $overview) = read_manual($file);
 # Functions that belong to the package: those it defines itself, but for constants and private ones.
 my %function = map { $_ => 1 } grep { is_function($_) } keys %IO::AIO::;
 my %method = (
-    req => [qw(cancel cb timeout)],
+    req => [qw(cancel cb progress timeout)],
     grp => [qw(add cancel_subs errno feed limit result)],
 );
 

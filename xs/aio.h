@@ -321,6 +321,8 @@ void aio_settle(pTHX_ aio_req *aio);
 SV *aio_new_int64(pTHX_ int64_t n);
 /* Pushes the callback's arguments. The stack pointer is PL_stack_sp. */
 void aio_push_results(pTHX_ aio_cxt *cxt, aio_req *aio);
+/* A new mortal: what an operation on a tree has done so far. */
+SV *aio_tree_done(pTHX_ const eio_req *req);
 
 /* handle.c: both make a new file handle (a glob "fd#N" of IO::AIO), mortal, for
  * a descriptor that is open in the mode of `flags` (O_RDONLY...). NULL with errno

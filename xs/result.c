@@ -224,6 +224,33 @@ static SV *tree_errors(pTHX_ const struct eio_errors *errors)
   return sv_2mortal(newRV_noinc((SV *)av));
 }
 
+/* What an operation on a tree has done: counts, and what it has told since the last time. */
+SV *aio_tree_done(pTHX_ const eio_req *req)
+{
+  static const char *const names[] = { "directories", "files", "links", "others", "unchanged", "skipped", "deleted", "failed",
+                                       "octets", "spared" };
+  struct eio_told *told = eio_tree_told(req), *next;
+  uint64_t done[EIO_DONE_KINDS];
+  HV *hv = newHV();
+  AV *av = newAV();
+
+  eio_tree_done(req, done);
+  for (int i = 0; i < EIO_DONE_KINDS; i++)
+    (void)hv_store(hv, names[i], (I32)strlen(names[i]), SvREFCNT_inc(aio_new_int64(aTHX_ (int64_t)done[i])), 0);
+  (void)hv_stores(hv, "told", newRV_noinc((SV *)av));
+  for (; told; told = next) {
+    AV *entry = newAV();
+
+    next = told->next;
+    av_push(entry, newSVpv(told->path, 0));
+    av_push(entry, newSViv(told->errorno));
+    av_push(entry, newSVpv(told->what, 0));
+    av_push(av, newRV_noinc((SV *)entry));
+    free(told);
+  }
+  return sv_2mortal(newRV_noinc((SV *)hv));
+}
+
 static void push_group_results(pTHX_ const aio_req *aio)
 {
   AV *av = (AV *)aio->sv2;
@@ -249,7 +276,7 @@ void aio_push_results(pTHX_ aio_cxt *cxt, aio_req *aio)
   const struct eio_dents *dents = req->buf;
   dSP;
 
-  EXTEND(SP, 2);
+  EXTEND(SP, 3);
   switch (eio_op_info((enum eio_op)req->op)->result) {
   case EIO_R_NONE:
     if (req->op == EIO_GROUP) {
@@ -323,6 +350,7 @@ void aio_push_results(pTHX_ aio_cxt *cxt, aio_req *aio)
   case EIO_R_TREE:
     PUSHs(aio_new_int64(aTHX_ req->result));
     PUSHs(tree_errors(aTHX_ req->errors));
+    PUSHs(aio_tree_done(aTHX_ req));
     break;
   case EIO_R_DONE:
   case EIO_R_FILLED:

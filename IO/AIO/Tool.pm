@@ -12,7 +12,7 @@ use IO::AIO ();
 use Time::HiRes ();
 
 our $VERSION = '5.0';
-our @EXPORT = qw(%option %count %total %active job tree walk_options below failed complain out object);
+our @EXPORT = qw(%option %count %total job tree walk_options below failed complain out object);
 
 # What a verb is: its module and function, its arguments and how many there have to be at least, what it does, and what it
 # counts, in the order of summaries.
@@ -39,7 +39,8 @@ our @OPTION = (
     ['help',        'h', '',        '', 'prints this'],
     ['one-file-system', 'x', '',    'cp du find rm sync', 'stays on the file system of each argument'],
     ['algorithm',   'a', '1|224|256|384|512', 'hash', 'is the kind of SHA (256)'],
-    ['existing',    'e', 'replace|skip|fail', 'cp mv', 'is what happens to names that are there (replace)'],
+    ['existing',    'e', 'replace|skip|update|fail', 'cp', 'is what happens to names that are there (replace)'],
+    ['existing',    'e', 'replace|skip|fail', 'mv', 'is what happens to names that are there (replace)'],
     ['recursive',   'r', '',        'rm', 'removes directories with all that is in them'],
     ['force',       'f', '',        'rm', 'does not mind what is not there'],
     ['delete',      '',  '',        'sync', 'removes what the source does not have; shows it only, without --yes'],
@@ -60,7 +61,10 @@ our @OPTION = (
 );
 
 our (%option, %count, %total);
-our %active;    # what an interrupted command stops and removes: name of an unfinished file or of a tree => request
+my %active;     # requests on trees, which an interrupted command cancels
+my %follow;     # functions that ask some of these what they have done, by the same keys
+my %source;     # what these read
+my $measure;    # the request that finds out how much that is
 our $verb = '';
 my @queue;      # functions that begin what there is to do, the last one next
 my $failures = 0;
@@ -114,9 +118,10 @@ sub work_off {
     until ($stop) {
         (pop @queue)->() while @queue && !$stop && IO::AIO::nreqs() < $jobs;
         last if !@queue && !IO::AIO::nreqs();
-        if ($shows || defined $deadline) {
+        if ($shows || %follow || defined $deadline) {
             my $now = Time::HiRes::time();
             $stop ||= 'timeout' if defined $deadline && $now >= $deadline;
+            $_->() for values %follow;
             if ($shows && $now >= $next) {
                 show_progress($now - $began);
                 $next = $now + 0.2;
@@ -125,7 +130,7 @@ sub work_off {
         IO::AIO::poll_cb() and next;
         next if @queue && IO::AIO::nreqs() < $jobs;
         flush_out() if length $out && Time::HiRes::time() >= $flush;
-        select my $ready = $readable, undef, undef, $shows || defined $deadline ? 0.1 : undef if IO::AIO::nreqs();
+        select my $ready = $readable, undef, undef, $shows || %follow || defined $deadline ? 0.1 : undef if IO::AIO::nreqs();
     }
 }
 
@@ -147,16 +152,15 @@ sub finish {
 
 sub clean_up {
     @queue = ();
-    my %was = %active;
     require POSIX;
-    local @SIG{qw(INT TERM)} = (sub { unlink grep is_partial($_), keys %was; POSIX::_exit(130) }) x 2;
-    $_->cancel for grep ref, values %was;
-    my $until = Time::HiRes::time() + (%was ? 5 : 0);    # what hangs is left behind
+    local @SIG{qw(INT TERM)} = (sub { POSIX::_exit(130) }) x 2;
+    my $until = Time::HiRes::time() + (%active ? 5 : 0);    # what hangs is left behind
+    $_->cancel for values %active;
     while (IO::AIO::nreqs() && Time::HiRes::time() < $until) {
+        $_->() for values %follow;
         IO::AIO::poll_cb();
         select undef, undef, undef, 0.01 if IO::AIO::nreqs();
     }
-    unlink grep is_partial($_), keys %was, keys %active;
     flush_out();
     IO::AIO::reinit() if IO::AIO::nreqs();
 }
@@ -167,6 +171,31 @@ sub tree {
     my $key = ++$trees;
     my $request = $begin->(sub { delete $active{$key}; $done->(@_) });
     $active{$key} = $request;
+    return $key;
+}
+
+# The same for one that is asked now and then what it has done, and for what it reads.
+sub follow {
+    my ($begin, $ask, $done, $source) = @_;
+    my $key;
+    $key = tree($begin, sub {
+        delete $_->{$key} for \(%follow, %source);
+        $measure->cancel if $measure && !%follow;
+        $done->(@_);
+    });
+    $follow{$key} = $ask;
+    $source{$key} = $source;
+}
+
+# Finds out how much there is to be read, when somebody wants to see how far it is.
+sub measure {
+    $measure and return;
+    $measure = IO::AIO::aio_group(sub { });
+    for my $source (values %source) {
+        $measure->add(IO::AIO::aio_du($source, { walk_options(), root => 1, parallel => 1 }, sub {
+            $total{octets} += $_[0]{octets} if $_[0];
+        }));
+    }
 }
 
 # What all requests that walk have in common.
@@ -175,8 +204,6 @@ sub jobs { $option{jobs} // 16 }
 
 # The name of something in a directory; "" is the directory itself.
 sub below { my ($dir, $path) = @_; length $path ? ($dir =~ s{/+\z}{}r) . "/$path" : $dir }
-
-sub is_partial { $_[0] =~ m{(?:^|/)\.aio-\d+-\d+\z} }
 
 # Queues a function that begins a request, or some. The last one is called first, so that trees are walked into depth.
 sub job { push @queue, $_[0] }
@@ -380,15 +407,12 @@ sub shows_progress {
 sub show_progress {
     my ($seconds) = @_;
     my $octets = $count{octets};
-    for my $path (grep is_partial($_), keys %active) {    # what is there of files that are not complete
-        my $request = $active{$path};
-        IO::AIO::aio_lstat($path, sub { $total{partial}{$path} = -s _ if !$_[0] && $active{$path} });
-        $octets += $total{partial}{$path} || 0;
-    }
+    measure() if %follow;
+    my $all = ($total{octets} || 0) - ($total{spared} || 0);
     my @parts = map "$count{$_} $_", grep { $_ ne 'octets' && $count{$_} } @{ verb_row($verb)->[5] };
     if (defined $octets) {
-        push @parts, size($octets) . ($total{octets} ? ' of ' . size($total{octets}) : ''), size($octets / $seconds) . '/s';
-        push @parts, left(($total{octets} - $octets) * $seconds / $octets) . ' left' if $octets && ($total{octets} || 0) > $octets;
+        push @parts, size($octets) . ($all > $octets ? ' of ' . size($all) : ''), size($octets / $seconds) . '/s';
+        push @parts, left(($all - $octets) * $seconds / $octets) . ' left' if $octets && $all > $octets;
     } else {
         my $entries = 0;
         $entries += $_ for values %count;
