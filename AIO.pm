@@ -75,6 +75,16 @@ sub aio_move($$;$) {
 # The class of what aio_statx finds.
 sub _load_stat { local ($@, $!); require IO::AIO::Stat }
 
+# In parts: files of their own, loaded when they are needed.
+
+sub aio_watch($$$;$) {
+    my @keep = \(@_);
+    my $batch = _callback ($_[2], 1);
+    my $cb = _callback ($_[3], @_ - 3);
+    require IO::AIO::Watch;
+    IO::AIO::Watch::start ($_[0], $_[1], $batch, $cb);
+}
+
 # Event loops -----------------------------------------------------------
 
 sub attach(;$) { require IO::AIO::Loop; goto &IO::AIO::Loop::attach }
@@ -97,7 +107,7 @@ our @AIO_REQ = sort grep { /^aio_/ && defined &$_ } keys %IO::AIO::;
 # are marked so, and the functions named here.
 our @ON_REQUEST;
 push @ON_REQUEST, qw(
-    aio_walk aio_du aio_remove poll_handle attach detach aioreq_timeout aioreq_class
+    aio_walk aio_du aio_remove aio_watch poll_handle attach detach aioreq_timeout aioreq_class
     stats stats_every stats_reset slow max_abandoned nabandoned
 );
 
@@ -348,6 +358,7 @@ brackets mark other arguments that may be left out, with all that follow.
     aio_walk $pathname, $options, $batch->($entries), $callback->($number)
     aio_du $pathname, $options, $callback->($totals)
     aio_remove $pathname, $options, $batch->($entries), $callback->($number)
+    aio_watch $pathname, $options, $batch->($events), $callback->($status)
 
     aio_sync $callback->($status)
     aio_syncfs $fh, $callback->($status)
@@ -1859,6 +1870,109 @@ prints
     3 files removed
 
 =for example end
+
+=head3 aio_watch
+
+    aio_watch $pathname, $options, $batch->($events), $callback->($status)
+
+Tells what happens in a directory (or to a file), until it is cancelled: C<$batch> is called with an array of
+events, as long as there are any. C<$callback> is called when there can be no more: with 0 after the directory itself
+has been removed, moved or unmounted, with -1 and C<$!> when it cannot be watched. Exported on request. inotify(7);
+C<ENOSYS> where there is none.
+
+=for example begin watch needs IO::AIO::Watch
+
+    use IO::AIO qw(:DEFAULT aio_watch);
+
+    my $watch; $watch = aio_watch "tree", { recursive => 1, events => "create delete move" }, sub {
+        for (@{ $_[0] }) {
+            my ($path, $event, $is_directory, $more) = @$_;
+            print "$event $path\n";
+            aio_mkdir "tree/new", 0755 if $event eq "ready";
+            $watch->cancel if $event eq "create";
+        }
+    }, sub { die "cannot watch: $!" };
+    IO::AIO::flush;
+
+=for example output
+
+prints
+
+    ready 
+    create new
+
+=for example end
+
+An event is an array:
+
+    0  path, relative to the directory; "" is the directory itself
+    1  what has happened, a word
+    2  1 for a directory, else 0
+    3  move: the new path; error: that error, as $!
+
+The words are
+
+=over 4
+
+=item create, delete, move
+
+A name has come, gone, or been changed within what is watched. What is moved to elsewhere is C<delete>, what comes from
+there C<create>. The last event about the directory itself may be C<delete> or C<move>, without a new path, or C<unmount>.
+
+=item modify, close_write, attrib
+
+Of a file: it was written to or cut, closed after it was open for writing, or its mode, owner, times or number of links have
+changed; C<attrib> of directories as well.
+
+=item ready
+
+The watch is in place: what happens from now on is told.
+
+=item overflow
+
+So much has happened that the kernel has lost some of it. Everything there is comes as C<found> then, names that you know and
+names that you do not, and C<ready> again: what does not come is gone. A tree that is not watched recursively is
+one directory for that.
+
+=item error
+
+A directory of the tree cannot be watched or read (C<ENOSPC>: see F</proc/sys/fs/inotify/max_user_watches>).
+
+=back
+
+C<$options> is C<undef> or a hash:
+
+=over 4
+
+=item recursive
+
+All directories below, too, but not by symbolic links. One that appears is told, then what is in it, each name once, whether it
+was made before the directory could be watched or after that.
+
+=item events
+
+Which of the first six are wanted, an array or a string with spaces. Default are all of them.
+
+=item name
+
+A pattern of the shell, or an array of patterns, one of which the last part of the path (for C<move>: the old or the new one)
+has to match.
+
+=item prune
+
+Directories that are told, but not watched: likewise.
+
+=item one_file_system
+
+Mount points are told, but not watched.
+
+=back
+
+A watch takes no worker while nothing happens, and no place of C<IO::AIO::max_parallel>: a thread of the module's waits for all
+watches. It is a request that is not done all the same, and counts as one in C<IO::AIO::nreqs>: C<IO::AIO::flush> returns when it
+has been cancelled, and a program that polls while there are requests goes on. After a fork the child has none. Events wait in the
+kernel while your program does not poll, 16384 usually. A directory above the root should not be renamed: new
+directories would not be found by the path that it had. What other computers do to a network file system is not told.
 
 =head2 Writing to disk
 

@@ -9,6 +9,7 @@
  *   eio_plat*.c   what systems lack          eio_pace.c    how many of them
  *   eio_insight.c figures and traces         eio_time.c    deadlines
  *   eio_lost.c    workers that hang          eio_class.c   limits of some
+ *   eio_wait.c    what needs no worker
  *
  * This file: states, submit, cancel, limits, and what a fork does. */
 #include "eio_pace.h"
@@ -160,8 +161,12 @@ void eio_submit(eio_ctx *ctx, eio_req *req)
     eio__insight_submit(ctx, req);
   if (req->op == EIO_GROUP)
     eio__finish_here(ctx, req);
-  else if (!finish_inline(ctx, req))
-    ctx->engine->submit(ctx, req);
+  else if (!finish_inline(ctx, req)) {
+    if (__builtin_expect(eio__waits(req), 0) && !(req->flags & EIO_FAILED))
+      eio__wait_submit(ctx, req);
+    else
+      ctx->engine->submit(ctx, req);
+  }
 }
 
 static enum eio_state unqueue(eio_ctx *ctx, eio_req *req, unsigned flags)
@@ -174,7 +179,8 @@ static enum eio_state unqueue(eio_ctx *ctx, eio_req *req, unsigned flags)
   if (state == EIO_READY) {
     eio__class_remove(ctx, req);
     atomic_fetch_add(&ctx->ntaken, 1);
-  }
+  } else if (eio__wait_take(ctx, req))
+    state = EIO_READY;
   if (state != EIO_FINISHED)
     eio__flag_set(req, flags);
   if (state == EIO_READY)
@@ -386,6 +392,8 @@ static eio_req *orphan_all(eio_ctx *ctx)
       eio__flag_set(req, EIO_ORPHAN | EIO_CANCELLED);
   eio__classes_drop(ctx, &ctx->ready);
   orphan_queue(ctx, &ctx->ready);
+  orphan_queue(ctx, &ctx->waiting);
+  eio__wait_dropped(ctx);
   eio__take_finished(ctx, &ctx->done);
   orphan_queue(ctx, &ctx->done);
   orphan_queue(ctx, &ctx->fresh);
@@ -487,6 +495,7 @@ static void after_fork_child(void)
     if (ctx->ids && !pthread_equal(ctx->owner, pthread_self()))
       continue; /* one never used may be its own all the same */
     eio__pool_after_fork(ctx);
+    eio__wait_after_fork(ctx);
     eio__ring_after_fork(ctx);
     orphan_all(ctx); /* parts are lost, like what threads had at hand */
     eio__time_after_fork(ctx);
@@ -561,6 +570,7 @@ void eio_destroy(eio_ctx *ctx)
   pthread_mutex_unlock(&contexts_lock);
   eio_reset(ctx);
   eio__time_destroy(ctx);
+  eio__wait_destroy(ctx);
   eio__ring_destroy(ctx);
   pthread_mutex_lock(&ctx->lock);
   eio__wake_close(&ctx->wake);

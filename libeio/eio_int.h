@@ -34,7 +34,7 @@ typedef int64_t (*eio_execute_fn)(eio_req *req);
 typedef bool (*eio_prepare_fn)(eio_ctx *ctx, eio_req *req, struct io_uring_sqe *sqe);
 
 /* The flags of a row, of which eio_ops.def has short names. */
-enum { EIO_OPF_INLINE = 1, EIO_OPF_ON_REQUEST = 2 };
+enum { EIO_OPF_INLINE = 1, EIO_OPF_ON_REQUEST = 2, EIO_OPF_WAITS = 4 };
 
 struct eio_op_row {
   struct eio_op_info info;
@@ -47,6 +47,12 @@ extern const struct eio_op_row eio__ops[EIO_OP_COUNT + 1]; /* EIO_PART is the la
 #define EIO_OP(id, name, args, result, execute, ring, flags) int64_t execute(eio_req *req);
 #include "eio_ops.def"
 #undef EIO_OP
+
+/* Whether it is not executed, but waits for its descriptor (eio_wait.c). */
+static inline bool eio__waits(const eio_req *req)
+{
+  return eio__ops[req->op].flags & EIO_OPF_WAITS;
+}
 
 /* eio_uring_ops.c */
 #if EIO_HAVE_LIBURING
@@ -144,6 +150,8 @@ struct eio_deadline;
 struct eio_deadlines { struct eio_deadline **heap; size_t length, room; };
 struct eio_alarm;
 
+struct eio_waiter; /* eio_wait.c */
+
 struct eio_pool; /* eio_pool.c */
 struct eio_ring; /* eio_uring.c */
 
@@ -170,6 +178,8 @@ struct eio_ctx {
   struct eio_queue ready;    /* (L) waiting for a worker */
   struct eio_queue orphans;  /* (L) dropped */
   struct eio_queue parted;   /* (L) RUNNING, with parts that were given away */
+  struct eio_queue waiting;  /* (L) RUNNING, and waiting for descriptors */
+  struct eio_waiter *waiter; /* (O) for the thread that looks for these; NULL: no need */
   uint64_t executed, wakeups, given; /* (L) for the statistics */
   atomic_uint nrunning;      /* requests that execute, wherever: eio__slot_take() */
   atomic_uint max_running;   /* max_parallel */
@@ -271,6 +281,16 @@ bool eio__time_is_up(const eio_ctx *ctx); /* for one at least */
 uint64_t eio__time_next(const eio_ctx *ctx); /* for the first; UINT64_MAX: never */
 void eio__time_pass(eio_ctx *ctx);       /* hands over those whose time is up */
 void eio__time_watch(eio_ctx *ctx);      /* sets the alarm, if somebody watches the descriptor */
+
+/* eio_wait.c */
+/* Takes over a NEW request that waits for a descriptor. Owner thread. */
+void eio__wait_submit(eio_ctx *ctx, eio_req *req);
+/* Takes out one that is RUNNING; whether it was there. Owner thread, lock held. */
+bool eio__wait_take(eio_ctx *ctx, eio_req *req);
+/* All have been taken out of ctx->waiting. Lock held. */
+void eio__wait_dropped(eio_ctx *ctx);
+void eio__wait_destroy(eio_ctx *ctx);
+void eio__wait_after_fork(eio_ctx *ctx); /* in the child */
 
 /* eio.c: takes a request that waits out of its queue: it is DONE then. Returns the state in
  * which it was, which for others is a hint. Owner thread, without the lock. */

@@ -14,6 +14,7 @@
 
 #define INLINE EIO_OPF_INLINE
 #define ON_REQUEST EIO_OPF_ON_REQUEST
+#define WAITS EIO_OPF_WAITS
 
 const struct eio_op_row eio__ops[EIO_OP_COUNT + 1] = {
   [EIO_GROUP] = { { "group", "", EIO_R_NONE, 0 }, NULL, NULL, 0 },

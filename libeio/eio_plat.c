@@ -18,6 +18,9 @@
 # include <linux/openat2.h>
 # include <sys/syscall.h>
 #endif
+#if EIO_HAVE_INOTIFY
+# include <sys/inotify.h>
+#endif
 #ifdef __linux__
 # include <sched.h>
 #endif
@@ -265,6 +268,23 @@ int eio_p_utime(const eio_wd *wd, const char *path, const struct timespec times[
   return eio_p_at_end(&at, utimes(at.path, times ? tv : NULL));
 }
 #endif
+
+int eio_p_notify(int notify, const eio_wd *wd, const char *path, unsigned events)
+{
+#if EIO_HAVE_INOTIFY
+  struct eio_p_at at;
+
+  if (!eio_p_at_begin(&at, wd, path, EIO_AT_PLAIN))
+    return -1;
+  return eio_p_at_end(&at, inotify_add_watch(notify, at.path, events));
+#else
+  (void)notify;
+  (void)wd;
+  (void)path;
+  (void)events;
+  return absent();
+#endif
+}
 
 /* There is no truncateat(). */
 int eio_p_truncate(const eio_wd *wd, const char *path, off_t length)

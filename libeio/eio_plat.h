@@ -171,6 +171,9 @@ int eio_p_link_fd(int fd, const eio_wd *wd2, const char *path2, int flags);
 int eio_p_rename(const eio_wd *wd, const char *path, const eio_wd *wd2, const char *path2,
                  unsigned flags);
 
+/* Has an inotify(7) descriptor tell of what a path names: its number there. */
+int eio_p_notify(int notify, const eio_wd *wd, const char *path, unsigned events);
+
 /* Gives a symbolic link owner and times of another one, as far as can be. */
 void eio_p_keep_link(const eio_wd *wd, const char *path, const struct stat *st);
 

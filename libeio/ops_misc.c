@@ -24,6 +24,11 @@ int64_t eio_x_busy(eio_req *req)
   return 0;
 }
 
+int64_t eio_x_notify(eio_req *req)
+{
+  return eio_p_notify(req->fd, req->wd, req->path, (unsigned)req->arg1);
+}
+
 /* The one call that waits for long is the one for a lock, and an interrupted
  * one got none. */
 int64_t eio_x_fcntl(eio_req *req)

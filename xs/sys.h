@@ -53,6 +53,14 @@ int aio_absent(int unused, ...);
 #else
 # define eventfd(...) AIO_ABSENT(__VA_ARGS__)
 #endif
+#if EIO_HAVE_INOTIFY
+# include <sys/inotify.h>
+#else
+# define IN_NONBLOCK 0
+# define IN_CLOEXEC 0
+# define inotify_init1(...) AIO_ABSENT(__VA_ARGS__)
+# define inotify_rm_watch(...) AIO_ABSENT(__VA_ARGS__)
+#endif
 #if EIO_HAVE_MEMFD_CREATE
 # include <sys/mman.h>
 #else

@@ -123,6 +123,25 @@ XS_INTERNAL(xs_eventfd)
   XSRETURN(1);
 }
 
+/* For IO::AIO::Watch: an inotify descriptor, and the end of a watch of one. */
+XS_INTERNAL(xs_notify)
+{
+  dXSARGS_AIO(0, 0, "");
+
+  ST(0) = handle_or_undef(aTHX_ inotify_init1(IN_NONBLOCK | IN_CLOEXEC), O_RDONLY, FALSE);
+  XSRETURN(1);
+}
+
+XS_INTERNAL(xs_notify_end)
+{
+  dXSARGS_AIO(2, 2, "fh, number");
+  int number = aio_sys_int(aTHX_ ST(1), "_notify_end", "number");
+  int fd = aio_arg_fd(aTHX_ ST(0), AIO_READ, "_notify_end", "fh");
+
+  ST(0) = aio_new_int64(aTHX_ inotify_rm_watch(fd, number));
+  XSRETURN(1);
+}
+
 XS_INTERNAL(xs_memfd_create)
 {
   dXSARGS_AIO(1, 2, "pathname, flags = 0");
@@ -281,6 +300,8 @@ void aio_boot_sys_fd(pTHX)
     { "pipe2", xs_pipe2, ";$", 0 },
     { "pipesize", xs_pipesize, "$;$", 0 },
     { "eventfd", xs_eventfd, ";$$", 0 },
+    { "_notify_open", xs_notify, "", 0 },
+    { "_notify_end", xs_notify_end, "$$", 0 },
     { "memfd_create", xs_memfd_create, "$;$", 0 },
     { "timerfd_create", xs_timerfd_create, "$;$", 0 },
     { "timerfd_settime", xs_timerfd_settime, "$$$$", 0 },

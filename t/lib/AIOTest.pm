@@ -606,9 +606,13 @@ sub done() {
 
   SKIP: {
         skip 'no /proc/self/fd here', 2 unless $start{descriptors};
-        my ($was, $now) = ($start{descriptors}, descriptors());
-        my @more = map { "$_ (" . ($now->{$_} - ($was->{$_} || 0)) . ")" }
-            grep { $now->{$_} > ($was->{$_} || 0) } sort keys %$now;
+        my @more;    # the thread that waits for descriptors (libeio/eio_wait.c) closes its own when it ends
+        wait_for(sub {
+            my ($was, $now) = ($start{descriptors}, descriptors());
+            @more = map { "$_ (" . ($now->{$_} - ($was->{$_} || 0)) . ")" }
+                grep { $now->{$_} > ($was->{$_} || 0) } sort keys %$now;
+            return !@more;
+        });
         is("@more", '', 'no descriptor is left');
         my $threads = $start{threads} + ($warm ? 0 : tools_thread());
         ok(wait_for(sub { threads() <= $threads }), 'the kernel has no more threads than before');
