@@ -107,18 +107,19 @@ static bool may_inline(eio_ctx *ctx, const eio_req *req)
 #define TRIED 64
 
 /* Only the pool's workers do better, and not at what takes no system call. */
-static bool leaves(eio_ctx *ctx, const eio_req *req)
+static bool leaves(eio_ctx *ctx, const eio_req *req, bool *tried)
 {
   if (ctx->engine != &eio__engine_pool || req->op == EIO_NOP || req->flags & EIO_FAILED
       || !eio__pool_leaves(ctx, req))
     return false;
-  ctx->left = (ctx->left + 1) % TRIED;
-  return ctx->left;
+  *tried = ++ctx->left % TRIED == 0;
+  return !*tried;
 }
 
-static bool attempt(eio_ctx *ctx, eio_req *req)
+static bool attempt(eio_ctx *ctx, eio_req *req, bool tried)
 {
-  bool measured = req->op != EIO_NOP && (!ctx->left || ctx->stats.inlined % EIO_MEASURED == 0);
+  bool measured = req->op != EIO_NOP
+                  && (tried || ctx->stats.inlined % EIO_MEASURED == 0 || !eio__pool_knows_attempts(ctx, req));
   uint64_t began = measured ? eio_p_now() : 0;
   bool done = eio__inline(ctx, req, false);
 
@@ -131,11 +132,11 @@ static bool attempt(eio_ctx *ctx, eio_req *req)
  * execution: so nothing executes with max_parallel 0. */
 static bool finish_inline(eio_ctx *ctx, eio_req *req)
 {
-  bool limited = ctx->max_parallel != UINT_MAX || req->in_class, done;
+  bool limited = ctx->max_parallel != UINT_MAX || req->in_class, tried = false, done;
 
-  if (!may_inline(ctx, req) || leaves(ctx, req) || (limited && !eio__places_take(ctx, req->in_class)))
+  if (!may_inline(ctx, req) || leaves(ctx, req, &tried) || (limited && !eio__places_take(ctx, req->in_class)))
     return false;
-  done = req->flags & EIO_FAILED || attempt(ctx, req);
+  done = req->flags & EIO_FAILED || attempt(ctx, req, tried);
   if (done) {
     ctx->stats.inlined++;
     eio__finish_here(ctx, req);

@@ -331,6 +331,7 @@ void eio__pool_waited(eio_ctx *ctx, uint64_t ns);
 /* What the owner has measured: polling so many requests, and an attempt in submit. */
 void eio__pool_stepped(eio_ctx *ctx, uint64_t ns, unsigned nreqs);
 void eio__pool_attempted(eio_ctx *ctx, const eio_req *req, uint64_t ns);
+bool eio__pool_knows_attempts(const eio_ctx *ctx, const eio_req *req); /* of this kind */
 /* Whether the owner leaves it to workers rather than to attempt it. */
 bool eio__pool_leaves(eio_ctx *ctx, const eio_req *req);
 /* Requests that wait for a worker, but for those that wait for their class. Without the lock a hint. */

@@ -433,6 +433,11 @@ void eio__pool_stepped(eio_ctx *ctx, uint64_t ns, unsigned nreqs)
   eio__pace_stepped(&ctx->pool->pace, ns, nreqs);
 }
 
+bool eio__pool_knows_attempts(const eio_ctx *ctx, const eio_req *req)
+{
+  return atomic_load_explicit(&ctx->pool->pace.kinds[eio__kind(req)].attempt, memory_order_relaxed);
+}
+
 void eio__pool_attempted(eio_ctx *ctx, const eio_req *req, uint64_t ns)
 {
   eio__pace_attempted(&ctx->pool->pace, eio__kind(req), ns);
