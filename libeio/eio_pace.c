@@ -62,7 +62,7 @@ void eio__pace_init(struct eio_pace *pace, unsigned ncpus)
 void eio__pace_executed(struct eio_pace *pace, unsigned kind, uint64_t ns, enum eio_course course)
 {
   struct eio_kind *k = &pace->kinds[kind];
-  uint64_t wait = get(&k->wait), enough = eio__pace_patience_ns(pace);
+  uint64_t wait = get(&k->wait), enough = eio__pace_patience_ns(pace), busy;
 
   if (course == EIO_PREEMPTED)
     return;
@@ -72,7 +72,8 @@ void eio__pace_executed(struct eio_pace *pace, unsigned kind, uint64_t ns, enum 
     set(&k->wait, ns);
   else if (wait || course == EIO_WAITED)
     set(&k->wait, course == EIO_WAITED ? wait - (wait + 255) / 256 + ns / 64 : wait - (wait + FORGET - 1) / FORGET);
-  if (course == EIO_BUSY_ALONE || (course == EIO_BUSY_BESIDE && !get(&k->busy)))
+  busy = get(&k->busy);
+  if (course == EIO_BUSY_ALONE || (course == EIO_BUSY_BESIDE && (!busy || ns < busy)))
     approach(&k->busy, ns, 1);
 }
 

@@ -52,7 +52,8 @@ void eio__pace_init(struct eio_pace *pace, unsigned ncpus);
 /* What has been measured ------------------------------------------------- */
 
 /* How an execution went that took so long: it kept a processor busy, with no other worker
- * beside that may have held it up, or with some; it waited for something other than that; or
+ * beside that may have held it up, or with some (then it tells something if it was quicker than is
+ * known: or what was slow at first would have more workers for ever, and never be alone); it waited for something other than that; or
  * others had the processor (which says nothing). Of those that are not long (below) and did
  * not wait, one in so many is told. */
 #define EIO_MEASURED 8

@@ -26,6 +26,7 @@ struct machine {
   double hop, step;              /* the owner's, for each request */
   double attempt, busy;          /* 0: no attempt is possible */
   double wait, waits;            /* so long, in so many of 100 */
+  double cold;                   /* what the first executions take: nothing is in any cache, or others compute */
 };
 
 /* Costs of ours: to hand a request over, to take it, to see what another processor has written,
@@ -34,6 +35,8 @@ struct machine {
 #define TAKE 300.0
 #define SEE 300.0
 #define WAKE 1500.0
+/* So many executions are the first. */
+#define COLD 20
 
 struct policy {
   bool fixed, attempts, looks;
@@ -46,7 +49,7 @@ struct thread {
   enum what what;
   double work;     /* of a processor, left */
   double until;    /* COMING, WAITS, LINGERS */
-  double began;
+  double began, busy;
   unsigned load;
   bool waited, will_wait;
 };
@@ -58,7 +61,7 @@ static struct thread w[MAX];
 static struct { enum { BUSY, IDLES, COMES } what; double work, until, since; bool looks; } owner;
 static double now, watch_at, ran_out; /* ran_out: since when workers have nothing to do; 0: they have */
 static bool filling;
-static unsigned queue, results, submitted, outstanding, done, seed;
+static unsigned queue, results, submitted, outstanding, done, started, seed;
 
 /* Decisions --------------------------------------------------------------- */
 
@@ -187,11 +190,11 @@ static void owner_goes_on(void)
 static void finish(struct thread *t)
 {
   static unsigned n;
-  uint64_t ns = (uint64_t)(TAKE + m->busy + (t->waited ? m->wait : 0));
+  uint64_t ns = (uint64_t)(TAKE + t->busy + (t->waited ? m->wait : 0));
 
   /* Executions are much shorter than time slices: others run before or after. */
   if (++n % EIO_MEASURED == 0 || eio__pace_is_long(&pace, ns))
-    eio__pace_executed(&pace, KIND, ns, t->waited ? EIO_WAITED : EIO_BUSY_ALONE);
+    eio__pace_executed(&pace, KIND, ns, t->waited ? EIO_WAITED : total_load() == t->load ? EIO_BUSY_ALONE : EIO_BUSY_BESIDE);
   results++;
   if (owner.what == IDLES) {
     if (!policy->fixed)
@@ -208,8 +211,10 @@ static void finish(struct thread *t)
 static void go_to_queue(struct thread *t, bool may_linger)
 {
   if (queue && !crowded(t)) {
-    double work = TAKE + m->busy;
+    double work;
 
+    t->busy = started++ < COLD && m->cold > 0 ? m->cold : m->busy;
+    work = TAKE + t->busy;
     queue--;
     seed = seed * 1103515245 + 12345;
     t->what = RUNS;
@@ -350,7 +355,7 @@ static double run(const struct policy *p)
   memset(&owner, 0, sizeof owner);
   now = ran_out = 0;
   watch_at = NEVER;
-  queue = results = 0;
+  queue = results = started = 0;
   seed = 1;
   for (unsigned burst = 0; burst <= m->bursts; burst++) {
     submitted = outstanding = done = 0;
@@ -408,40 +413,44 @@ static void check(const struct machine *machine)
 int main(void)
 {
   static const struct machine machines[] = {
-    /* name                                cpus thr  reqs depth bursts hop     step    attempt busy    wait  waits */
-    { "2 processors, reads",                  2,  8, 4000, 64, 0, 12 * US, 1.2 * US, 1.2 * US, 1.5 * US, 0, 0 },
-    { "2 processors, stats",                  2,  8, 4000, 64, 0, 12 * US, 1.2 * US, 5.0 * US, 1.5 * US, 0, 0 },
-    { "2 processors, a burst of stats",       2,  8, 4000, 4000, 0, 12 * US, 1.2 * US, 5.0 * US, 1.5 * US, 0, 0 },
-    { "2 processors, writes",                 2,  8, 4000, 64, 0, 12 * US, 1.2 * US, 0, 1.5 * US, 0, 0 },
-    { "2 processors, large reads",            2,  8, 2000, 64, 0, 12 * US, 1.2 * US, 11 * US, 12 * US, 0, 0 },
-    { "2 processors, reads one at a time",    2,  8, 2000, 1, 0, 12 * US, 1.2 * US, 1.2 * US, 1.5 * US, 0, 0 },
-    { "2 processors, chmod one at a time",    2,  8, 2000, 1, 0, 12 * US, 1.2 * US, 0, 3 * US, 0, 0 },
-    { "1 processor, reads",                   1,  8, 4000, 64, 0, 8 * US, 1.2 * US, 1.2 * US, 1.5 * US, 0, 0 },
-    { "1 processor, stats",                   1,  8, 4000, 64, 0, 8 * US, 1.2 * US, 5.0 * US, 1.5 * US, 0, 0 },
-    { "1 processor, writes one at a time",    1,  8, 2000, 1, 0, 8 * US, 1.2 * US, 0, 1.5 * US, 0, 0 },
-    { "4 processors, reads",                  4,  8, 4000, 64, 0, 12 * US, 1.2 * US, 1.2 * US, 1.5 * US, 0, 0 },
-    { "4 processors, large writes",           4,  8, 4000, 64, 0, 12 * US, 1.2 * US, 0, 15 * US, 0, 0 },
-    { "64 processors, stats",                64, 64, 4000, 64, 0, 20 * US, 1.2 * US, 5.0 * US, 1.5 * US, 0, 0 },
-    { "64 processors, large writes",         64, 64, 4000, 256, 0, 20 * US, 1.2 * US, 0, 40 * US, 0, 0 },
-    { "64 processors, hardly any owner",     64, 32, 4000, 256, 0, 20 * US, 0.1 * US, 0, 5 * US, 0, 0 },
-    { "dear calls, stats",                    2,  8, 4000, 64, 0, 12 * US, 1.2 * US, 11 * US, 3.0 * US, 0, 0 },
-    { "dear calls, reads",                    2,  8, 4000, 64, 0, 12 * US, 1.2 * US, 2.7 * US, 3.0 * US, 0, 0 },
-    { "dear hops, reads",                     2,  8, 4000, 64, 0, 50 * US, 1.2 * US, 1.2 * US, 1.5 * US, 0, 0 },
-    { "dear hops, stats",                     2,  8, 4000, 64, 0, 50 * US, 1.2 * US, 5 * US, 1.5 * US, 0, 0 },
-    { "cheap hops, stats",                    2,  8, 4000, 64, 0, 3 * US, 1.2 * US, 5 * US, 1.5 * US, 0, 0 },
-    { "storage, 30 us",                       2,  8, 2000, 64, 0, 12 * US, 1.2 * US, 0, 2 * US, 30 * US, 100 },
-    { "storage, 100 us",                      2,  8, 2000, 64, 0, 12 * US, 1.2 * US, 0, 2 * US, 100 * US, 100 },
-    { "storage, 1 ms",                        2,  8, 1000, 64, 0, 12 * US, 1.2 * US, 0, 2 * US, 1000 * US, 100 },
-    { "storage, 10 ms, 64 threads",           2, 64, 1000, 64, 0, 12 * US, 1.2 * US, 0, 2 * US, 10000 * US, 100 },
-    { "storage, 100 ms",                      2,  8, 200, 64, 0, 12 * US, 1.2 * US, 0, 2 * US, 100000 * US, 100 },
-    { "storage, 100 us, one at a time",       2,  8, 500, 1, 0, 12 * US, 1.2 * US, 0, 2 * US, 100 * US, 100 },
-    { "one of ten waits 70 us",               2,  8, 8000, 64, 0, 12 * US, 1.2 * US, 0, 2 * US, 70 * US, 10 },
-    { "one of a hundred waits 1 ms",          2,  8, 8000, 64, 0, 12 * US, 1.2 * US, 0, 2 * US, 1000 * US, 1 },
-    { "one of a hundred waits 10 ms",         2, 64, 24000, 256, 0, 12 * US, 1.2 * US, 0, 2 * US, 10000 * US, 1 },
-    { "bursts of 8 that wait 1 ms",           2,  8, 8, 8, 10, 20 * US, 1.2 * US, 0, 2 * US, 1000 * US, 100 },
-    { "bursts of 64 that wait 10 ms",         2, 64, 64, 64, 10, 20 * US, 1.2 * US, 0, 2 * US, 10000 * US, 100 },
-    { "bursts of 64 that wait 30 ms",         1, 64, 64, 64, 10, 20 * US, 1.2 * US, 0, 2 * US, 30000 * US, 100 },
-    { "bursts of 64 quick ones",              2,  8, 64, 64, 10, 20 * US, 1.2 * US, 0, 2 * US, 0, 0 },
+    /* name                                cpus thr  reqs depth bursts hop     step    attempt busy    wait  waits cold */
+    { "2 processors, reads",                  2,  8, 4000, 64, 0, 12 * US, 1.2 * US, 1.2 * US, 1.5 * US, 0, 0, 0 },
+    { "2 processors, stats",                  2,  8, 4000, 64, 0, 12 * US, 1.2 * US, 5.0 * US, 1.5 * US, 0, 0, 0 },
+    { "2 processors, a burst of stats",       2,  8, 4000, 4000, 0, 12 * US, 1.2 * US, 5.0 * US, 1.5 * US, 0, 0, 0 },
+    { "2 processors, writes",                 2,  8, 4000, 64, 0, 12 * US, 1.2 * US, 0, 1.5 * US, 0, 0, 0 },
+    { "2 processors, large reads",            2,  8, 2000, 64, 0, 12 * US, 1.2 * US, 11 * US, 12 * US, 0, 0, 0 },
+    { "2 processors, reads one at a time",    2,  8, 2000, 1, 0, 12 * US, 1.2 * US, 1.2 * US, 1.5 * US, 0, 0, 0 },
+    { "2 processors, chmod one at a time",    2,  8, 2000, 1, 0, 12 * US, 1.2 * US, 0, 3 * US, 0, 0, 0 },
+    { "1 processor, reads",                   1,  8, 4000, 64, 0, 8 * US, 1.2 * US, 1.2 * US, 1.5 * US, 0, 0, 0 },
+    { "1 processor, stats",                   1,  8, 4000, 64, 0, 8 * US, 1.2 * US, 5.0 * US, 1.5 * US, 0, 0, 0 },
+    { "1 processor, writes one at a time",    1,  8, 2000, 1, 0, 8 * US, 1.2 * US, 0, 1.5 * US, 0, 0, 0 },
+    { "4 processors, reads",                  4,  8, 4000, 64, 0, 12 * US, 1.2 * US, 1.2 * US, 1.5 * US, 0, 0, 0 },
+    { "4 processors, large writes",           4,  8, 4000, 64, 0, 12 * US, 1.2 * US, 0, 15 * US, 0, 0, 0 },
+    { "64 processors, stats",                64, 64, 4000, 64, 0, 20 * US, 1.2 * US, 5.0 * US, 1.5 * US, 0, 0, 0 },
+    { "64 processors, large writes",         64, 64, 4000, 256, 0, 20 * US, 1.2 * US, 0, 40 * US, 0, 0, 0 },
+    { "64 processors, hardly any owner",     64, 32, 4000, 256, 0, 20 * US, 0.1 * US, 0, 5 * US, 0, 0, 0 },
+    { "2 processors, stats, cold at first",   2,  8, 4000, 64, 0, 12 * US, 1.2 * US, 5.0 * US, 1.5 * US, 0, 0, 20 * US },
+    { "the same, all at once",                2,  8, 20000, 20000, 0, 12 * US, 1.2 * US, 5.0 * US, 1.5 * US, 0, 0, 20 * US },
+    { "4 processors, quick, cold at first",   4,  8, 20000, 64, 0, 12 * US, 1.2 * US, 0, 1.0 * US, 0, 0, 20 * US },
+    { "64 processors, quick, cold at first", 64, 64, 20000, 64, 0, 12 * US, 1.2 * US, 0, 1.0 * US, 0, 0, 100 * US },
+    { "dear calls, stats",                    2,  8, 4000, 64, 0, 12 * US, 1.2 * US, 11 * US, 3.0 * US, 0, 0, 0 },
+    { "dear calls, reads",                    2,  8, 4000, 64, 0, 12 * US, 1.2 * US, 2.7 * US, 3.0 * US, 0, 0, 0 },
+    { "dear hops, reads",                     2,  8, 4000, 64, 0, 50 * US, 1.2 * US, 1.2 * US, 1.5 * US, 0, 0, 0 },
+    { "dear hops, stats",                     2,  8, 4000, 64, 0, 50 * US, 1.2 * US, 5 * US, 1.5 * US, 0, 0, 0 },
+    { "cheap hops, stats",                    2,  8, 4000, 64, 0, 3 * US, 1.2 * US, 5 * US, 1.5 * US, 0, 0, 0 },
+    { "storage, 30 us",                       2,  8, 2000, 64, 0, 12 * US, 1.2 * US, 0, 2 * US, 30 * US, 100, 0 },
+    { "storage, 100 us",                      2,  8, 2000, 64, 0, 12 * US, 1.2 * US, 0, 2 * US, 100 * US, 100, 0 },
+    { "storage, 1 ms",                        2,  8, 1000, 64, 0, 12 * US, 1.2 * US, 0, 2 * US, 1000 * US, 100, 0 },
+    { "storage, 10 ms, 64 threads",           2, 64, 1000, 64, 0, 12 * US, 1.2 * US, 0, 2 * US, 10000 * US, 100, 0 },
+    { "storage, 100 ms",                      2,  8, 200, 64, 0, 12 * US, 1.2 * US, 0, 2 * US, 100000 * US, 100, 0 },
+    { "storage, 100 us, one at a time",       2,  8, 500, 1, 0, 12 * US, 1.2 * US, 0, 2 * US, 100 * US, 100, 0 },
+    { "one of ten waits 70 us",               2,  8, 8000, 64, 0, 12 * US, 1.2 * US, 0, 2 * US, 70 * US, 10, 0 },
+    { "one of a hundred waits 1 ms",          2,  8, 8000, 64, 0, 12 * US, 1.2 * US, 0, 2 * US, 1000 * US, 1, 0 },
+    { "one of a hundred waits 10 ms",         2, 64, 24000, 256, 0, 12 * US, 1.2 * US, 0, 2 * US, 10000 * US, 1, 0 },
+    { "bursts of 8 that wait 1 ms",           2,  8, 8, 8, 10, 20 * US, 1.2 * US, 0, 2 * US, 1000 * US, 100, 0 },
+    { "bursts of 64 that wait 10 ms",         2, 64, 64, 64, 10, 20 * US, 1.2 * US, 0, 2 * US, 10000 * US, 100, 0 },
+    { "bursts of 64 that wait 30 ms",         1, 64, 64, 64, 10, 20 * US, 1.2 * US, 0, 2 * US, 30000 * US, 100, 0 },
+    { "bursts of 64 quick ones",              2,  8, 64, 64, 10, 20 * US, 1.2 * US, 0, 2 * US, 0, 0, 0 },
   };
 
   tap_begin();
