@@ -14,6 +14,7 @@
 enum {
   CHUNK = 8 << 20, /* between two looks at the cancelled flag */
   MAX_LINKS = 40,  /* in a row, as the kernel follows */
+  MAX_LOOKS = 100, /* at what is replaced again and again */
   NO_REPLACE = 1,  /* RENAME_NOREPLACE */
   ALL = EIO_SPEW_APPEND | EIO_SPEW_ATOMIC | EIO_SPEW_NOFOLLOW | EIO_SPEW_NOREPLACE | EIO_SPEW_MKPATH
         | EIO_SPEW_SYNC | EIO_SPEW_DURABLE,
@@ -256,22 +257,50 @@ static int replace(struct spew *spew)
   return -1;
 }
 
+static void shut_old(struct spew *spew)
+{
+  int error = errno;
+
+  if (spew->copy.in >= 0)
+    close(spew->copy.in);
+  spew->copy.in = -1;
+  errno = error;
+}
+
 /* An old file that cannot be opened may have an ACL of which nobody knows. */
-static int write_beside(struct spew *spew)
+static int look_inside(struct spew *spew)
 {
   struct eio__copy *copy = &spew->copy;
-  int result, error;
 
-  if (find(spew) < 0 || look(spew) < 0)
+  if (look(spew) < 0)
     return -1;
   if (spew->keep)
     copy->in = eio_p_open(spew->dir, spew->name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0);
-  result = copy->in >= 0 && fstat(copy->in, &copy->from) < 0 ? -1 : replace(spew);
-  error = errno;
-  if (copy->in >= 0)
-    close(copy->in);
-  copy->in = -1;
-  errno = error;
+  return copy->in >= 0 ? fstat(copy->in, &copy->from) : 0;
+}
+
+/* File systems with a server (FUSE, NFS) may know nothing of a file that somebody has replaced
+ * since its name was looked up. Then there is another one, or none. */
+static int look_at_old(struct spew *spew)
+{
+  for (int n = 0;; n++) {
+    spew->keep = false;
+    if (look_inside(spew) == 0)
+      return 0;
+    shut_old(spew);
+    if (errno != ESTALE || n == MAX_LOOKS)
+      return -1;
+  }
+}
+
+static int write_beside(struct spew *spew)
+{
+  int result;
+
+  if (find(spew) < 0 || look_at_old(spew) < 0)
+    return -1;
+  result = replace(spew);
+  shut_old(spew);
   return result;
 }
 

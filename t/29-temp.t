@@ -20,20 +20,32 @@ sub temp {
     @got ? @got : errno_name($errno);
 }
 
+# FUSE by paths does not
+sub stat_works_without_names {
+    my $file = write_file fresh_dir . '/removed';
+    open my $fh, '<', $file or die "$file: $!";
+    unlink $file;
+    return defined((stat $fh)[0]);
+}
+
 each_engine {
     my $dir = fresh_dir;
     umask 022;
     my ($fh, $name) = temp($dir);
     is_deeply([names_in $dir], [], 'it has no name');
-    is((stat $fh)[0], (stat write_file(fresh_dir . '/other'))[0], 'but is there');    # overlayfs: directories are elsewhere
-    is((stat $fh)[2] & 07777, 0600, 'its mode');
+    my $known = stat_works_without_names();
+  SKIP: {
+        skip 'the file system knows nothing of what has no name', 2 unless $known;
+        is((stat $fh)[0], (stat write_file(fresh_dir . '/other'))[0], 'but is there');    # overlayfs: directories are elsewhere
+        is((stat $fh)[2] & 07777, 0600, 'its mode');
+    }
     is(syswrite($fh, 'data'), 4, 'can be written');
     sysseek $fh, 0, 0;
     sysread $fh, my $data, 10;
     is($data, 'data', 'and read');
     is(fcntl($fh, Fcntl::F_GETFD(), 0) & Fcntl::FD_CLOEXEC(), Fcntl::FD_CLOEXEC(), 'programs do not inherit it');
     SKIP: {
-        skip 'no /proc here', 1 unless -e '/proc/self/fd';
+        skip 'no /proc here', 1 unless $known && -e '/proc/self/fd';
         is(read_file($name), 'data', 'the name leads there');
     }
     my ($errno, $linked) = run_req { IO::AIO::aio_linkat($fh, "$dir/named", 0, $_[0]) };
@@ -46,7 +58,7 @@ each_engine {
     }
     undef $fh;
     ($fh) = temp($dir, 0666);
-    is((stat $fh)[2] & 07777, 0644, 'with a mode, and the umask');
+    is((stat $fh)[2] & 07777, 0644, 'with a mode, and the umask') if $known;
     my (undef, $wd) = run_req { aio_wd $dir, $_[0] };
     ok(defined fileno((temp($wd))[0]), 'in a working directory');
     write_file "$dir/file", 'x';
@@ -55,7 +67,7 @@ each_engine {
     is_deeply([temp($dir, 2**40)], ['EINVAL'], 'a mode that is none');
 
     # neither O_TMPFILE nor other files
-    is((temp('/proc'))[0], 'ENOENT', 'where nothing can be made') if -d '/proc/self';
+    is((temp('/proc'))[0], -w '/proc' ? 'ENOENT' : 'EACCES', 'where nothing can be made') if -d '/proc/self';
     my @handles;
     IO::AIO::aio_temp($dir, undef, sub { push @handles, $_[0] }) for 1 .. 20;
     IO::AIO::flush;
