@@ -27,7 +27,7 @@ each_engine {
     is(mode_of("$dir/u/v"), 0755, 'is the usual one');
     succeeds { mkpath("$dir/m/n/o", 0, $_[0]) } 'mode 0';
     is_deeply([map mode_of("$dir/$_"), qw(m m/n m/n/o)], [0300, 0300, 0], 'those above can be used by their owner');
-    chmod 0700, "$dir/m", "$dir/m/n";
+    chmod 0700, map "$dir/$_", qw(m m/n m/n/o);
 
     my (undef, $wd) = run_req { aio_wd $dir, $_[0] };
     succeeds { mkpath([$wd, 'w/x'], 0700, $_[0]) } 'relative to a working directory';
