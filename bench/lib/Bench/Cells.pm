@@ -19,7 +19,7 @@ my $here = dirname(dirname(dirname(__FILE__)));
 
 sub new { my ($class, $dir) = @_; bless { dir => $dir }, $class }
 
-sub all { ('as it is', 'one processor', 'dear system calls', 'busy neighbours', 'slow storage') }
+sub all { ('as it is', 'one processor', 'dear system calls', 'busy neighbours', 'slow storage', 'tool') }
 
 sub helper {
     my ($self) = @_;

@@ -7,22 +7,24 @@ use warnings;
 
 use constant { WIDTH => 760, LEFT => 320, RIGHT => 60, STEP => 20, HEAD => 56, FOOT => 34, TOP => 40, COLUMNS => 2 };
 
-# draw($file, $title, $peer, [$cell, $results, $remark], ...)
+# draw($file, $title, $peer, [$cell, $results, $remark, $side, $label], ...); side and label are of what it is compared with, the
+# peer if there are none.
 sub draw {
     my ($file, $title, $peer, @cells) = @_;
     my @panels;
     for (@cells) {
-        my ($cell, $results, $remark) = @$_;
-        my @names = grep { my @r = $results->ratio($_, 'ours', $peer); @r } $results->names;
-        push @panels, [$cell, $results, $remark, \@names] if @names;
+        my ($cell, $results, $remark, $other, $label) = @$_;
+        $other //= $peer;
+        my @names = grep { my @r = $results->ratio($_, 'ours', $other); @r } $results->names;
+        push @panels, [$cell, $results, $remark, \@names, $other, $label // "IO::AIO $peer"] if @names;
     }
     return 0 unless @panels;
-    my $scale = axis(map { my $p = $_; map +($p->[1]->ratio($_, 'ours', $peer))[0], @{ $p->[3] } } @panels);
+    my $scale = axis(map { my $p = $_; map +($p->[1]->ratio($_, 'ours', $p->[4]))[0], @{ $p->[3] } } @panels);
     my @bottom = (TOP) x COLUMNS;
     my @svg;
     for my $panel (@panels) {
         my ($column) = sort { $bottom[$a] <=> $bottom[$b] || $a <=> $b } 0 .. $#bottom;
-        push @svg, sprintf('<g transform="translate(%d,%d)">', $column * WIDTH, $bottom[$column]), panel($panel, $peer, $scale), '</g>';
+        push @svg, sprintf('<g transform="translate(%d,%d)">', $column * WIDTH, $bottom[$column]), panel($panel, $scale), '</g>';
         $bottom[$column] += HEAD + FOOT + STEP * @{ $panel->[3] } + 16;
     }
     my ($height) = sort { $b <=> $a } @bottom;
@@ -55,16 +57,16 @@ sub text {
 }
 
 sub panel {
-    my ($panel, $peer, $scale) = @_;
-    my ($cell, $results, $remark, $names) = @$panel;
+    my ($panel, $scale) = @_;
+    my ($cell, $results, $remark, $names, $other, $label) = @$panel;
     my ($at, $y) = ($scale->{at}, HEAD);
     my $end = HEAD + STEP * @$names;
-    my @svg = (text(10, 18, "$cell: times as fast as IO::AIO $peer", 'font-weight="bold"'), text(10, 36, $remark, 'fill="#555"'));
+    my @svg = (text(10, 18, "$cell: times as fast as $label", 'font-weight="bold"'), text(10, 36, $remark, 'fill="#555"'));
     push @svg, sprintf('<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="%s"/>', ($at->($_)) x 2, HEAD - 6, $end, $_ == 1 ? '#000' : '#ccc'),
         text($at->($_), $end + 16, $_, 'text-anchor="middle"') for @{ $scale->{marks} };
     for my $name (@$names) {
-        my ($r, $low, $high) = $results->ratio($name, 'ours', $peer);
-        my ($blocking) = $results->ratio($name, 'blocking', $peer);
+        my ($r, $low, $high) = $results->ratio($name, 'ours', $other);
+        my ($blocking) = $results->ratio($name, 'blocking', $other);
         my ($from, $to) = sort { $a <=> $b } $at->(1), $at->($r);
         push @svg, text(LEFT - 8, $y + 12, $name, 'text-anchor="end"'),
             sprintf('<rect x="%.1f" y="%d" width="%.1f" height="14" fill="%s"/>', $from, $y, $to - $from, $r < 1 ? '#c44' : '#48a'),
