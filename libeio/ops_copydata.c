@@ -8,6 +8,7 @@
 enum {
   CHUNK = 8 << 20, /* between two looks at the cancelled flag */
   FIRST = 256 << 10,
+  PIECE = 64 << 10, /* that Linux copies at a time where the file system cannot: a pipe has no more room */
 };
 
 int eio__copy_cut(struct eio__copy *copy, off_t size)
@@ -125,11 +126,9 @@ static ssize_t step_kernel(struct eio__copy *copy, size_t size)
   return eio_p_sendfile(copy->out, copy->in, &copy->offs, size);
 }
 
-/* The same, and whether it waits for each of the pieces that Linux copies where the file system cannot: those
- * of a pipe. A server that copies by itself is asked once. Where nobody tells, it does not. */
+/* The same, and whether it waits for each of those pieces. A server that copies by itself is asked once. Where nobody tells, it does not. */
 static ssize_t step_watched(struct eio__copy *copy, size_t size)
 {
-  enum { PIECE = 64 << 10 };
   struct eio_switches before, after;
   bool told = size >= FIRST && eio_p_switches(&before);
   ssize_t n = step_kernel(copy, size);
@@ -156,7 +155,8 @@ static int copy_segment(struct eio__copy *copy, off_t end)
       return -1;
     if (copy->way == BY_CLONE) /* that was for the whole of it */
       copy->way++;
-    if (copy->slow || copy->way == BY_READ || (copy->way == BY_SENDFILE && !copy->tried)) {
+    /* A single piece has nothing to overlap with, and one call is less than two. */
+    if ((copy->slow && left > PIECE) || copy->way == BY_READ || (copy->way == BY_SENDFILE && !copy->tried)) {
       n = eio__pump(copy, end);
       if (n <= 0)
         return (int)n;
