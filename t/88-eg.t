@@ -173,50 +173,57 @@ usual_engine {
     }
 
     SKIP: {
-        installed('EV') or skip 'EV is not installed', 1;
-        subtest httpd => sub {
-            write_file("$root/d/index.html", "<p>hello\n");
-            write_file("$root/huge", join '', map { chr($_ & 255) x 4096 } 1 .. 2_000);
-            my ($out, $pid) = start('httpd', $root);
-            my ($port) = <$out> =~ m{^http://127.0.0.1:(\d+)/$} or return fail('it starts');
-            my $ask = sub {
-                my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) or die "connect: $@";
-                print $socket "$_[0] HTTP/1.0\r\n\r\n";
-                $socket->flush;
-                $socket;
-            };
-            my $answer = sub {
-                my ($socket) = @_;
-                local $/;
-                my ($head, $body) = split /\r\n\r\n/, scalar(<$socket>), 2;
-                return ($head, $body);
-            };
-            my ($head, $body) = $answer->($ask->('GET /one'));
-            like($head, qr/^HTTP\/1\.0 200 OK\r\n/, 'a file');
-            is($body, $file{one}, 'its contents');
-            ($head, $body) = $answer->($ask->('GET /d/?query'));
-            is($body, "<p>hello\n", 'the index of a directory');
-            like($head, qr/Content-Type: text\/html/, 'its type');
-            is(($answer->($ask->('GET /d/odd%0A')))[1], $file{"d/odd\n"}, 'an encoded name');
-            ($head, $body) = $answer->($ask->('HEAD /big'));
-            like($head, qr/Content-Length: ${\length $file{big}}\b/, 'HEAD');
-            is($body, '', 'has no contents');
-            my %refused = (
-                'GET /nosuch' => 404, 'GET /d' => 403, 'GET /../etc/passwd' => 403, 'GET /%2e%2e/x' => 403,
-                'GET /one%00' => 403, 'POST /one' => 405, 'nonsense' => 400,
-            );
-            like(($answer->($ask->($_)))[0], qr/^HTTP\/1\.0 $refused{$_} /, $_) for sort keys %refused;
-
-            # Slow readers do not keep others waiting, and get every byte.
-            my @slow = map $ask->('GET /huge'), 1 .. 5;
-            is(($answer->($ask->('GET /one')))[1], $file{one}, 'a small one beside large ones');
-            my $huge = sha256_hex(read_file("$root/huge"));
-            is(sha256_hex(($answer->($_))[1]), $huge, 'a large one') for @slow;
-            kill TERM => $pid;
-            close $out;
-        };
+        my %module = (IOAsync => 'IO::Async::Loop', POE => 'POE', Perl => 'AnyEvent');
+        my @loops = grep installed('AnyEvent', $module{$_} || $_), qw(EV Event Glib IOAsync POE Perl);
+        @loops or skip 'AnyEvent is not installed', 1;
+        subtest "httpd on $_" => \&serves, $root, \%file, $_ for extended ? @loops : @loops[0, -1];
     }
 };
+
+# A server on an event loop.
+sub serves {
+    my ($root, $files, $loop) = @_;
+    my %file = %$files;
+    write_file("$root/d/index.html", "<p>hello\n");
+    write_file("$root/huge", join '', map { chr($_ & 255) x 4096 } 1 .. 2_000);
+    my ($out, $pid) = start('httpd', '-l', $loop, $root);
+    my ($port) = <$out> =~ m{^http://127.0.0.1:(\d+)/$} or return fail('it starts');
+    my $ask = sub {
+        my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) or die "connect: $@";
+        print $socket "$_[0] HTTP/1.0\r\n\r\n";
+        $socket->flush;
+        $socket;
+    };
+    my $answer = sub {
+        my ($socket) = @_;
+        local $/;
+        my ($head, $body) = split /\r\n\r\n/, scalar(<$socket>), 2;
+        return ($head, $body);
+    };
+    my ($head, $body) = $answer->($ask->('GET /one'));
+    like($head, qr/^HTTP\/1\.0 200 OK\r\n/, 'a file');
+    is($body, $file{one}, 'its contents');
+    ($head, $body) = $answer->($ask->('GET /d/?query'));
+    is($body, "<p>hello\n", 'the index of a directory');
+    like($head, qr/Content-Type: text\/html/, 'its type');
+    is(($answer->($ask->('GET /d/odd%0A')))[1], $file{"d/odd\n"}, 'an encoded name');
+    ($head, $body) = $answer->($ask->('HEAD /big'));
+    like($head, qr/Content-Length: ${\length $file{big}}\b/, 'HEAD');
+    is($body, '', 'has no contents');
+    my %refused = (
+        'GET /nosuch' => 404, 'GET /d' => 403, 'GET /../etc/passwd' => 403, 'GET /%2e%2e/x' => 403,
+        'GET /one%00' => 403, 'POST /one' => 405, 'nonsense' => 400,
+    );
+    like(($answer->($ask->($_)))[0], qr/^HTTP\/1\.0 $refused{$_} /, $_) for sort keys %refused;
+
+    # Slow readers do not keep others waiting, and get every byte.
+    my @slow = map $ask->('GET /huge'), 1 .. 5;
+    is(($answer->($ask->('GET /one')))[1], $file{one}, 'a small one beside large ones');
+    my $huge = sha256_hex(read_file("$root/huge"));
+    is(sha256_hex(($answer->($_))[1]), $huge, 'a large one') for @slow;
+    kill TERM => $pid;
+    close $out;
+}
 
 # None is forgotten here.
 {

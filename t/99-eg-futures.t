@@ -8,9 +8,12 @@ use Test::More;
 use AIOTest;
 use Digest::SHA qw(sha256_hex);
 use EgTest;
+use File::Spec;
 use IO::Select;
 use IO::Socket::INET;
 use POSIX ();
+
+@INC = map { ref $_ ? $_ : File::Spec->rel2abs($_) } @INC;    # programs run in other directories
 
 # ---- mojo-files ----------------------------------------------------------------------------------
 
@@ -188,6 +191,59 @@ sub ship {
 SKIP: {
     installed('IO::Async::Loop', 'Future::AsyncAwait') or skip 'IO::Async or Future::AsyncAwait is not installed', 1;
     usual_engine { subtest 'log-ship' => \&ship };
+}
+
+# ---- fetch ---------------------------------------------------------------------------------------
+
+# A server in a process of its own: files by their names, and those that end too early, never, or are not there.
+sub a_server {
+    my (%file) = @_;
+    my $server = IO::Socket::INET->new(Listen => 20, LocalAddr => '127.0.0.1') or die "listen: $@";
+    defined(my $pid = fork) or die "fork: $!";
+    return ($server->sockport, $pid) if $pid;
+    alarm AIOTest::LIMIT / 2;
+    my @kept;
+    while (my $client = $server->accept) {
+        my ($name) = (<$client> // '') =~ m{^GET /([^\s?]*)\S* HTTP/1\.0\r$} or next;
+        1 while (<$client> // '') =~ /[^\r\n]/;
+        if ($name eq 'never') { push @kept, $client; next }
+        my $data = $file{ $name =~ s/^cut-//r };
+        my $length = length($data // '') + ($name =~ /^cut-/);
+        print $client defined $data ? "HTTP/1.0 200 OK\r\nContent-Length: $length\r\n\r\n$data" : "HTTP/1.0 404 Not Found\r\n\r\n";
+        close $client;
+    }
+    POSIX::_exit(0);
+}
+
+sub fetches {
+    my %file = (a => "text\n", 'b%20c' => '', big => join('', map { chr($_ & 255) x 1000 } 1 .. 3_000), '' => 'index');
+    my ($port, $server) = a_server(%file);
+    my $url = "http://127.0.0.1:$port";
+    my $dir = fresh_dir();
+    local $EgTest::directory = $dir;
+    my ($status, $out, $err) = run('fetch', map "$url/$_", sort keys %file);
+    is("$status $err", '0 ', 'four files');
+    is(join('', sort $out =~ /.*\n/g), "0\tb%20c\n3000000\tbig\n5\ta\n5\tindex.html\n", 'are told');
+    is(sha256_hex(read_file("$dir/" . ($_ || 'index.html'))), sha256_hex($file{$_}), "the file '$_'") for sort keys %file;
+    my $old = read_file(write_file("$dir/none", 'old'));
+    ($status, $out, $err) = run('fetch', '-j', 2, 'nonsense', "$url/none", "$url/cut-big", "$url/a?query");
+    is("$status $out", "1 5\ta\n", 'what there is');
+    is(join('', sort $err =~ /.*\n/g), <<"END" =~ s/^    //mgr, 'what there is not');
+    $url/cut-big: ends after 3000000 of 3000001 octets
+    $url/none: HTTP/1.0 404 Not Found
+    nonsense: no address of a file by HTTP
+END
+    is((run('fetch', '-t', 0.1, "$url/never"))[2], "$url/never: not done in 0.1 s\n", 'nor what takes too long');
+    is_deeply([names_in($dir)], ['a', 'b%20c', 'big', 'index.html', 'none'], 'nothing is left of the others');
+    is(read_file("$dir/none"), $old, 'and what was there stays');
+    kill TERM => $server;
+    waitpid $server, 0;
+    like((run('fetch', "$url/a"))[2], qr/^\Q$url\E\/a: .*refused/, 'nobody there');
+}
+
+SKIP: {
+    installed('Future::IO', 'Future::AsyncAwait') or skip 'Future::IO or Future::AsyncAwait is not installed', 1;
+    usual_engine { subtest 'fetch' => \&fetches };
 }
 
 # ---- checksums -----------------------------------------------------------------------------------

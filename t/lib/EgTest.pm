@@ -15,6 +15,7 @@ our @EXPORT = qw(start run installed);
 my $eg = "$FindBin::Bin/../eg";
 
 our @modules;    # to be loaded before the program
+our $directory;  # that it runs in
 
 # Starts a program of eg/; its output can be read from what is returned first. Messages go to the file "err".
 sub start {
@@ -24,6 +25,7 @@ sub start {
         alarm AIOTest::LIMIT / 2;
         $ENV{IO_AIO_ENGINE} = engine unless is_peer;
         open STDERR, '>', tmpdir . '/err';
+        !defined $directory or chdir $directory or POSIX::_exit(112);
         exec perl_command, (map "-M$_", @modules), "$eg/$program", @args or POSIX::_exit(113);
     }
     return ($out, $pid);
