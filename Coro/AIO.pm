@@ -76,11 +76,15 @@ sub _wrap {
     };
 }
 
-# Raises an error in the arguments as if the caller had called IO::AIO itself. The request that the priority
-# was meant for does not come.
+# What else may be set for the next request, as far as this IO::AIO has it.
+my @for_next = grep $_, map IO::AIO->can($_), qw(aioreq_timeout aioreq_class);
+
+# Raises an error in the arguments as if the caller had called IO::AIO itself. The request that the priority and
+# the like were meant for does not come.
 sub _blame_caller {
     my ($error) = @_;
     IO::AIO::aioreq_pri(0);
+    $_->(undef) for @for_next;
     die $error if ref $error;
     $error =~ s/ at \Q${\__FILE__}\E line \d+(?:, <.*> \w+ \d+)?\.\n\z// or die $error;
     croak $error;
@@ -165,6 +169,15 @@ meantime. (With releases of IO::AIO before 5.0 it is what any coro put there las
 
 Requests run at the priority of the coro that calls (see C<prio> in L<Coro>); what was set by C<aioreq_pri> is
 replaced by it.
+
+A time limit that was set by C<aioreq_timeout>, which is exported on request, applies to the next call in any coro: set it
+directly before. When the time is up the call returns as after any failure, with ETIMEDOUT in C<$!>:
+
+    aioreq_timeout 5;
+    my $fh = aio_open $path, O_RDONLY, 0
+        or die $!{ETIMEDOUT} ? "$path: no answer" : "$path: $!";
+
+L<IO::AIO/$req-E<gt>timeout> limits a group that C<aio_wait> waits for.
 
 Errors in the arguments are exceptions, raised at once, as IO::AIO raises them. An exception that is thrown into a waiting
 coro, and the end of that coro, end the waiting but not the request.

@@ -56,7 +56,7 @@ sub _operation {
     my ($must, $may) = split /;/, prototype("IO::AIO::$name") . ';', -1;
     my $max = length("$must$may") - 1;    # the callback comes last
     my $min = length $must < $max ? length $must : $max;
-    $letters = ($letters // '') =~ s/;//r;
+    $letters = length($letters // '') ? $letters =~ s/;//r : length $must ? 'P' : '';    # what is made of walks has a path
     my ($failed, $value) = @{ $RESULT{ $kind // '' } || [$is_either] };
     return {
         name     => $name,
@@ -520,6 +520,45 @@ may have written; reads and writes at an offset of their own can simply be repea
 later, cancels what it waits for. So does C<< Future->wait_any >> to those that come too late, which makes a timeout:
 
     await Future->wait_any(aio_load($path), Future::IO->sleep(5)->then_fail("too slow\n"));
+
+=head1 TIME LIMITS
+
+L<IO::AIO/aioreq_timeout>, exported on request, gives the next request so much time. Its future fails as any other then, with
+C<ETIMEDOUT> in the details, also while no loop runs but this module's own waiting:
+
+=for example begin future-timeout needs Future::AsyncAwait
+
+    use Errno;
+    use Future::AIO qw(:DEFAULT aioreq_timeout);
+    use Future::AsyncAwait;
+    use POSIX ();
+
+    IO::AIO::engine("pool");    # threads, whatever the environment says
+    POSIX::mkfifo("hangs", 0600) or die "mkfifo: $!";
+    async sub try_to_open {
+        my ($path) = @_;
+        aioreq_timeout(0.05);
+        my $fh = eval { await aio_open $path, IO::AIO::O_RDONLY, 0 };
+        return "open" if $fh;
+        my ($file, $errno) = $@->details;
+        return $errno == Errno::ETIMEDOUT ? "$file hangs" : "$file: $errno";
+    }
+    print "$_\n" for map try_to_open($_)->get, "hangs", "data.txt", "missing";
+
+=for example output
+
+prints
+
+    hangs hangs
+    open
+    missing: No such file or directory
+
+=for example end
+
+Set it directly before the call: an C<await> between the two lets others run, whose request it would apply to. A limit for
+several requests together is that of a group, L<< C<< $req->timeout >>|IO::AIO/$req->timeout >>, or C<wait_any> as above, which
+cancels what the request does instead of failing it. Either way nothing waits for a call that hangs, not even the end of
+the program (L<IO::AIO/Requests that hang>).
 
 =head1 SCALARS OF YOURS
 

@@ -15,6 +15,7 @@ use Coro;
 use Coro::AIO;
 use CoroAIOTest;
 use Fcntl;
+use POSIX ();
 
 # The event loop and what it opens belong to the state at the start.
 AnyEvent::detect();
@@ -75,6 +76,32 @@ each_engine {
         is($@, 'kept', '$@ is not touched');
     }
     is(IO::AIO::nreqs(), 0, 'nothing was submitted');
+};
+
+# Time limits. The one that hangs opens a FIFO, which nobody does at the other end.
+each_engine {
+    return if is_peer || engine eq 'sync';    # an open that hangs would hang the program
+    my $dir = fresh_dir();
+    POSIX::mkfifo("$dir/fifo", 0600) or die "mkfifo: $!";
+    Coro::AIO->import('aioreq_timeout');
+    my $other = 0;
+    my $beside = async { aio_nop; $other++ };
+    aioreq_timeout(0.002);
+    ok(!aio_open("$dir/fifo", O_RDONLY, 0), 'a call returns when its time is up');
+    ok($!{ETIMEDOUT}, 'with ETIMEDOUT');
+    is(aioreq_timeout(), undef, 'the limit was for one call');
+    $beside->join;
+    is($other, 1, 'other coros have none');
+    my $group = IO::AIO::aio_group();
+    $group->add(IO::AIO::aio_open("$dir/fifo", O_RDONLY, 0));
+    $group->timeout(0.002);
+    aio_wait $group;
+    ok($!{ETIMEDOUT}, 'a group that is waited for');
+    aioreq_timeout(5);
+    ok(!eval { aio_stat {}; 1 }, 'a call that dies');
+    is(aioreq_timeout(), undef, 'leaves no limit behind');
+    sysopen my $end, "$dir/fifo", O_RDWR or die "open: $!";
+    aio_nop until !IO::AIO::nabandoned();
 };
 
 # "_" stays what it was while others run.

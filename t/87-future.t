@@ -14,6 +14,7 @@ BEGIN {
 use AIOTest;
 use Errno qw(ENOENT EBADF);
 use Fcntl;
+use POSIX ();
 use Future::AIO;
 use Scalar::Util qw(weaken);
 
@@ -336,6 +337,46 @@ each_engine {
     my $future = aio_stat $dir;
     my $value  = $future->get;
     is($future->cancel->get, $value, 'what is ready cannot be cancelled');
+};
+
+# What is made of walks has no arguments in the table.
+each_engine {
+    $dir = fresh_dir();
+    for my $future (aio_walk("$dir/none", undef, undef), aio_du("$dir/none", undef), aio_remove("$dir/none", undef, undef)) {
+        my ($message, $operation, $file, $errno) = failure_of($future);
+        is($message, "$operation: $dir/none: $errno", "$operation names the path");
+        is("$file " . errno_name($errno), "$dir/none ENOENT", "and has it");
+    }
+};
+
+# Time limits.
+each_engine {
+    return if engine eq 'sync';    # an open that hangs would hang the program
+    $dir = fresh_dir();
+    POSIX::mkfifo("$dir/fifo", 0600) or die "mkfifo: $!";
+    Future::AIO->import('aioreq_timeout');
+    aioreq_timeout(0.002);
+    my $late = aio_open("$dir/fifo", O_RDONLY, 0);
+    my $other = aio_stat $dir;
+    my ($message, $operation, $file, $errno) = failure_of($late);
+    is("$operation $file " . errno_name($errno), "aio_open $dir/fifo ETIMEDOUT", 'a future fails when the time is up');
+    like($message, qr/^aio_open: \Q$dir\E\/fifo: /, 'as others do');
+    ok($other->get, 'the limit was for one request');
+
+    my $group = IO::AIO::aio_group(sub { });
+    my $done = aio_wait($group);
+    $group->add(IO::AIO::aio_open("$dir/fifo", O_RDONLY, 0));
+    $group->timeout(0.002);
+    $done->await;
+    ok($done->is_ready, 'a group that is waited for');
+
+    # The other way: whatever is ready first wins, and the request is cancelled.
+    my $open = aio_open("$dir/fifo", O_RDONLY, 0);
+    my $first = Future->wait_any($open, Future::AIO::aio_busy(0.002)->then_fail("too slow\n"));
+    is((failure_of($first))[0], "too slow\n", 'wait_any with a timer');
+    ok($open->is_cancelled, 'cancels what comes too late');
+    sysopen my $end, "$dir/fifo", O_RDWR or die "open: $!";
+    wait_for { IO::AIO::poll_cb(); !IO::AIO::nabandoned() && !IO::AIO::nreqs() };
 };
 
 # A child begins without requests.
