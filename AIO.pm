@@ -1407,9 +1407,13 @@ leads to them, so that a power failure leaves the old or the new file.
 
 =item IO::AIO::SPEW_DURABLE
 
-The same, and the name is on the disk, too. The directory must be readable. Many
-such requests at a time share the waits for the disk as far as the file system
-does that: submit them together rather than one after the other.
+The same, and the name is on the disk, too. The directory must be readable.
+
+Submit many of those that sync together rather than one after the other: what
+waits for the disk at the same time is written at once by file systems with a
+journal. Such a request takes no place among C<max_parallel> while it waits, so
+that others come to that point: up to 32 do, unless it is of a class
+(L</aioreq_class>), or C<max_parallel> is 1. L</IO::AIO::nabandoned> counts them.
 
 =back
 
@@ -3036,7 +3040,8 @@ Worker threads that exist, but for those that are at abandoned requests.
     $number = IO::AIO::nabandoned
 
 Worker threads besides, which are at L<requests that hang|/"Requests that hang">
-and that nobody waits for, or wait for a lock (L</aio_lock>).
+and that nobody waits for, or wait for a lock (L</aio_lock>) or, in many an
+L</aio_spew>, for the disk.
 
 =head3 IO::AIO::stats
 

@@ -102,6 +102,20 @@ usual_engine {
         is((run('mirror', "$root/nosuch", $to))[0], 1, 'nothing there');
         is($same->(), 0, 'nothing is removed then');
         write_file("$root/one", $file{one});
+      SKIP: {
+            needs(4, 'INOTIFY');
+            my ($out, $pid) = start('mirror', '-w', $root, $to);
+            ok(wait_for { read_file("$to/one") eq $file{one} }, 'what has changed before, when it watches');
+            mkdir "$root/d/later" or die $!;
+            write_file("$root/d/later/file", 'new');
+            ok(wait_for { -s "$to/d/later/file" }, 'what comes');
+            unlink "$root/d/later/file";
+            rmdir "$root/d/later";
+            ok(wait_for { !-e "$to/d/later" }, 'and goes');
+            kill TERM => $pid;
+            close $out;
+            is($same->(), 0, 'the trees are the same');
+        }
     };
 
     subtest tail => sub {
