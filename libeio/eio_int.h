@@ -302,6 +302,9 @@ enum eio_state eio__unqueue(eio_ctx *ctx, eio_req *req);
  * request's file, -1 with errno; the owner, who has no such thread, waits by the request's. */
 int eio__apart_begin(eio_req *req);
 void eio__apart_end(eio_req *req);
+/* The execute function is going to wait for a disk that does more at once the more wait for it: its worker
+ * counts no more, unless there are many such, until the request has its result. */
+void eio__step_aside(const eio_req *req);
 /* The request is cancelled and late: workers that are at it, and its parts, count no more. Who calls
  * tells of the places (EIO_EV_FREED). */
 void eio__pool_give_up(eio_ctx *ctx, eio_req *req);

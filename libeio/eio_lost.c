@@ -9,6 +9,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+/* As many as gain something by waiting for one disk at the same time. */
+enum { MOST_ASIDE = 32 };
+
 /* Returns whether it is lost now. */
 static bool lose(eio_ctx *ctx, struct worker *w, eio_class *class)
 {
@@ -69,6 +72,21 @@ void eio__apart_end(eio_req *req)
   pthread_mutex_unlock(&w->ctx->lock);
   close(fd);
   errno = saved;
+}
+
+/* One of a class keeps its place, as it counts there, and so does who keeps the order. */
+void eio__step_aside(const eio_req *req)
+{
+  struct worker *w = eio__worker();
+  eio_ctx *ctx = w ? w->ctx : NULL;
+
+  if (!w || req->in_class || atomic_load(&ctx->max_running) == 1)
+    return;
+  pthread_mutex_lock(&ctx->lock);
+  if (ctx->pool->nlost < MOST_ASIDE && lose(ctx, w, NULL))
+    eio__worker_sends(ctx);
+  else
+    pthread_mutex_unlock(&ctx->lock);
 }
 
 void eio_set_max_abandoned(eio_ctx *ctx, unsigned n)
