@@ -4,6 +4,7 @@
 
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -274,6 +275,32 @@ static void test_bound(void)
   end();
 }
 
+/* Who waits needs a descriptor of its own. */
+static void test_no_descriptor(void)
+{
+  struct rlimit limit, less;
+  int fd, spare[256];
+  unsigned n = 0;
+
+  if (is_sync())
+    return;
+  begin();
+  flock(holder, LOCK_EX);
+  fd = opened();
+  getrlimit(RLIMIT_NOFILE, &limit);
+  less = limit;
+  less.rlim_cur = 200;
+  setrlimit(RLIMIT_NOFILE, &less);
+  while (n < 256 && (spare[n] = dup(fd)) >= 0)
+    n++;
+  locked(LOCK_EX, fd, EMFILE, "no descriptor to wait by");
+  while (n)
+    close(spare[--n]);
+  setrlimit(RLIMIT_NOFILE, &limit);
+  close(fd);
+  end();
+}
+
 static void test_class(void)
 {
   struct job jobs[2];
@@ -342,7 +369,7 @@ static void test_fork(void)
 int main(void)
 {
   static test *const tests[] = {
-    test_free, test_waiting, test_given_up, test_unpolled, test_range, test_bound, test_class, test_fork, NULL,
+    test_free, test_waiting, test_given_up, test_unpolled, test_range, test_bound, test_no_descriptor, test_class, test_fork, NULL,
   };
 
   scratch_begin();
