@@ -532,6 +532,7 @@ eio_ctx *eio_create(void)
     return NULL;
   }
   ctx->owner = pthread_self();
+  ctx->tick = UINT64_MAX;
   ctx->engine = &eio__engine_pool;
   eio_p_mutex_init(&ctx->lock);
   if (eio__pool_create(ctx) < 0) {

@@ -118,7 +118,7 @@ struct eio_req {
     int32_t arg1;            /* flags, command, uid, second descriptor... */
     int32_t limit;           /* groups: feed while there are fewer members */
   };
-  int32_t arg2;              /* mode, gid... */
+  int32_t arg2;              /* mode, gid...; groups: see eio_progress() */
   int32_t errorno;           /* errno when result is -1, else 0 */
   int64_t result;            /* -1 until something else is known */
   eio_class *in_class;       /* NULL: none, see eio_class_create() */
@@ -129,6 +129,7 @@ struct eio_req {
   uint32_t id : 24;          /* a number for traces, unique among some millions */
   uint64_t submitted, began, done; /* private: when, in nanoseconds; 0: not known */
   struct eio_deadline *deadline;   /* private: NULL: none */
+  uint64_t made, whole;            /* private: see eio_progress() */
 };
 
 /* Contexts ------------------------------------------------------------- */
@@ -200,6 +201,17 @@ int eio_timeout(eio_ctx *ctx, eio_req *req, uint64_t ns);
  * below), and comes out of eio_next(), cancelled, when it has ended. NULL, as at first: what
  * executes has as long as it takes, and its own result. */
 void eio_on_abandon(eio_ctx *ctx, eio_req *(*hook)(eio_req *));
+
+/* How far a request is: what has been made of it, and of how much, 0 when that is not known. Copies,
+ * moves, trees copied and files loaded count octets, what else goes through trees and directories
+ * entries; others count nothing. A group counts its members, of which those are made that have been
+ * released; with arg2 set (c) it adds up what they have made. Owner thread. Who wants to be called for it sets eio_set_tick(). */
+void eio_progress(const eio_req *req, uint64_t *made, uint64_t *whole);
+
+/* At that time (of the clock CLOCK_MONOTONIC, in nanoseconds) the wakeup descriptor is readable, and
+ * eio_poll_wait() returns, whatever is done: once, in the next poll that begins then. Another call
+ * replaces it; EIO_NEVER takes it back. */
+void eio_set_tick(eio_ctx *ctx, uint64_t at);
 
 /* Executes an operation in the calling thread, without any context; sets
  * result and errorno. As everywhere, errors are results and nothing else: of

@@ -85,6 +85,7 @@ static void unlink_member(eio_req *req)
 void eio__group_released(eio_ctx *ctx, eio_req *req)
 {
   eio_req *group = req->group;
+  uint64_t made, whole;
 
   if (!group)
     return;
@@ -92,6 +93,9 @@ void eio__group_released(eio_ctx *ctx, eio_req *req)
     group->flags |= EIO_ORPHAN | EIO_CANCELLED;
     group->feed = NULL;
   }
+  eio_progress(req, &made, &whole);
+  group->made += group->arg2 ? made : 1;
+  group->whole += group->arg2 ? whole : 1;
   unlink_member(req);
   if (!group->nmembers && (group->flags & EIO_RIPE))
     ripen(ctx, group); /* eio_next() looks for members that the feeder adds */
@@ -180,4 +184,21 @@ void eio_group_feed(eio_ctx *ctx, eio_req *group, void (*f)(eio_req *))
   if (group->flags & EIO_FEEDING)
     group->flags |= EIO_FED; /* the next one gets its chance */
   feed(ctx, group);
+}
+
+void eio_progress(const eio_req *req, uint64_t *made, uint64_t *whole)
+{
+  *made = __atomic_load_n(&req->made, __ATOMIC_RELAXED);
+  *whole = __atomic_load_n(&req->whole, __ATOMIC_RELAXED);
+  if (!is_group(req))
+    return;
+  if (!req->arg2)
+    *whole += req->nmembers;
+  for (const eio_req *member = req->arg2 ? req->members : NULL; member; member = member->older) {
+    uint64_t more, of;
+
+    eio_progress(member, &more, &of);
+    *made += more;
+    *whole += of;
+  }
 }

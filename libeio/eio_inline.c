@@ -427,7 +427,11 @@ static bool inline_load(eio_ctx *ctx, eio_req *req)
     }
   }
   close(fd);
-  return n >= 0;
+  if (n < 0)
+    return false;
+  eio__made(req, (uint64_t)n);
+  eio__whole(req, (uint64_t)n);
+  return true;
 }
 #else
 # define inline_stat inline_none

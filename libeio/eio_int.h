@@ -101,6 +101,17 @@ static inline bool eio__flag(const eio_req *req, unsigned bits)
   return __atomic_load_n(&req->flags, __ATOMIC_RELAXED) & bits;
 }
 
+/* What an execute function, or a part, has made of its request, and how much it will be. Any thread. */
+static inline void eio__made(const eio_req *req, uint64_t n)
+{
+  __atomic_fetch_add((uint64_t *)(uintptr_t)&req->made, n, __ATOMIC_RELAXED);
+}
+
+static inline void eio__whole(const eio_req *req, uint64_t n)
+{
+  __atomic_store_n((uint64_t *)(uintptr_t)&req->whole, n, __ATOMIC_RELAXED);
+}
+
 static inline bool eio__cancelled(const eio_req *req)
 {
   return eio__flag(req, EIO_CANCELLED);
@@ -212,6 +223,7 @@ struct eio_ctx {
   unsigned nreqs;            /* (O) outstanding */
   unsigned npri;             /* (O) of them, those with a priority other than 0 */
   struct eio_deadlines deadlines; /* (O) eio_time.c */
+  uint64_t tick;             /* (O) eio_set_tick() */
   eio_req *(*stand_in)(eio_req *); /* (O) eio_on_abandon() */
   struct eio_alarm *alarm;   /* NULL as long as there was no need */
   unsigned left;             /* (O) to workers, see leaves() */
@@ -278,7 +290,8 @@ void eio__time_drop(eio_ctx *ctx);       /* no request has a deadline any more *
 void eio__time_forget(eio_ctx *ctx, eio_req *req); /* this one has none */
 void eio__time_cancelled(eio_ctx *ctx, eio_req *req); /* while it executes */
 bool eio__time_is_up(const eio_ctx *ctx); /* for one at least */
-uint64_t eio__time_next(const eio_ctx *ctx); /* for the first; UINT64_MAX: never */
+uint64_t eio__time_next(const eio_ctx *ctx); /* for the first, or the tick; UINT64_MAX: never */
+bool eio__time_is_rung(const eio_ctx *ctx);  /* the alarm has been, and there is something to come */
 void eio__time_pass(eio_ctx *ctx);       /* hands over those whose time is up */
 void eio__time_watch(eio_ctx *ctx);      /* sets the alarm, if somebody watches the descriptor */
 

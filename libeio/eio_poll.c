@@ -138,7 +138,7 @@ void eio_poll_begin(eio_ctx *ctx)
   stop_believing(ctx);
   if (ctx->ring)
     eio__ring_reap(ctx); /* first: now these need not wait for the next poll */
-  if (ctx->deadlines.length || atomic_load_explicit(&ctx->rung, memory_order_relaxed))
+  if (ctx->deadlines.length || ctx->tick != UINT64_MAX || atomic_load_explicit(&ctx->rung, memory_order_relaxed))
     eio__time_pass(ctx);
   ctx->depth++;
   eio_queue_append(&ctx->done, &ctx->fresh);
@@ -210,7 +210,7 @@ void eio_unfinish(eio_ctx *ctx, eio_req *req)
 static bool settle_signal(eio_ctx *ctx, bool pending)
 {
   pthread_mutex_lock(&ctx->lock);
-  pending = pending || atomic_load(&ctx->finished) || (ctx->deadlines.length && atomic_load(&ctx->rung));
+  pending = pending || atomic_load(&ctx->finished) || eio__time_is_rung(ctx);
   if (pending)
     eio__signal_locked(ctx);
   else if ((ctx->ring && eio__ring_signaled(ctx)) || ctx->raised) {

@@ -9,6 +9,8 @@
  * while a context whose descriptor somebody watches has deadlines, and for a second after
  * that. When the system refuses it, deadlines are met by the next poll.
  *
+ * A tick is a deadline of nobody's: for an owner who wants to be woken at some time.
+ *
  * What executes cannot be stopped, and uses its request's memory until it ends. So another
  * request, which the program provides, stands in for it: that one is called back, is the
  * member of the group, and counts as outstanding. The one that executes is cancelled and late
@@ -29,6 +31,8 @@ struct eio_deadline {
   uint64_t at;
   size_t place; /* in the heap */
 };
+
+#define NEVER UINT64_MAX
 
 /* The heap --------------------------------------------------------------- */
 
@@ -87,13 +91,13 @@ void eio__time_forget(eio_ctx *ctx, eio_req *req)
 
 void eio__time_drop(eio_ctx *ctx)
 {
+  ctx->tick = NEVER;
   while (ctx->deadlines.length)
     eio__time_forget(ctx, ctx->deadlines.heap[ctx->deadlines.length - 1]->req);
 }
 
 /* The alarm -------------------------------------------------------------- */
 
-#define NEVER UINT64_MAX
 #define QUIT 0
 
 /* The thread ends when it has had nothing to do for so long. */
@@ -225,6 +229,7 @@ static eio_req *stand_in(eio_ctx *ctx, eio_req *req)
   other->pri = req->pri;
   other->id = req->id;
   other->in_class = NULL; /* it does not execute */
+  eio_progress(req, &other->made, &other->whole);
   other->flags |= EIO_FAILED;
   if (eio__cancelled(req))
     other->flags |= EIO_CANCELLED;
@@ -268,6 +273,8 @@ void eio__time_pass(eio_ctx *ctx)
   uint64_t now = eio_p_now();
 
   atomic_store(&ctx->rung, false);
+  if (ctx->tick <= now)
+    ctx->tick = NEVER;
   while (h->length && h->heap[0]->at <= now) {
     eio_req *req = h->heap[0]->req;
 
@@ -332,10 +339,25 @@ void eio_on_abandon(eio_ctx *ctx, eio_req *(*hook)(eio_req *))
 
 bool eio__time_is_up(const eio_ctx *ctx)
 {
-  return ctx->deadlines.length && (atomic_load(&ctx->rung) || ctx->deadlines.heap[0]->at <= eio_p_now());
+  uint64_t next = eio__time_next(ctx);
+
+  return next != NEVER && (atomic_load(&ctx->rung) || next <= eio_p_now());
 }
 
 uint64_t eio__time_next(const eio_ctx *ctx)
 {
-  return ctx->deadlines.length ? ctx->deadlines.heap[0]->at : NEVER;
+  uint64_t at = ctx->deadlines.length ? ctx->deadlines.heap[0]->at : NEVER;
+
+  return at < ctx->tick ? at : ctx->tick;
+}
+
+bool eio__time_is_rung(const eio_ctx *ctx)
+{
+  return atomic_load_explicit(&ctx->rung, memory_order_relaxed) && eio__time_next(ctx) != NEVER;
+}
+
+void eio_set_tick(eio_ctx *ctx, uint64_t at)
+{
+  ctx->tick = at;
+  eio__time_watch(ctx);
 }

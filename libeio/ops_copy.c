@@ -104,6 +104,7 @@ int eio__copy_shut(struct eio__copy *copy)
 /* Into an open target. */
 static int copy_into(struct eio__copy *copy)
 {
+  eio__whole(copy->req, S_ISREG(copy->from.st_mode) ? (uint64_t)copy->from.st_size : 0);
   if (!S_ISREG(copy->to.st_mode))
     return eio__copy_data(copy);
   if (prepare(copy) < 0)

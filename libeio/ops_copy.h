@@ -12,6 +12,7 @@ struct eio__copy {
   int in, out;
   struct stat from, to; /* before; but from.st_size is what was last seen */
   off_t offs;           /* up to where the source is copied */
+  off_t told;           /* up to where that has been told, see eio__made() */
   off_t length;         /* of the target */
   bool sparse;          /* the source has holes: the target was empty */
   bool once;            /* what is appended to the source meanwhile is not wanted */
@@ -32,6 +33,15 @@ static inline void eio__copy_count(struct eio__copy *copy, ssize_t n)
     return;
   copy->counted += (uint64_t)n;
   __atomic_fetch_add(copy->octets, (uint64_t)n, __ATOMIC_RELAXED);
+}
+
+/* Whoever asks the request hears up to where the source is copied. By who may change `offs`. */
+static inline void eio__copy_tell(struct eio__copy *copy)
+{
+  if (copy->req && copy->offs > copy->told) {
+    eio__made(copy->req, (uint64_t)(copy->offs - copy->told));
+    copy->told = copy->offs;
+  }
 }
 
 static inline bool eio__same_file(const struct stat *a, const struct stat *b)

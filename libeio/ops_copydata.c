@@ -11,6 +11,13 @@ enum {
   PIECE = 64 << 10, /* that Linux copies at a time where the file system cannot: a pipe has no more room */
 };
 
+/* Between two steps. */
+static bool shall_stop(struct eio__copy *copy)
+{
+  eio__copy_tell(copy);
+  return eio__copy_cancelled(copy);
+}
+
 int eio__copy_cut(struct eio__copy *copy, off_t size)
 {
   int result;
@@ -34,7 +41,7 @@ static int copy_stream(struct eio__copy *copy)
   if (!buf)
     return -1;
   while (n > 0) {
-    if (eio__copy_cancelled(copy)) {
+    if (shall_stop(copy)) {
       n = -1;
       break;
     }
@@ -151,7 +158,7 @@ static int copy_segment(struct eio__copy *copy, off_t end)
     off_t left = end - copy->offs, most = copy->tried ? CHUNK : FIRST;
     ssize_t n;
 
-    if (eio__copy_cancelled(copy))
+    if (shall_stop(copy))
       return -1;
     if (copy->way == BY_CLONE) /* that was for the whole of it */
       copy->way++;
@@ -257,8 +264,11 @@ static int copy_file(struct eio__copy *copy)
 int eio__copy_data(struct eio__copy *copy)
 {
   bool file = S_ISREG(copy->from.st_mode) && S_ISREG(copy->to.st_mode);
+  int result = file && copy->from.st_size > 0 ? copy_file(copy) : copy_stream(copy), error = errno;
 
-  return file && copy->from.st_size > 0 ? copy_file(copy) : copy_stream(copy);
+  eio__copy_tell(copy);
+  errno = error;
+  return result;
 }
 
 int eio__copy_rest(struct eio__copy *copy)

@@ -123,6 +123,7 @@ static int move_link(struct move *move)
 /* All of the source, with its attributes. */
 static int fill(struct eio__copy *copy)
 {
+  eio__whole(copy->req, (uint64_t)copy->from.st_size);
   if (fstat(copy->out, &copy->to) < 0 || eio__copy_data(copy) < 0)
     return -1;
   eio__keep(copy, true);

@@ -71,6 +71,7 @@ static int write_at(struct eio__copy *copy, const char *buf, ssize_t size)
       return -1;
     copy->offs += n;
     eio__copy_count(copy, n);
+    eio__copy_tell(copy);
   }
   return 0;
 }

@@ -12,10 +12,12 @@ struct rmtree {
 /* Removes what is no directory. Failures show when the directory itself cannot be removed. */
 static bool remove_entry(struct eio__tree *tree, struct eio__dir *dir, const struct eio_dent *dent)
 {
-  (void)tree;
   if (eio__dent_is_dir(dir, dent))
     return true;
-  return eio_p_unlink(dir->wd, eio_dent_name(dir->dents, dent)) < 0 && (errno == EISDIR || errno == EPERM);
+  if (eio_p_unlink(dir->wd, eio_dent_name(dir->dents, dent)) < 0)
+    return errno == EISDIR || errno == EPERM;
+  eio__made(tree->req, 1);
+  return false;
 }
 
 static void remove_closed(struct eio__tree *tree, struct eio__dir *dir, const struct eio_dent *dent)
@@ -29,8 +31,8 @@ static void remove_closed(struct eio__tree *tree, struct eio__dir *dir, const st
 
 static void remove_dir(struct eio__tree *tree, struct eio__dir *dir, struct eio__dir *up)
 {
-  if (up && !eio__tree_cancelled(tree))
-    eio_p_rmdir(up->wd, eio__dir_name(dir));
+  if (up && !eio__tree_cancelled(tree) && eio_p_rmdir(up->wd, eio__dir_name(dir)) == 0)
+    eio__made(tree->req, 1);
 }
 
 static int64_t end(struct eio_parts *parts)
@@ -43,7 +45,10 @@ static int64_t end(struct eio_parts *parts)
     error = ECANCELED;
   free(rm);
   errno = error;
-  return error ? -1 : eio_x_rmdir(req);
+  if (error || eio_x_rmdir(req) < 0)
+    return -1;
+  eio__made(req, 1);
+  return 0;
 }
 
 int64_t eio_x_rmtree(eio_req *req)

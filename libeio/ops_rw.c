@@ -161,6 +161,7 @@ static int data_fill(struct data *data, int fd, int64_t offs)
     if (n <= 0)
       return (int)n;
     data->used += (uint64_t)n;
+    eio__made(data->req, (uint64_t)n);
   }
   return 0;
 }
@@ -213,6 +214,7 @@ static int slurp(struct data *data, int fd, int64_t offs, uint64_t limit)
     return -1;
   }
   rest = offs < st.st_size ? (uint64_t)(st.st_size - offs) : 0;
+  eio__whole(data->req, rest < limit ? rest : limit);
   if (!data_resize(data, rest < limit ? rest : limit) || data_fill(data, fd, offs) < 0)
     return -1;
   return tail && data->used < data->size ? data_tail(data, fd, tail, limit) : 0;

@@ -89,6 +89,7 @@ static void look(struct scan *scan)
   while ((i = atomic_fetch_add(&scan->next, 1)) < count) {
     struct eio_dent *dent = &scan->dents->list[i];
 
+    eio__made(scan->req, 1);
     if (dent->type != EIO_DT_UNKNOWN)
       continue;
     if (eio__cancelled(scan->req) || is_enough(scan))
@@ -172,6 +173,7 @@ static int64_t find_types(struct eio__list *list, struct eio_p_dir *dir, eio_req
     free_scan(scan);
     return -1;
   }
+  eio__whole(req, scan->dents->count);
   atomic_init(&scan->total, count_by_links(scan->wd, &scan->before));
   for (uint32_t i = 0; i < scan->dents->count; i++)
     scan->found += scan->dents->list[i].type == EIO_DT_DIR;

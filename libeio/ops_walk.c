@@ -144,13 +144,14 @@ static bool look_through(struct stepper *s, struct eio_walk_node *dir)
   struct eio_walk *walk = s->step->walk;
   struct eio_walk_node *found = NULL;
   bool sort = walk->options.flags & EIO_WALK_SORT;
-  unsigned nchildren = 0, most = sort ? 1 : CHILDREN_MAX;
+  unsigned nchildren = 0, most = sort ? 1 : CHILDREN_MAX, looked = 0;
   struct eio_p_dirent entry;
   int more = 1;
 
   while (nchildren < most && !is_over(s, false) && (more = next_entry(dir, &entry)) > 0) {
     struct eio_walk_node *node = eio__walk_look(s->step, dir, entry.name, entry.len, entry.type);
 
+    looked++;
     if (node) {
       keep(s, &found, node);
       nchildren++;
@@ -159,6 +160,7 @@ static bool look_through(struct stepper *s, struct eio_walk_node *dir)
   if (more < 0)
     eio__walk_tell_error(s->step, dir, errno);
   add_totals(walk, dir, nchildren);
+  eio__made(s->req, looked);
   if (more > 0 && !s->over) { /* enough was found: first that */
     dir->next = NULL;
     eio__walk_push(walk, dir);
