@@ -387,6 +387,7 @@ brackets mark other arguments that may be left out, with all that follow.
     $req->cancel
     $req->timeout($seconds)
     my $done = $req->progress
+    $req->progress($callback->($done, $total, $what)[, $interval])
 
     @requests = $grp->add(@requests)
     $grp->cancel_subs
@@ -2304,8 +2305,9 @@ the members that were done before have told what they had.
 =head3 $req->progress
 
     my $done = $req->progress
+    $req->progress($callback->($done, $total, $what)[, $interval])
 
-What a request on a tree, L</aio_cptree> or L</aio_mvtree>, has done so far: a hash of numbers. C<undef> for others, and
+Without an argument: what a request on a tree, L</aio_cptree> or L</aio_mvtree>, has done so far: a hash of numbers. C<undef> for others, and
 when it is done; then its callback gets the hash.
 
     directories  that are in the copy now, files, links, others
@@ -2322,6 +2324,57 @@ when it is done; then its callback gets the hash.
 With C<CP_TELL> or C<CP_TELL_ERRORS> there is more in C<told>, which is an array of C<[$path, $errno, $what]>: what has been done
 since C<progress> was called last, as in C<$errors>. C<$errno> is 0 for what has been done, and C<$what> is C<"copy">, C<"link">
 (another name of a file), C<"mkdir"> or C<"delete">. It waits in memory until you ask.
+
+With a callback, has it called every so many seconds (fractions count; 1 if not given, a thousandth at least) until
+the request is done, and then once more, with the last figures, right before the request's own callback. It is
+called by the poll functions like any callback, for which the poll descriptor becomes readable at those times;
+an exception in it is a warning. With undef an earlier one is taken back. A
+request that is cancelled tells no more, and one that is done already nothing.
+
+C<$what> says what is counted:
+
+=over 4
+
+=item octets
+
+C<aio_copy> (also within one file), C<aio_move>, C<aio_load>, C<aio_slurp>: of so many as the file has. C<aio_cptree> and
+C<aio_mvtree>: of all files together.
+
+=item entries
+
+C<aio_rmtree>: removed. C<aio_scandir>: looked at, if there is need to. C<aio_walk>, C<aio_du>, C<aio_remove>: looked at.
+
+=item requests
+
+Groups made by C<aio_group>: members that are done, of all that have been added. Any other request: 0 or 1, of 1.
+
+=back
+
+C<$total> is undef as long as nobody knows it, as is the case for trees; at the end it is no less than C<$done>. When
+a request fails, or what it copies ends early, C<$done> is how far it got.
+
+=for example begin progress
+
+    my $copy = aio_copy "data.txt", "copy.txt", sub {
+        print $_[0] ? "failed: $!\n" : "done\n";
+    };
+    $copy->progress(sub {
+        my ($done, $total, $what) = @_;
+        printf "%d%% of %d %s\n", 100 * $done / $total, $total, $what if $total;
+    }, 0.5);
+    IO::AIO::flush;
+
+=for example output
+
+prints
+
+    100% of 45 octets
+    done
+
+=for example end
+
+With futures and coros, make the request by IO::AIO, set its callback for progress, and wait for it:
+C<await aio_wait $copy> (L<Future::AIO>), or C<aio_wait $copy> (L<Coro::AIO>).
 
 =head3 $req->cancel
 

@@ -26,6 +26,7 @@ BOOT:
   aio_boot_buffer(aTHX);
   aio_boot_req(aTHX);
   aio_boot_class(aTHX);
+  aio_boot_progress(aTHX);
   aio_boot_group(aTHX);
   aio_boot_walk(aTHX);
   aio_boot_wd(aTHX);

@@ -32,6 +32,7 @@ extern char aio_relay;
 
 struct aio_lock; /* lock.c */
 struct aio_slab; /* cxt.c */
+struct aio_watch; /* progress.c */
 
 /* One per interpreter. */
 typedef struct aio_cxt {
@@ -39,6 +40,7 @@ typedef struct aio_cxt {
   PerlInterpreter *owner;  /* NULL in a perl without threads */
   HV *stash, *req_stash, *grp_stash, *wd_stash; /* counted: may be deleted */
   int next_pri;            /* priority of the next request */
+  struct aio_watch *watches; /* progress.c */
   uint64_t next_timeout;   /* its time in nanoseconds, or EIO_NEVER */
   eio_class *next_class;   /* its class, or NULL */
   HE *next_class_name;     /* what that is called: an element of `classes` */
@@ -88,6 +90,19 @@ void aio_free_orphans(pTHX_ aio_cxt *cxt);
 void aio_set_timeout(pTHX_ aio_cxt *cxt, aio_req *aio, uint64_t ns);
 /* Seconds as nanoseconds; undef is EIO_NEVER, what is negative 0. Croaks for NaN. */
 uint64_t aio_arg_timeout(pTHX_ SV *sv, const char *func);
+
+/* progress.c: the callbacks of $req->progress, called by poll. */
+void aio_boot_progress(pTHX);
+/* What is counted of a request of this kind; for the arg2 of its group. */
+int aio_progress_unit(enum eio_op op);
+/* Those that are due; and the last one for a request, if it is watched, before it is called back. */
+void aio_progress_run(pTHX_ aio_cxt *cxt, uint64_t now);
+void aio_progress_last(pTHX_ aio_cxt *cxt, const aio_req *aio);
+/* Another request takes its place. */
+void aio_progress_moved(aio_cxt *cxt, const aio_req *from, aio_req *to);
+/* Nobody watches it any more. Returns the callback, whose reference the caller drops, or NULL. */
+SV *aio_progress_forget(aio_cxt *cxt, const aio_req *aio);
+void aio_progress_end(pTHX_ aio_cxt *cxt); /* nor any other */
 
 /* class.c */
 void aio_boot_class(pTHX);
@@ -298,6 +313,8 @@ SV *aio_new_wd(pTHX_ aio_cxt *cxt, eio_wd *wd);
 bool aio_is_wd(pTHX_ SV *sv, eio_wd **wd, bool *valid);
 
 /* callback.c: the poll side. */
+/* Nanoseconds of CLOCK_MONOTONIC. */
+uint64_t aio_now(void);
 void aio_boot_callback(pTHX);
 /* Calls one of our own functions with two arguments, in an eval: $@ tells whether it died. */
 void aio_call_private(pTHX_ const char *name, SV *first, SV *second, I32 flags);

@@ -146,6 +146,8 @@ static void call_back(pTHX_ aio_cxt *cxt, aio_req *aio)
   SV *callback;
 
   aio_settle(aTHX_ aio);
+  if (UNLIKELY(cxt->watches != NULL) && !(aio->r.flags & EIO_CANCELLED))
+    aio_progress_last(aTHX_ cxt, aio);
   callback = AIO_CALLBACK(aio); /* magic of the data may have changed it */
   if ((!callback && aio->r.op != EIO_WALK) || aio->r.flags & EIO_CANCELLED)
     return;
@@ -167,7 +169,7 @@ static void call_back(pTHX_ aio_cxt *cxt, aio_req *aio)
   }
 }
 
-static uint64_t now(void)
+uint64_t aio_now(void)
 {
   struct timespec ts;
 
@@ -181,7 +183,7 @@ static int poll_once(pTHX_ aio_cxt *cxt, unsigned *count)
   struct poll *poll;
   struct outer outer;
   bool nested = cxt->depth++ > 0;
-  uint64_t end = cxt->max_poll_time ? now() + cxt->max_poll_time : 0;
+  uint64_t end = cxt->max_poll_time ? aio_now() + cxt->max_poll_time : 0;
   unsigned n = 0;
   eio_req *req;
   int left;
@@ -203,6 +205,8 @@ static int poll_once(pTHX_ aio_cxt *cxt, unsigned *count)
     dSP;
 
     PUSHSTACKi(PERLSI_MAGIC);
+    if (UNLIKELY(cxt->watches != NULL))
+      aio_progress_run(aTHX_ cxt, aio_now());
     while ((req = eio_next(cxt->eio))) {
       poll->current = AIO_REQ(req);
       ENTER;
@@ -216,7 +220,7 @@ static int poll_once(pTHX_ aio_cxt *cxt, unsigned *count)
       release(aTHX_ cxt, AIO_REQ(req));
       PERL_ASYNC_CHECK();
       n++;
-      if ((cxt->max_poll_reqs && n >= cxt->max_poll_reqs) || (end && now() >= end))
+      if ((cxt->max_poll_reqs && n >= cxt->max_poll_reqs) || (end && aio_now() >= end))
         break;
     }
     POPSTACK;

@@ -90,7 +90,7 @@ aio_req *aio_req_new(pTHX_ aio_cxt *cxt, enum eio_op op)
 void aio_req_free(pTHX_ aio_cxt *cxt, aio_req *aio)
 {
   SV *cb = AIO_CALLBACK(aio) == AIO_RELAY ? NULL : AIO_CALLBACK(aio);
-  SV *sv1 = aio->sv1, *sv2 = aio->sv2;
+  SV *sv1 = aio->sv1, *sv2 = aio->sv2, *watch = aio_progress_forget(cxt, aio);
   HV *self = aio->self ? aio_req_sever(aTHX_ aio) : NULL;
   eio_req *req = &aio->r;
 
@@ -111,6 +111,7 @@ void aio_req_free(pTHX_ aio_cxt *cxt, aio_req *aio)
   SvREFCNT_dec(sv1);
   SvREFCNT_dec(sv2);
   SvREFCNT_dec((SV *)self);
+  SvREFCNT_dec(watch);
 }
 
 void aio_set_timeout(pTHX_ aio_cxt *cxt, aio_req *aio, uint64_t ns)
@@ -129,6 +130,7 @@ static eio_req *stand_in(eio_req *req)
   other->r.data = req->data;
   req->data = NULL;
   aio_req_move_object(aTHX_ aio, other);
+  aio_progress_moved(cxt, aio, other);
   return &other->r;
 }
 
@@ -237,6 +239,7 @@ static void shut_down(pTHX_ void *data)
   SvREFCNT_dec(cxt->slow);
   cxt->slow = NULL;
   SvREFCNT_dec((SV *)cxt->classes);
+  aio_progress_end(aTHX_ cxt);
   SvREFCNT_dec(cxt->guard);
   SvREFCNT_dec((SV *)cxt->poll_gv);
   SvREFCNT_dec(cxt->stash);

@@ -36,6 +36,7 @@ XS_INTERNAL(xs_whole)
   group->r.pri = (int8_t)aio_clamp(pri, EIO_PRI_MIN, EIO_PRI_MAX);
   group->r.data = SvREFCNT_inc((SV *)callback);
   object = sv_2mortal(aio_req_object(aTHX_ cxt, group));
+  group->r.arg2 = aio_progress_unit((enum eio_op)member->r.op);
   member->r.data = AIO_RELAY;
   eio_group_add(cxt->eio, &group->r, &member->r);
   aio_submit(aTHX_ cxt, group); /* may run a hook, which may poll */

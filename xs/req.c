@@ -122,23 +122,11 @@ XS_INTERNAL(xs_cb)
   XSRETURN(1);
 }
 
-XS_INTERNAL(xs_progress)
-{
-  dXSARGS_AIO(1, 1, "req");
-  aio_req *aio = aio_req_of(aTHX_ aio_arg_value(aTHX_ ST(0)), FALSE, "progress");
-
-  if (!aio || eio_op_info((enum eio_op)aio->r.op)->result != EIO_R_TREE)
-    XSRETURN_UNDEF;
-  ST(0) = aio_tree_done(aTHX_ &aio->r);
-  XSRETURN(1);
-}
-
 void aio_boot_req(pTHX)
 {
   static const struct aio_xsub xsubs[] = {
     { "IO::AIO::REQ::cancel", xs_cancel, NULL, 0 },
     { "IO::AIO::REQ::cb", xs_cb, NULL, 0 },
-    { "IO::AIO::REQ::progress", xs_progress, NULL, 0 },
     { "IO::AIO::REQ::timeout", xs_timeout, NULL, 0 },
   };
 

@@ -480,6 +480,7 @@ XS_INTERNAL(xs_walk)
     croak("Out of memory for a walk");
   group = aio_req_new(aTHX_ cxt, EIO_GROUP);
   group->r.data = SvREFCNT_inc((SV *)callback);
+  group->r.arg2 = aio_progress_unit(EIO_WALK);
   object = sv_2mortal(aio_req_object(aTHX_ cxt, group));
   like.r.data = batch;
   like.sv1 = du ? sv_2mortal((SV *)new_totals(aTHX)) : NULL;
