@@ -298,6 +298,11 @@ brackets mark other arguments that may be left out, with all that follow.
     aio_readall $fh, $offset, $length, $data, $dataoffset, $callback->($bytes, $done)
     aio_writeall $fh, $offset, $length, $data, $dataoffset, $callback->($bytes, $done)
     aio_sendall $out_fh, $in_fh, $in_offset, $length, $callback->($bytes, $done)
+    aio_copy_file_range $in_fh, $in_offset, $out_fh, $out_offset, $length, $flags, $callback->($bytes)
+    aio_clone_range $in_fh, $in_offset, $out_fh, $out_offset, $length, $callback->($status)
+    aio_dedupe_range $in_fh, $in_offset, $out_fh, $out_offset, $length, $callback->($bytes)
+    aio_splice $in_fh, $in_offset, $out_fh, $out_offset, $length, $flags, $callback->($bytes)
+    aio_tee $in_fh, $out_fh, $length, $flags, $callback->($bytes)
     aio_seek $fh, $offset, $whence, $callback->($position)
     aio_readahead $fh, $offset, $length, $callback->($status)
     aio_sendfile $out_fh, $in_fh, $in_offset, $length, $callback->($bytes)
@@ -802,6 +807,79 @@ As L</aio_sendfile>, but goes on until C<$length> octets are written or the
 input ends, and waits likewise where one of both is non-blocking and not ready.
 The callback gets how many were written, or -1 after an error; C<$done> says it in
 either case. Exported on request.
+
+=head3 aio_copy_file_range
+
+    aio_copy_file_range $in_fh, $in_offset, $out_fh, $out_offset, $length, $flags, $callback->($bytes)
+
+Has the kernel, or a file server, copy a part of one file into another or to another place in the same;
+C<copy_file_range(2)>. An offset that is C<undef> is the position of that handle, which moves on. It is one system call: C<$bytes>
+can be less than C<$length>, and 0 is the end of the input. C<$flags> is 0. What the two file systems cannot do
+gives C<EXDEV>, C<EOPNOTSUPP> or C<EINVAL>; L</aio_copy> and L</aio_sendall> find another way then. This and the four
+that follow are exported on request, see L</Names>, and give C<ENOSYS> where the system is not Linux.
+
+=head3 aio_clone_range
+
+    aio_clone_range $in_fh, $in_offset, $out_fh, $out_offset, $length, $callback->($status)
+
+Makes a part of one file share its data with another file, until one of them is changed: nothing is copied;
+C<ioctl_ficlonerange(2)>. C<$length> 0 is all that follows, so
+
+    aio_clone_range $in_fh, 0, $out_fh, 0, 0, sub { ... };
+
+clones a whole file. An offset that is C<undef> is 0. Offsets and length are whole blocks, unless the part ends where the file
+does: or else C<EINVAL>. Both have to be on one file system, C<EXDEV>, and that has to know how, like xfs and btrfs:
+C<EOPNOTSUPP> or C<ENOTTY>.
+
+=head3 aio_dedupe_range
+
+    aio_dedupe_range $in_fh, $in_offset, $out_fh, $out_offset, $length, $callback->($bytes)
+
+Makes the two parts share their data if these are equal, which the kernel looks at with both files locked;
+C<ioctl_fideduperange(2)>. Neither file changes for who reads it. C<$bytes> is how many are shared from now on, and 0 if there
+is any difference; the kernel may do fewer at a time than C<$length>. For offsets and errors see L</aio_clone_range>. Who may write to the
+second file need not have opened it for that.
+
+=head3 aio_splice
+
+    aio_splice $in_fh, $in_offset, $out_fh, $out_offset, $length, $flags, $callback->($bytes)
+
+Moves data between a pipe and another handle, or two pipes, without copying; C<splice(2)>. Offsets are C<undef> for a pipe, and
+else the place in the file or C<undef>, the position of the handle. C<$bytes> can be less than C<$length>, and 0 is
+the end of the input. C<$flags> combines C<SPLICE_F_...>.
+
+A pipe is waited for, which takes a worker, unless the handle is non-blocking or C<$flags> has C<SPLICE_F_NONBLOCK>:
+C<EAGAIN>. One that nobody reads any more gives C<EPIPE>, and no signal.
+
+=head3 aio_tee
+
+    aio_tee $in_fh, $out_fh, $length, $flags, $callback->($bytes)
+
+Copies data from pipe to pipe and leaves it in the first; C<tee(2)>. All else is as with L</aio_splice>.
+
+=for example begin aio_tee needs +TEE
+
+    use IO::AIO qw(:DEFAULT aio_tee);
+
+    pipe my $in,  my $source or die "pipe: $!";
+    pipe my $out, my $copy   or die "pipe: $!";
+    syswrite $source, "data";
+    aio_tee $in, $copy, 100, 0, sub {
+        $_[0] >= 0 or die "tee: $!";
+        for my $fh ($in, $out) {
+            sysread $fh, my $data, 100;
+            print "$data\n";
+        }
+    };
+
+=for example output
+
+prints
+
+    data
+    data
+
+=for example end
 
 =head3 aio_seek
 

@@ -66,9 +66,10 @@ sub _operation {
         defaults => @defaults ? \@defaults : [(undef) x ($max - $min)],    # of what may be left out
         failed   => $failed,
         value    => $value,
-        files    => $letters =~ /\A.[QR]/ ? 2 : $letters =~ /\A[FWEPS]/ ? 1 : 0,    # arguments that are in a failure
+        files    => $letters =~ /[QRX]/ ? 2 : $letters =~ /\A[FWEPS]/ ? 1 : 0,    # arguments that are in a failure
+        second   => $letters =~ /[QRX]/ ? $-[0] + 0 : 0,    # which is the second of them
         named    => !!($letters =~ /\A[EPS]/),    # they are paths
-        data     => $letters =~ /[BY]/ ? $-[0] : -1,    # where the scalar is that gets filled
+        data     => $letters =~ /[BY]/ ? $-[0] + 0 : -1,    # where the scalar is that gets filled
         partial  => ($kind // '') eq 'DONE' || ($kind // '') eq 'FILLED',     # how far a failure got comes with it
         ends     => ($kind // '') eq 'COUNT' || ($kind // '') eq 'FILLED',    # and 0 octets in it are the end of the file
     };
@@ -163,7 +164,7 @@ my $left = $EAGER;
 sub _function {
     my ($class, $op) = @_;
     my ($new, $done, $fail, $cancel) = @$class{qw(new done fail cancel)};
-    my ($function, $max, $failed, $value, $files) = @$op{qw(function max failed value files)};
+    my ($function, $max, $failed, $value, $files, $at) = @$op{qw(function max failed value files second)};
     my $others = _with_fewer($class, $op);
 
     package IO::AIO;
@@ -171,7 +172,7 @@ sub _function {
         goto &$others if @_ != $max;
         my $future  = $new->();
         my $file    = $files ? $_[0] : undef;
-        my $second  = $files > 1 ? $_[1] : undef;
+        my $second  = $files > 1 ? $_[$at] : undef;
         my $request = &$function(@_, sub {
             $left = $EAGER unless $eagerly;
             local $calling = 1;

@@ -90,7 +90,10 @@ struct eio_req {
   eio_cb cb;                 /* called by eio_poll(), may be NULL */
   void *data;                /* the caller's */
 
-  char *path;                /* first path name (or link text) */
+  union {
+    char *path;              /* first path name (or link text) */
+    int64_t offs2;           /* file offset of a second descriptor */
+  };
   union {
     char *path2;             /* second path name */
     void *buf;               /* data to write, buffer to fill, or result */

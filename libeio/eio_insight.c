@@ -178,7 +178,11 @@ static uint64_t octets(const eio_req *req)
     return 0;
   switch (eio__ops[req->op].info.result) {
   case EIO_R_COUNT: case EIO_R_DATA: return (uint64_t)req->result;
-  default: return req->op == EIO_WRITE || req->op == EIO_SENDFILE ? (uint64_t)req->result : 0;
+  default: break;
+  }
+  switch (req->op) {
+  case EIO_WRITE: case EIO_SENDFILE: case EIO_COPY_FILE_RANGE: case EIO_SPLICE: case EIO_TEE: return (uint64_t)req->result;
+  default: return 0;
   }
 }
 

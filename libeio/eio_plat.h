@@ -216,15 +216,9 @@ int eio_p_readahead(int fd, off_t offs, size_t length);
 off_t eio_p_find_data(int fd, off_t offs, off_t *end);
 /* As Linux's; *offs moves. ENOSYS elsewhere. */
 ssize_t eio_p_sendfile(int out, int in, off_t *offs, size_t length);
-/* From a pipe to the position of `out`; between two pipes without taking it out. */
-ssize_t eio_p_splice(int in, int out, size_t length);
-ssize_t eio_p_tee(int in, int out, size_t length);
-ssize_t eio_p_copy_range(int in, int out, off_t *offs, size_t length);
 /* The type of an open file, and the size that the kernel has in memory: no server is
  * asked, so that may be out of date. False where the system cannot tell. */
 bool eio_p_peek(int fd, mode_t *mode, uint64_t *size);
-/* Makes `out` share all data of `in` (copy on write). */
-int eio_p_clone(int out, int in);
 /* By one call where that can be; the kernel tells nothing of either. */
 void eio_p_close_both(int fd, int fd2);
 int eio_p_fdatasync(int fd);
@@ -244,6 +238,24 @@ int eio_p_mlockall(int flags);
 int eio_p_populate(void *addr, size_t length, bool write);
 /* The same for a single page, with older kernels, too. */
 int eio_p_touch(void *page, bool write);
+
+/* From descriptor to descriptor (eio_plat_range.c): as Linux has these calls */
+
+struct eio_p_range {
+  int in, out;
+  int64_t in_offs, out_offs; /* -1: the position, which moves */
+};
+ssize_t eio_p_copy_range(const struct eio_p_range *range, size_t length, unsigned flags);
+/* One of both is a pipe. */
+ssize_t eio_p_splice(const struct eio_p_range *range, size_t length, unsigned flags);
+/* Both are; nothing is taken out. */
+ssize_t eio_p_tee(int in, int out, size_t length, unsigned flags);
+/* Makes `out` share all data of `in` (copy on write). */
+int eio_p_clone(int out, int in);
+/* A part; length 0: up to the end of `in`. */
+int eio_p_clone_range(const struct eio_p_range *range, uint64_t length);
+/* The same if the data are equal: how many octets are, from the beginning, as far as the kernel went. */
+int64_t eio_p_dedupe_range(const struct eio_p_range *range, uint64_t length);
 
 /* Extended attributes (eio_plat_xattr.c) */
 

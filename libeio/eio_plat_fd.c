@@ -20,18 +20,15 @@
 #if EIO_HAVE_SENDFILE_LINUX
 # include <sys/sendfile.h>
 #endif
-#if EIO_HAVE_FIEMAP || EIO_HAVE_FICLONE
-# include <linux/fs.h>
-#endif
 #if EIO_HAVE_FIEMAP
+# include <linux/fs.h>
 # include <linux/fiemap.h>
 # include <stdlib.h>
 # include <string.h>
 #endif
 
 #if !EIO_HAVE_FUTIMENS || !EIO_HAVE_STATVFS || !EIO_HAVE_FALLOCATE || !EIO_HAVE_SENDFILE_LINUX \
-  || !EIO_HAVE_COPY_FILE_RANGE || !EIO_HAVE_FICLONE || !EIO_HAVE_SYNCFS || !EIO_HAVE_FIEMAP \
-  || !EIO_HAVE_SYNC_FILE_RANGE || !EIO_HAVE_SPLICE || !EIO_HAVE_TEE \
+  || !EIO_HAVE_SYNCFS || !EIO_HAVE_FIEMAP || !EIO_HAVE_SYNC_FILE_RANGE \
   || !EIO_HAVE_MSYNC || !EIO_HAVE_MLOCK || !EIO_HAVE_MLOCKALL \
   || !(EIO_HAVE_READAHEAD || EIO_HAVE_POSIX_FADVISE) || !defined(__linux__) || !defined(SEEK_HOLE)
 static int absent(void)
@@ -196,58 +193,6 @@ ssize_t eio_p_sendfile(int out, int in, off_t *offs, size_t length)
   return result;
 #else
   UNUSED(out), UNUSED(in), UNUSED(offs), UNUSED(length);
-  return absent();
-#endif
-}
-
-ssize_t eio_p_splice(int in, int out, size_t length)
-{
-#if EIO_HAVE_SPLICE
-  ssize_t result;
-
-  EIO_RETRY(result, splice(in, NULL, out, NULL, length, 0));
-  return result;
-#else
-  UNUSED(in), UNUSED(out), UNUSED(length);
-  return absent();
-#endif
-}
-
-ssize_t eio_p_tee(int in, int out, size_t length)
-{
-#if EIO_HAVE_TEE
-  ssize_t result;
-
-  EIO_RETRY(result, tee(in, out, length, 0));
-  return result;
-#else
-  UNUSED(in), UNUSED(out), UNUSED(length);
-  return absent();
-#endif
-}
-
-ssize_t eio_p_copy_range(int in, int out, off_t *offs, size_t length)
-{
-#if EIO_HAVE_COPY_FILE_RANGE
-  loff_t from = *offs, to = *offs;
-  ssize_t result;
-
-  EIO_RETRY(result, copy_file_range(in, &from, out, &to, length, 0));
-  if (result > 0)
-    *offs += result;
-  return result;
-#else
-  UNUSED(in), UNUSED(out), UNUSED(offs), UNUSED(length);
-  return absent();
-#endif
-}
-
-int eio_p_clone(int out, int in)
-{
-#if EIO_HAVE_FICLONE
-  return ioctl(out, FICLONE, in);
-#else
-  UNUSED(out), UNUSED(in);
   return absent();
 #endif
 }

@@ -126,8 +126,13 @@ void eio__copy_waits(struct eio__copy *copy, bool waits)
  * at first. */
 static ssize_t step_kernel(struct eio__copy *copy, size_t size)
 {
-  if (copy->way == BY_RANGE)
-    return eio_p_copy_range(copy->in, copy->out, &copy->offs, size);
+  if (copy->way == BY_RANGE) {
+    struct eio_p_range range = { copy->in, copy->out, copy->offs, copy->offs };
+    ssize_t n = eio_p_copy_range(&range, size, 0);
+
+    copy->offs += n > 0 ? n : 0;
+    return n;
+  }
   if (copy->offs && lseek(copy->out, copy->offs, SEEK_SET) < 0)
     return -1;
   return eio_p_sendfile(copy->out, copy->in, &copy->offs, size);

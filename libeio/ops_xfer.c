@@ -100,7 +100,7 @@ static ssize_t read_twin(struct input *in, char *buf, size_t size)
 
   if (in->pipe[0] < 0 && eio_p_pipe(in->pipe) < 0)
     return -1;
-  n = eio_p_tee(in->fd, in->pipe[1], size);
+  n = eio_p_tee(in->fd, in->pipe[1], size, 0);
   if (n > 0)
     EIO_RETRY(n, read(in->pipe[0], buf, (size_t)n));
   return n;
@@ -224,9 +224,11 @@ static int emulated(const eio_req *req, int out, struct input *in, uint64_t size
  * it is for the other ways to tell which. */
 static int spliced(const eio_req *req, int out, int in, uint64_t *size, int64_t *done)
 {
+  struct eio_p_range range = { .in = in, .out = out, .in_offs = -1, .out_offs = -1 };
+
   while (*size && !eio__cancelled(req)) {
     size_t want = *size < NATIVE_CHUNK ? (size_t)*size : NATIVE_CHUNK;
-    ssize_t n = eio_p_splice(in, out, want);
+    ssize_t n = eio_p_splice(&range, want, 0);
 
     if (n < 0 && errno == EAGAIN)
       errno = EINVAL;

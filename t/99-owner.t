@@ -13,7 +13,7 @@ use Fcntl qw(O_CREAT O_RDONLY O_RDWR O_WRONLY);
 use IO::AIO qw(:DEFAULT aio_rename2 aio_slurp aio_wd aio_seek aio_fiemap aio_fcntl aio_ioctl aio_realpath aio_statvfs);
 use Test::More;
 
-my %elsewhere = map { $_ => 1 } qw(aio_nop aio_busy aio_group aio_mlockall aio_sync);    # of no file of ours
+my %elsewhere = map { $_ => 1 } qw(aio_nop aio_tee aio_busy aio_group aio_mlockall aio_sync);    # of no file of ours
 my @keep;
 
 # Code for every request, as paths below a directory and as handles. It gets a callback, the directory, handles of "file"
@@ -93,6 +93,15 @@ my @requests = (
     [aio_readall   => sub { my ($cb, $d, $r) = @_; IO::AIO::aio_readall($r, 0, 100, my $buf, 0, $cb) }],
     [aio_writeall  => sub { my ($cb, $d, $r, $w) = @_; IO::AIO::aio_writeall($w, 0, undef, 'x' x 100, 0, $cb) }],
     [aio_sendall   => sub { my ($cb, $d, $r, $w) = @_; IO::AIO::aio_sendall($w, $r, 0, 10, $cb) }],
+    [aio_copy_file_range => sub { my ($cb, $d, $r, $w) = @_; IO::AIO::aio_copy_file_range($r, 0, $w, 1000, 10, 0, $cb) }],
+    [aio_clone_range  => sub { my ($cb, $d, $r, $w) = @_; IO::AIO::aio_clone_range($r, 0, $w, 0, 0, $cb) }],
+    [aio_dedupe_range => sub { my ($cb, $d, $r, $w) = @_; IO::AIO::aio_dedupe_range($r, 0, $w, 0, 4096, $cb) }],
+    [aio_splice    => sub {
+        my ($cb, $d, $r) = @_;
+        pipe my $in, my $out or die "pipe: $!";
+        push @keep, $in;
+        IO::AIO::aio_splice($r, 0, $out, undef, 10, 0, $cb);
+    }],
     [aio_temp      => sub { my ($cb, $d) = @_; IO::AIO::aio_temp($d, undef, $cb) }],
     [aio_du        => sub { my ($cb, $d) = @_; IO::AIO::aio_du($d, {}, $cb) }],
     [aio_spew      => sub { my ($cb, $d) = @_; IO::AIO::aio_spew("$d/spewed", "x", IO::AIO::SPEW_ATOMIC(), undef, $cb) }],

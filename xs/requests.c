@@ -16,6 +16,7 @@ struct row {
   unsigned char order[MAX_ARGS]; /* in which they are read */
   unsigned char nargs;           /* without the callback */
   unsigned char min;
+  unsigned char second;          /* which is the second handle, 0: none */
   bool handles;                  /* some are */
   char func[32];                 /* "aio_read" */
   char proto[16];
@@ -25,8 +26,8 @@ static struct row rows[EIO_OP_COUNT];
 struct aio_owns aio_owns[EIO_OP_COUNT];
 
 /* The letters by kind; the kinds are read in this order. */
-#define NUMBERS "oOznifmpcugdtaTlx"
-#define NAMES "FWREPQSN"
+#define NUMBERS "oOeznijfmpcugdtaTlx"
+#define NAMES "FWRXEPQSN"
 #define DATA "BDYMA"
 
 static bool is_one_of(char letter, const char *letters)
@@ -127,6 +128,11 @@ static void optional_number(pTHX_ aio_req *aio, const struct row *row, int n, SV
     if (defined && req->offs < 0)
       aio_fail(aio, EINVAL);
     break;
+  case 'e':
+    req->offs2 = defined ? int64_arg(aTHX_ aio, sv, func, arg) : -1;
+    if (defined && req->offs2 < 0)
+      aio_fail(aio, EINVAL);
+    break;
   case 'n':
     req->size = defined ? (uint64_t)int64_arg(aTHX_ aio, sv, func, arg) : ~(uint64_t)0;
     if ((int64_t)req->size < 0)
@@ -150,7 +156,7 @@ static void number(pTHX_ aio_req *aio, const struct row *row, int n, SV *sv, str
   switch (row->letters[n]) {
   case 'f': req->arg1 = open_flags(aTHX_ aio, sv, func, arg); break;
   case 'i': req->arg1 = int_arg(aTHX_ aio, sv, func, arg); break;
-  case 'm': req->arg2 = int_arg(aTHX_ aio, sv, func, arg); break;
+  case 'j': case 'm': req->arg2 = int_arg(aTHX_ aio, sv, func, arg); break;
   case 'z': req->size = (uint64_t)int64_arg(aTHX_ aio, sv, func, arg); break;
   case 't': req->nv1 = seconds_arg(aTHX_ aio, sv, func, arg); break;
   case 'd': {
@@ -258,9 +264,10 @@ static void descriptors(pTHX_ aio_req *aio, const struct row *row)
       aio_fail(aio, EBADF);
   } else if (io)
     aio->r.fd = aio_handle_fd(aTHX_ handle, row->letters[0] == 'W' ? AIO_WRITE : AIO_READ, row->func, row->names[0]);
-  if (row->letters[1] == 'R' && aio->sv2) {
+  if (row->second && aio->sv2) {
     handle.io = (IO *)aio->sv2;
-    aio->r.arg1 = aio_handle_fd(aTHX_ handle, AIO_READ, row->func, row->names[1]);
+    aio->r.arg1 = aio_handle_fd(aTHX_ handle, row->letters[row->second] == 'X' ? AIO_WRITE : AIO_READ, row->func,
+                                row->names[row->second]);
   }
 }
 
@@ -298,7 +305,7 @@ static void convert(pTHX_ aio_req *aio, const struct row *row, int n, SV *sv, st
 
   switch (row->letters[n]) {
   case 'F': case 'W': req->fd = handle(aTHX_ &aio->sv1, sv, func, arg); break;
-  case 'R': req->arg1 = handle(aTHX_ &aio->sv2, sv, func, arg); break;
+  case 'R': case 'X': req->arg1 = handle(aTHX_ &aio->sv2, sv, func, arg); break;
   case 'E': handle_or_path(aTHX_ aio, sv, func, arg); break;
   case 'P': req->path = path(aTHX_ aio, sv, &req->wd, func, arg); break;
   case 'Q': req->path2 = path(aTHX_ aio, sv, &req->wd2, func, arg); break;
@@ -348,7 +355,7 @@ static void leave_out(pTHX_ aio_req *aio, const struct row *row, int n)
 {
   if (aio->r.op == EIO_MSYNC && row->letters[n] == 'i')
     aio->r.arg1 = MS_SYNC;
-  else if (is_one_of(row->letters[n], "onpcugaT"))
+  else if (is_one_of(row->letters[n], "oenpcugaT"))
     optional_number(aTHX_ aio, row, n, &PL_sv_undef);
 }
 
@@ -427,6 +434,12 @@ static const struct { enum eio_op op; int n; const char *name; } other_names[] =
   { EIO_STATX, 2, "mask" },
   { EIO_SENDFILE, 2, "in_offset" },
   { EIO_SENDALL, 2, "in_offset" },
+  { EIO_COPY_FILE_RANGE, 1, "in_offset" },
+  { EIO_CLONE_RANGE, 1, "in_offset" },
+  { EIO_DEDUPE_RANGE, 0, "in_fh" },
+  { EIO_DEDUPE_RANGE, 1, "in_offset" },
+  { EIO_DEDUPE_RANGE, 2, "out_fh" },
+  { EIO_SPLICE, 1, "in_offset" },
   { EIO_TRUNCATE, 1, "length" },
   { EIO_ALLOCATE, 1, "mode" },
   { EIO_FIEMAP, 1, "start" },
@@ -444,9 +457,11 @@ static const char *name_of(enum eio_op op, int n)
     if (other_names[i].op == op && other_names[i].n == n)
       return other_names[i].name;
   switch (letters[n]) {
-  case 'F': return "fh";
+  case 'F': return strchr(letters, 'X') ? "in_fh" : "fh";
   case 'W': return letters[n + 1] == 'R' ? "out_fh" : "fh";
   case 'R': return "in_fh";
+  case 'X': return "out_fh";
+  case 'e': return "out_offset";
   case 'E': return "fh_or_path";
   case 'P': return letters[n + 1] == 'Q' ? "srcpath" : "pathname";
   case 'S': return "srcpath";
@@ -454,7 +469,7 @@ static const char *name_of(enum eio_op op, int n)
   case 'Q': return "dstpath";
   case 'o': case 'O': return "offset";
   case 'z': case 'n': return "length";
-  case 'f': case 'i': return "flags";
+  case 'f': case 'i': case 'j': return "flags";
   case 'm': case 'p': return "mode";
   case 'c': return "count";
   case 'u': return "uid";
@@ -478,7 +493,7 @@ static bool undef_is_ok(const char *letters, int n)
     return !is_one_of(letters[n + 1], "BY");
   if (letters[n] == 'x')
     return letters[n - 1] != 'B';
-  return is_one_of(letters[n], "onpcugaTBYA");
+  return is_one_of(letters[n], "oenpcugaTBYA");
 }
 
 static void prepare_arguments(struct row *row)
@@ -492,7 +507,9 @@ static void prepare_arguments(struct row *row)
       if (is_one_of(row->letters[n], kinds[kind])) {
         row->order[k++] = (unsigned char)n;
         row->calm[n] = kind ? number | SVf_POK : number;
-        row->handles |= is_one_of(row->letters[n], "FWRE");
+        row->handles |= is_one_of(row->letters[n], "FWRXE");
+        if (is_one_of(row->letters[n], "RX"))
+          row->second = (unsigned char)n;
         if (undef_is_ok(row->letters, n))
           row->undef_ok |= 1u << n;
       }

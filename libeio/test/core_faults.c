@@ -118,6 +118,7 @@ static const struct {
   { "read at the position", EIO_READ, open_files, .fd = PLAIN, .offs = -1, .size = 5 },
   { "write", EIO_WRITE, open_files, .fd = WRITABLE, .offs = 2, .size = 5 },
   { "write at the position", EIO_WRITE, open_files, .fd = WRITABLE, .offs = -1, .size = 5 },
+  { "copy_file_range", EIO_COPY_FILE_RANGE, open_files, .fd = PLAIN, .size = 5 },
   { "readahead", EIO_READAHEAD, open_files, .fd = PLAIN, .size = 10 },
   { "sendfile", EIO_SENDFILE, open_files, .fd = WRITABLE, .size = 10 },
   { "spew", EIO_SPEW, make_files, "dst", .size = 10, .arg2 = 0644 },
@@ -198,7 +199,8 @@ static void fill(eio_req *req, unsigned n)
   req->fd = cases[n].fd == PLAIN ? plain_fd : cases[n].fd == WRITABLE ? writable_fd : -1;
   req->offs = cases[n].offs;
   req->size = cases[n].size;
-  req->arg1 = cases[n].op == EIO_SENDFILE || cases[n].op == EIO_SENDALL ? plain_fd : cases[n].arg1;
+  req->arg1 = cases[n].op == EIO_SENDFILE || cases[n].op == EIO_SENDALL ? plain_fd
+    : cases[n].op == EIO_COPY_FILE_RANGE ? writable_fd : cases[n].arg1;
   req->arg2 = cases[n].arg2;
   if (req->op == EIO_SETXATTR) {
     req->attr = (char *)(uintptr_t)"user.a";
