@@ -113,7 +113,7 @@ push @ON_REQUEST, qw(
 
 # Constants are no names of Exporter's, which who derives from this would have to have.
 my %CONSTANTS = (
-    flags     => qr/\A(?:O|SEEK|AT|RENAME|FALLOC_FL|READDIR|SPEW|SYNC_FILE_RANGE|MS|MT|MCL|FIEMAP_FLAG)_/,
+    flags     => qr/\A(?:O|SEEK|AT|CLOSE_RANGE|RENAME|FALLOC_FL|READDIR|SPEW|SYNC_FILE_RANGE|MS|MT|MCL|FIEMAP_FLAG)_/,
     modes     => qr/\A(?:S_I|DT_)/,
     constants => qr/\A[A-Z][A-Z0-9]*(?:_[A-Z0-9_]+)?\z/,
 );
@@ -291,6 +291,7 @@ brackets mark other arguments that may be left out, with all that follow.
     aio_openat2 $pathname, $flags, $mode, $resolve, $callback->($fh)
     aio_temp $pathname[, $mode[, $callback->($fh, $name)]]
     aio_close $fh, $callback->($status)
+    aio_close_range $first, $last, $flags, $callback->($status)
     aio_wd $pathname, $callback->($wd)
 
     aio_read $fh, $offset, $length, $data, $dataoffset, $callback->($bytes)
@@ -375,6 +376,7 @@ brackets mark other arguments that may be left out, with all that follow.
     aio_msync $scalar[, $offset[, $length[, $flags[, $callback->($status)]]]]
     aio_mtouch $scalar[, $offset[, $length[, $flags[, $callback->($status)]]]]
     aio_mlock $scalar[, $offset[, $length[, $callback->($status)]]]
+    aio_mincore $scalar[, $offset[, $length[, $callback->($pages)]]]
     aio_mlockall $flags, $callback->($status)
 
     aio_group $callback->(@result)
@@ -702,6 +704,18 @@ other than Linux, writing may fail with C<EPIPE> and send the signal.)
 =head3 aio_read
 
     aio_read $fh, $offset, $length, $data, $dataoffset, $callback->($bytes)
+
+=head3 aio_close_range
+
+    aio_close_range $first, $last, $flags, $callback->($status)
+
+Closes all descriptors from the number C<$first> to C<$last> (C<undef>: all that follow), whoever they belong to;
+C<close_range(2)>. With the flag C<CLOSE_RANGE_CLOEXEC> they only become close-on-exec. Those that this module needs stay as they
+are: no request is lost. But what other requests have open at that time is closed under them, so wait for these
+first (L</IO::AIO::flush>); and perl's handles do not know of it.
+
+C<CLOSE_RANGE_UNSHARE> gives C<EINVAL>, as it would be about a worker only; Linux before 5.9 and other systems give
+C<ENOSYS>, the flag C<EINVAL> before 5.11. Exported on request, see L</Names>.
 
 =head3 aio_write
 
@@ -2176,6 +2190,36 @@ L</IO::AIO::munlock>, or when the scalar is unmapped.
     aio_mlock $data, 0, undef, sub {
         print $_[0] ? "not locked: $!\n" : "in memory\n";
     };
+
+=for example end
+
+=head3 aio_mincore
+
+    aio_mincore $scalar[, $offset[, $length[, $callback->($pages)]]]
+
+Tells which pages of a part of the scalar are in memory; C<mincore(2)>. C<$pages> is a string with an octet for each page that the
+part touches, C<"\1"> for one that can be read without waiting for a disk and C<"\0"> for another; C<undef> after a
+failure. It tells what was: a page may be gone by now. Of a file that you could not write to, Linux says that all is in memory.
+Exported on request, see L</Names>.
+
+=for example begin mincore needs +MINCORE
+
+    use IO::AIO qw(:DEFAULT aio_mincore);
+
+    open my $fh, "<", "data.txt" or die $!;
+    IO::AIO::mmap my $data, -s $fh, IO::AIO::PROT_READ, IO::AIO::MAP_SHARED, $fh
+        or die "mmap: $!";
+
+    aio_mincore $data, 0, undef, sub {
+        my $pages = shift // die "mincore: $!";
+        printf "%d of %d pages\n", $pages =~ tr/\1//, length $pages;
+    };
+
+=for example output
+
+prints
+
+    1 of 1 pages
 
 =for example end
 
@@ -3958,6 +4002,12 @@ C<open(2)>; for L</aio_open> and L</IO::AIO::pipe2>.
     O_DSYNC O_EXCL O_EXEC O_NOATIME O_NOCTTY O_NOFOLLOW O_NONBLOCK
     O_PATH O_RDONLY O_RDWR O_RSYNC O_SEARCH O_SYNC O_TMPFILE O_TRUNC
     O_TTY_INIT O_WRONLY
+
+=head2 Flags of close_range
+
+C<close_range(2)>; for L</aio_close_range>.
+
+    CLOSE_RANGE_CLOEXEC
 
 =head2 Resolve flags
 

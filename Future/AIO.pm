@@ -35,7 +35,7 @@ my %RESULT = (
     (map { $_ => [$is_negative] } qw(STATUS COUNT DATA ARG)),
     (map { $_ => [$is_negative, sub { $_[0] }] } qw(DONE FILLED)),
     NAMED   => [$is_missing, sub { $_[0] }],
-    (map { $_ => [$is_missing] } qw(FD WD STAT STATX STATVFS NAMES DENTS STRING EXTENTS)),
+    (map { $_ => [$is_missing] } qw(FD WD STAT STATX STATVFS NAMES DENTS STRING PAGES EXTENTS)),
 );
 
 # The object of aio_stat and aio_lstat has the time of birth, so what they ask is aio_statx's. (Names of theirs, and

@@ -239,6 +239,10 @@ void eio_req_finish(eio_req *req)
     free(req->buf);
     req->buf = NULL;
   }
+  if (eio__ops[req->op].info.result == EIO_R_PAGES) {
+    free(req->pages);
+    req->pages = NULL;
+  }
   if (req->op == EIO_WD && req->buf) {
     eio_wd_unref(req->buf);
     req->buf = NULL;
@@ -517,6 +521,37 @@ static void once(void)
 {
   eio__insight_init();
   pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+}
+
+static int lower(int next, int fd, int from)
+{
+  return fd >= from && (next < 0 || fd < next) ? fd : next;
+}
+
+/* A context's descriptor that is the lowest of those from `from` on, or -1. */
+static int next_of(eio_ctx *ctx, int from)
+{
+  const struct eio_wake *wakes[2] = { &ctx->wake, NULL };
+  int next = -1;
+
+  pthread_mutex_lock(&ctx->lock);
+  wakes[1] = eio__wait_wake(ctx);
+  for (int i = 0; i < 2; i++)
+    if (wakes[i] && eio__wake_is_intact(wakes[i]))
+      next = lower(lower(next, wakes[i]->fd[0], from), wakes[i]->fd[1], from);
+  pthread_mutex_unlock(&ctx->lock);
+  return next;
+}
+
+int eio__next_own_fd(int from)
+{
+  int next = lower(-1, eio__blocker_fd(), from);
+
+  pthread_mutex_lock(&contexts_lock);
+  for (eio_ctx *ctx = contexts; ctx; ctx = ctx->next_ctx)
+    next = lower(next, next_of(ctx, from), from);
+  pthread_mutex_unlock(&contexts_lock);
+  return next;
 }
 
 eio_ctx *eio_create(void)

@@ -93,6 +93,7 @@ struct eio_req {
   union {
     char *path;              /* first path name (or link text) */
     int64_t offs2;           /* file offset of a second descriptor */
+    unsigned char *pages;    /* result: which are in memory; freed with the request */
   };
   union {
     char *path2;             /* second path name */
@@ -581,6 +582,8 @@ enum {
   EIO_CP_TELL = 0x100,  /* what is done is told, and errors */
   EIO_CP_TELL_ERRORS = 0x200
 };
+
+enum { EIO_CLOSE_ON_EXEC = 4 }; /* arg1 of EIO_CLOSE_RANGE, as the kernel has it */
 
 enum { EIO_MT_MODIFY = 1 }; /* arg1 of EIO_MTOUCH */
 /* arg2 of EIO_MTOUCH: memory of malloc's, or such, with no file behind it that

@@ -302,6 +302,8 @@ void eio__wait_submit(eio_ctx *ctx, eio_req *req);
 bool eio__wait_take(eio_ctx *ctx, eio_req *req);
 /* All have been taken out of ctx->waiting. Lock held. */
 void eio__wait_dropped(eio_ctx *ctx);
+/* What wakes the thread, or NULL. Any thread, lock held. */
+const struct eio_wake *eio__wait_wake(const eio_ctx *ctx);
 void eio__wait_destroy(eio_ctx *ctx);
 void eio__wait_after_fork(eio_ctx *ctx); /* in the child */
 
@@ -427,6 +429,11 @@ void eio__group_released(eio_ctx *ctx, eio_req *req);
 void eio__group_walk(eio_ctx *ctx, eio_req *group, eio_req *(*f)(eio_ctx *, eio_req *));
 /* Puts another request in the place of a member. */
 void eio__group_replace(eio_req *req, eio_req *other);
+
+/* The lowest descriptor from `from` on that the library needs while others execute, or -1; in any thread. What a
+ * worker closes while the owner sleeps on it would never wake him. (A ring goes on without: eio_uring.c.) */
+int eio__next_own_fd(int from);
+int eio__blocker_fd(void); /* ops_open.c: that of close */
 
 /* eio_wake.c */
 int eio__wake_open(struct eio_wake *wake);

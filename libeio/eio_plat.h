@@ -221,6 +221,8 @@ ssize_t eio_p_sendfile(int out, int in, off_t *offs, size_t length);
 bool eio_p_peek(int fd, mode_t *mode, uint64_t *size);
 /* By one call where that can be; the kernel tells nothing of either. */
 void eio_p_close_both(int fd, int fd2);
+/* close_range(2) */
+int eio_p_close_range(unsigned first, unsigned last, unsigned flags);
 int eio_p_fdatasync(int fd);
 int eio_p_syncfs(int fd);
 int eio_p_sync_file_range(int fd, off_t offs, off_t length, unsigned flags);
@@ -233,6 +235,8 @@ int eio_p_fiemap(int fd, uint64_t offs, uint64_t length, uint32_t flags,
 int eio_p_msync(void *addr, size_t length, int flags);
 int eio_p_mlock(void *addr, size_t length);
 int eio_p_mlockall(int flags);
+/* From the beginning of a page on: an octet for each, of which the lowest bit counts. */
+int eio_p_mincore(void *addr, size_t length, unsigned char *pages);
 /* Faults pages in, for reading or writing, with an error where touching them
  * would be a signal. */
 int eio_p_populate(void *addr, size_t length, bool write);

@@ -29,7 +29,7 @@
 
 #if !EIO_HAVE_FUTIMENS || !EIO_HAVE_STATVFS || !EIO_HAVE_FALLOCATE || !EIO_HAVE_SENDFILE_LINUX \
   || !EIO_HAVE_SYNCFS || !EIO_HAVE_FIEMAP || !EIO_HAVE_SYNC_FILE_RANGE \
-  || !EIO_HAVE_MSYNC || !EIO_HAVE_MLOCK || !EIO_HAVE_MLOCKALL \
+  || !EIO_HAVE_CLOSE_RANGE || !EIO_HAVE_MINCORE || !EIO_HAVE_MSYNC || !EIO_HAVE_MLOCK || !EIO_HAVE_MLOCKALL \
   || !(EIO_HAVE_READAHEAD || EIO_HAVE_POSIX_FADVISE) || !defined(__linux__) || !defined(SEEK_HOLE)
 static int absent(void)
 {
@@ -222,6 +222,16 @@ void eio_p_close_both(int fd, int fd2)
   close(fd2);
 }
 
+int eio_p_close_range(unsigned first, unsigned last, unsigned flags)
+{
+#if EIO_HAVE_CLOSE_RANGE
+  return (int)syscall(SYS_close_range, first, last, flags);
+#else
+  UNUSED(first), UNUSED(last), UNUSED(flags);
+  return absent();
+#endif
+}
+
 int eio_p_fdatasync(int fd)
 {
   int result;
@@ -324,6 +334,21 @@ int eio_p_mlockall(int flags)
   return mlockall(flags);
 #else
   UNUSED(flags);
+  return absent();
+#endif
+}
+
+int eio_p_mincore(void *addr, size_t length, unsigned char *pages)
+{
+#if EIO_HAVE_MINCORE
+  int result;
+
+  do
+    result = mincore(addr, length, (void *)pages);
+  while (result < 0 && errno == EAGAIN);
+  return result;
+#else
+  UNUSED(addr), UNUSED(length), UNUSED(pages);
   return absent();
 #endif
 }

@@ -153,9 +153,18 @@ static int start(eio_ctx *ctx)
 
 static void end(eio_ctx *ctx)
 {
-  pthread_join(ctx->waiter->thread, NULL);
-  free(ctx->waiter);
+  struct eio_waiter *w = ctx->waiter;
+
+  pthread_join(w->thread, NULL);
+  pthread_mutex_lock(&ctx->lock); /* others look at its descriptor */
   ctx->waiter = NULL;
+  pthread_mutex_unlock(&ctx->lock);
+  free(w);
+}
+
+const struct eio_wake *eio__wait_wake(const eio_ctx *ctx)
+{
+  return ctx->waiter && !ctx->waiter->over ? &ctx->waiter->wake : NULL;
 }
 
 /* Puts a request into the queue; false when there is no thread that looks at it. */

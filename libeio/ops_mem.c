@@ -2,6 +2,7 @@
  * the calls take the pages that it touches. */
 #include "eio_plat.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 static size_t page_size(void)
@@ -27,6 +28,28 @@ int64_t eio_x_mlock(eio_req *req)
   size_t before = into_page(req);
 
   return eio_p_mlock((char *)req->buf - before, (size_t)req->size + before);
+}
+
+int64_t eio_x_mincore(eio_req *req)
+{
+  size_t before = into_page(req), size = (size_t)req->size + before;
+  size_t pages = req->size ? (size - 1) / page_size() + 1 : 0;
+  unsigned char *page = malloc(pages + 1);
+
+  if (!page)
+    return -1;
+  if (eio_p_mincore((char *)req->buf - before, pages ? size : 0, page) < 0) {
+    int error = errno;
+
+    free(page);
+    errno = error;
+    return -1;
+  }
+  for (size_t i = 0; i < pages; i++)
+    page[i] &= 1;
+  page[pages] = 0;
+  req->pages = page;
+  return (int64_t)pages;
 }
 
 int64_t eio_x_mlockall(eio_req *req)

@@ -118,6 +118,34 @@ static const struct blocker *blocker_get(void)
   return blocker;
 }
 
+int eio__blocker_fd(void)
+{
+  const struct blocker *blocker = atomic_load_explicit(&the_blocker, memory_order_acquire);
+
+  return blocker_intact(blocker) ? blocker->fd : -1;
+}
+
+/* Between those of the library's own. Not CLOSE_RANGE_UNSHARE: what a worker opens would be the worker's. */
+int64_t eio_x_close_range(eio_req *req)
+{
+  uint64_t last = req->size == UINT64_MAX ? UINT_MAX : req->size;
+  int64_t first = req->offs;
+  int result = 0;
+
+  errno = EINVAL;
+  if (first < 0 || last > UINT_MAX || (uint64_t)first > last || req->arg1 & ~EIO_CLOSE_ON_EXEC)
+    return -1;
+  while (result == 0 && first <= (int64_t)last) {
+    int own = first <= INT_MAX ? eio__next_own_fd((int)first) : -1;
+    int64_t end = own < 0 || own > (int64_t)last ? (int64_t)last : own - 1;
+
+    if (first <= end)
+      result = eio_p_close_range((unsigned)first, (unsigned)end, (unsigned)req->arg1);
+    first = end + (own < 0 ? 1 : 2);
+  }
+  return result;
+}
+
 int64_t eio_x_close(eio_req *req)
 {
   const struct blocker *blocker;

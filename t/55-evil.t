@@ -23,7 +23,7 @@ cmp_ok(@functions, '>', 95, 'functions were found in the manual');
 cmp_ok(@evils, '>', 80, 'and what to call them with') unless defined $what;
 
 # Numbers that a request may be given though they do not fit: "the rest", or more than memory goes.
-my $clipped = qr/^aio_(?:write|read|writeall|readall|msync|mtouch|mlock|fiemap|slurp)$/;
+my $clipped = qr/^aio_(?:write|read|writeall|readall|msync|mtouch|mlock|mincore|fiemap|slurp)$/;
 
 # What is wrong after one call; nothing when all is well.
 sub wrong {

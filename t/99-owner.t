@@ -13,7 +13,7 @@ use Fcntl qw(O_CREAT O_RDONLY O_RDWR O_WRONLY);
 use IO::AIO qw(:DEFAULT aio_rename2 aio_slurp aio_wd aio_seek aio_fiemap aio_fcntl aio_ioctl aio_realpath aio_statvfs);
 use Test::More;
 
-my %elsewhere = map { $_ => 1 } qw(aio_nop aio_tee aio_busy aio_group aio_mlockall aio_sync);    # of no file of ours
+my %elsewhere = map { $_ => 1 } qw(aio_nop aio_tee aio_close_range aio_busy aio_group aio_mlockall aio_sync);    # of no file of ours
 my @keep;
 
 # Code for every request, as paths below a directory and as handles. It gets a callback, the directory, handles of "file"
@@ -81,6 +81,7 @@ my @requests = (
     [aio_msync     => sub { my ($cb, $d, $r, $w, $map) = @_; IO::AIO::aio_msync($$map, 0, undef, 4, $cb) }],
     [aio_mtouch    => sub { my ($cb, $d, $r, $w, $map) = @_; IO::AIO::aio_mtouch($$map, 0, undef, 0, $cb) }],
     [aio_mlock     => sub { my ($cb, $d, $r, $w, $map) = @_; IO::AIO::aio_mlock($$map, 0, undef, $cb) }],
+    [aio_mincore   => sub { my ($cb, $d, $r, $w, $map) = @_; IO::AIO::aio_mincore($$map, 0, undef, $cb) }],
     [aio_setxattr  => sub { my ($cb, $d) = @_; IO::AIO::aio_setxattr("$d/file", "user.x", "y", 0, $cb) }],
     [aio_getxattr  => sub { my ($cb, $d) = @_; IO::AIO::aio_getxattr("$d/file", "user.x", $cb) }],
     [aio_listxattr => sub { my ($cb, $d) = @_; IO::AIO::aio_listxattr("$d/file", $cb) }],

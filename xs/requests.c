@@ -431,6 +431,8 @@ XS_INTERNAL(xs_request)
 static const struct { enum eio_op op; int n; const char *name; } other_names[] = {
   { EIO_SEEK, 2, "whence" },
   { EIO_OPENAT2, 3, "resolve" },
+  { EIO_CLOSE_RANGE, 0, "first" },
+  { EIO_CLOSE_RANGE, 1, "last" },
   { EIO_STATX, 2, "mask" },
   { EIO_SENDFILE, 2, "in_offset" },
   { EIO_SENDALL, 2, "in_offset" },

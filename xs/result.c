@@ -335,6 +335,9 @@ void aio_push_results(pTHX_ aio_cxt *cxt, aio_req *aio)
     if (req->result >= 0)
       PUSHs(newSVpvn_flags(req->buf, (STRLEN)req->result, SVs_TEMP));
     break;
+  case EIO_R_PAGES:
+    PUSHs(req->result < 0 ? new_undef(aTHX) : newSVpvn_flags((char *)req->pages, (STRLEN)req->result, SVs_TEMP));
+    break;
   case EIO_R_EXTENTS:
     if (req->result >= 0)
       PUSHs(req->buf ? extents(aTHX_ req->buf, req->result)

@@ -149,6 +149,12 @@ int main(void)
   req = on_path(EIO_STATX, wd, ".");
   req.size = UINT64_MAX;
   starve("statx", req, 1, NULL);
+  if (EIO_HAVE_MINCORE) {
+    req = request(EIO_MINCORE);
+    req.buf = name;
+    req.size = sizeof name;
+    starve("mincore", req, 1, NULL);
+  }
   starve("readlink", on_path(EIO_READLINK, NULL, "link"), 1, NULL);
   starve("realpath", on_path(EIO_REALPATH, wd, ".."), 1, NULL);
   starve("wd", on_path(EIO_WD, wd, "."), 1, NULL);

@@ -250,6 +250,52 @@ static void test_openat2(void)
   eio_wd_unref(wd);
 }
 
+static eio_req closing_range(int64_t first, uint64_t last, int flags)
+{
+  eio_req req = request(EIO_CLOSE_RANGE);
+
+  req.offs = first;
+  req.size = last;
+  req.arg1 = flags;
+  return req;
+}
+
+static bool is_open(int fd)
+{
+  return fcntl(fd, F_GETFD) >= 0;
+}
+
+static void test_close_range(void)
+{
+  int fd = fcntl(0, F_DUPFD, 100), wake;
+  eio_ctx *ctx = eio_create();
+
+  if (fd < 0 || !ctx || dup2(0, fd + 1) < 0 || dup2(0, fd + 2) < 0)
+    bail_out("no descriptors");
+  wake = eio_poll_fd(ctx);
+  fails(closing_range(5, 4, 0), EINVAL, "close_range the wrong way round");
+  fails(closing_range(-1, 4, 0), EINVAL, "close_range from below 0");
+  fails(closing_range(0, (uint64_t)UINT32_MAX + 1, 0), EINVAL, "close_range to above all");
+  fails(closing_range(fd, UINT64_MAX, 2), EINVAL, "close_range of a table of one's own");
+#if EIO_HAVE_CLOSE_RANGE
+  if (just(closing_range(fd, (uint64_t)fd + 1, 0)) < 0) {
+    skip(1, "the kernel has no close_range");
+    eio_destroy(ctx);
+    return;
+  }
+  ok(!is_open(fd) && !is_open(fd + 1) && is_open(fd + 2), "close_range closes what it shall");
+  is_int(just(closing_range(fd, fd, 0)), 0, "close_range of what is closed");
+  is_int(just(closing_range(wake, UINT64_MAX, 0)), 0, "close_range of all that follow");
+  ok(!is_open(fd + 2) && is_open(wake), "but not of what a context needs");
+  is_int(just(closing_range(wake, (uint64_t)wake, 0)), 0, "nor of that alone");
+  ok(is_open(wake) && eio_poll_fd(ctx) == wake, "which stays");
+#else
+  fails(closing_range(fd, UINT64_MAX, 0), ENOSYS, "close_range is absent");
+  ok(is_open(fd) && is_open(wake), "and closes nothing");
+#endif
+  eio_destroy(ctx);
+}
+
 int main(void)
 {
   scratch_begin();
@@ -266,6 +312,7 @@ int main(void)
   in_child(test_open_denied);
   test_close();
   test_close_threads();
+  in_child(test_close_range);
   test_wd();
   in_child(test_wd_searchable);
   return scratch_end(1); /* what aio_close puts in place */

@@ -144,6 +144,31 @@ static void test_mtouch_safe(void)
 #endif
 }
 
+static void test_mincore(void)
+{
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  char *map = mmap(NULL, 4 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  eio_req req;
+
+  if (map == MAP_FAILED)
+    bail_out("mmap");
+  req = region(EIO_MINCORE, map + 1, page, 0);
+  if (!EIO_HAVE_MINCORE) {
+    fails(req, ENOSYS, "mincore is absent");
+    return;
+  }
+  memset(map, 1, 4 * page);
+  is_int(run(&req), 2, "mincore of a part of two pages");
+  ok(req.pages && req.pages[0] == 1 && req.pages[1] == 1 && req.pages[2] == 0, "which are there");
+  eio_req_finish(&req);
+  ok(!req.pages, "the result goes with the request");
+  is_int(just(region(EIO_MINCORE, map, 0, 0)), 0, "mincore of nothing");
+  munmap(map + 2 * page, page);
+  fails(region(EIO_MINCORE, map, 4 * page, 0), ENOMEM, "mincore with a hole");
+  munmap(map, 2 * page);
+  munmap(map + 3 * page, page);
+}
+
 static void test_mlockall(void)
 {
   eio_req req = request(EIO_MLOCKALL);
@@ -238,6 +263,7 @@ int main(void)
   test_sync();
   test_memory();
   test_mtouch_safe();
+  test_mincore();
   test_mlockall();
   test_control();
   test_misc();

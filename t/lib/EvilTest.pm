@@ -49,7 +49,7 @@ my %default = (
 );
 
 # Without arguments, or they would wait, write to the disk, or end the program; or some are words.
-my %skip = map { $_ => 1 } qw(aio_sync aio_syncfs IO::AIO::engine IO::AIO::class);
+my %skip = map { $_ => 1 } qw(aio_sync aio_close_range aio_syncfs IO::AIO::engine IO::AIO::class);
 
 # [name, code, parameters without $] of all that has an argument.
 sub functions {
