@@ -85,6 +85,18 @@ sub aio_watch($$$;$) {
     IO::AIO::Watch::start ($_[0], $_[1], $batch, $cb);
 }
 
+sub aio_glob($;$$) {
+    my @keep = \(@_);
+    my ($pattern, $flags) = @_[0, 1];
+    my $cb = _callback ($_[2], @_ > 2);
+    require IO::AIO::Glob;
+    my $wd;
+    ($wd, $pattern) = IO::AIO::Glob::_split ($pattern) if ref $pattern eq 'ARRAY';
+    $pattern = _octets ($pattern, 'aio_glob', 'pathname');
+    $flags = _int ($flags, 'aio_glob', 'flags') if defined $flags;
+    IO::AIO::Glob::start ($wd, $pattern, $flags, $cb);
+}
+
 # Event loops -----------------------------------------------------------
 
 sub attach(;$) { require IO::AIO::Loop; goto &IO::AIO::Loop::attach }
@@ -107,7 +119,7 @@ our @AIO_REQ = sort grep { /^aio_/ && defined &$_ } keys %IO::AIO::;
 # are marked so, and the functions named here.
 our @ON_REQUEST;
 push @ON_REQUEST, qw(
-    aio_walk aio_du aio_remove aio_watch poll_handle attach detach aioreq_timeout aioreq_class
+    aio_walk aio_du aio_remove aio_watch aio_glob poll_handle attach detach aioreq_timeout aioreq_class
     stats stats_every stats_reset slow max_abandoned nabandoned
 );
 
@@ -364,6 +376,7 @@ brackets mark other arguments that may be left out, with all that follow.
     aio_walk $pathname, $options, $batch->($entries), $callback->($number)
     aio_du $pathname, $options, $callback->($totals)
     aio_remove $pathname, $options, $batch->($entries), $callback->($number)
+    aio_glob $pathname[, $flags[, $callback->($paths)]]
     aio_watch $pathname, $options, $batch->($events), $callback->($status)
 
     aio_sync $callback->($status)
@@ -1967,6 +1980,36 @@ prints
     3 files removed
 
 =for example end
+
+=head3 aio_glob
+
+    aio_glob $pathname[, $flags[, $callback->($paths)]]
+
+Finds the paths that match a pattern, as an array. C<$!> tells of an error, and then there is none. Exported on request.
+
+=for example begin glob needs File::Glob
+
+    use IO::AIO "aio_glob";
+
+    aio_glob "{data,tree/**/*}.txt", undef, sub {
+        my ($paths) = @_;
+        print "$_\n" for @$paths;
+    };
+    IO::AIO::flush;
+
+=for example end
+
+Patterns and C<$flags> are those of C<bsd_glob> in L<File::Glob>, whose constants are to be used: C<*>, C<?>, C<[a-z]>,
+C<[!a-z]>, C<{this,that}>, C<~> and C<~user>, and a backslash before what stands for itself; names that begin with a dot only
+where the pattern has that dot. C<undef> is C<GLOB_CSH>, as in C<glob>: sorted without regard to case, and a pattern that has
+none of C<*>, C<?> and C<[> is a result whether there is such a file or not. C<GLOB_ERR>: a directory that may not be read is
+an error (others are errors in any case, but for missing ones).
+
+Besides, C<**> between slashes stands for any directories, or none: C<src/**/*.c>. At the end it is C<**/*>. It leads by no
+symbolic links, and into no directories whose names begin with a dot.
+
+With C<[$wd, $pattern]> paths are relative to the working directory, and so are those that are found. A brace without its other
+stands for itself (C<bsd_glob> cuts the pattern off there).
 
 =head3 aio_watch
 

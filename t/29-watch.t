@@ -293,9 +293,9 @@ each_engine {
     is("@status", '-1 ' . Errno::ETIMEDOUT(), 'a time limit ends it');
 };
 
-croaks { aio_watch tmpdir, 5, sub { } } qr/^IO::AIO::aio_watch: options must be a hash reference/, 'options';
-croaks { aio_watch tmpdir, { nothing => 1 }, sub { } } qr/^IO::AIO::aio_watch: unknown option "nothing"/, 'an option';
-croaks { aio_watch tmpdir, { events => 'open' }, sub { } } qr/^IO::AIO::aio_watch: there is no event "open"/, 'an event';
-croaks { aio_watch tmpdir, { name => {} }, sub { } } qr/^IO::AIO::aio_watch: name must be a pattern/, 'a pattern';
+croaks { aio_watch tmpdir, 5, sub { } } qr/^aio_watch: options must be a hash reference/, 'options';
+croaks { aio_watch tmpdir, { nothing => 1 }, sub { } } qr/^aio_watch: unknown option "nothing"/, 'an option';
+croaks { aio_watch tmpdir, { events => 'open' }, sub { } } qr/^aio_watch: there is no event "open"/, 'an event';
+croaks { aio_watch tmpdir, { name => {} }, sub { } } qr/^aio_watch: name must be a pattern/, 'a pattern';
 
 done;

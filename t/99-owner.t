@@ -107,6 +107,7 @@ my @requests = (
     [aio_du        => sub { my ($cb, $d) = @_; IO::AIO::aio_du($d, {}, $cb) }],
     [aio_spew      => sub { my ($cb, $d) = @_; IO::AIO::aio_spew("$d/spewed", "x", IO::AIO::SPEW_ATOMIC(), undef, $cb) }],
     [aio_walk      => sub { my ($cb, $d) = @_; IO::AIO::aio_walk($d, { stat => 1 }, sub { }, $cb) }],
+    [aio_glob      => sub { my ($cb, $d) = @_; IO::AIO::aio_glob("$d/*/*", undef, $cb) }],
     [aio_watch     => sub { my ($cb, $d) = @_; my $w; $w = IO::AIO::aio_watch($d, {}, sub { $w->cancel; &$cb }) }],
     [aio_remove    => sub { my ($cb, $d) = @_; IO::AIO::aio_remove("$d/dir", { keep_root => 1 }, sub { }, $cb) }],
     [aio_rmtree    => sub { my ($cb, $d) = @_; aio_rmtree "$d/dir", $cb }],

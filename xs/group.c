@@ -60,6 +60,28 @@ XS_INTERNAL(xs_callback)
   XSRETURN(1);
 }
 
+/* _octets $scalar, $function, $argument: a string of the octets of an argument, read as all are. */
+XS_INTERNAL(xs_octets)
+{
+  dXSARGS_AIO(3, 3, "scalar, function, argument");
+  STRLEN length;
+  const char *octets = aio_arg_octets(aTHX_ aio_arg_value(aTHX_ ST(0)), &length, SvPV_nolen(ST(1)), SvPV_nolen(ST(2)));
+
+  ST(0) = newSVpvn_flags(octets, length, SVs_TEMP);
+  XSRETURN(1);
+}
+
+/* _int likewise: a number. */
+XS_INTERNAL(xs_int)
+{
+  dXSARGS_AIO(3, 3, "scalar, function, argument");
+  int number;
+
+  aio_arg_int(aTHX_ ST(0), &number, SvPV_nolen(ST(1)), SvPV_nolen(ST(2)));
+  ST(0) = sv_2mortal(newSViv(number));
+  XSRETURN(1);
+}
+
 /* Being called back: methods change nothing, and its results are on the stack. */
 static bool is_over(const aio_req *group)
 {
@@ -242,6 +264,8 @@ void aio_boot_group(pTHX)
     { "aio_group", xs_group, ";$", 0 },
     { "_whole", xs_whole, "$$$", 0 },
     { "_callback", xs_callback, "$$", 0 },
+    { "_octets", xs_octets, "$$$", 0 },
+    { "_int", xs_int, "$$$", 0 },
     { "IO::AIO::GRP::add", xs_add, NULL, 0 },
     { "IO::AIO::GRP::cancel_subs", xs_cancel_subs, NULL, 0 },
     { "IO::AIO::GRP::result", xs_result, NULL, 0 },

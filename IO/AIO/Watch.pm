@@ -47,18 +47,18 @@ sub _patterns {
     my ($name, $patterns) = @_;
     require IO::AIO::Glob;
     my @patterns = ref $patterns eq 'ARRAY' ? @$patterns : $patterns;
-    ref && croak "IO::AIO::aio_watch: $name must be a pattern, or an array of patterns" for @patterns;
+    ref && croak "aio_watch: $name must be a pattern, or an array of patterns" for @patterns;
     my @all = map IO::AIO::Glob::_regex($_), @patterns;
     return @all ? do { my $any = join '|', @all; qr/\A(?:$any)\z/s } : qr/(?!)/;
 }
 
 sub _options {
     my ($options) = @_;
-    ref $options eq 'HASH' || !defined $options or croak 'IO::AIO::aio_watch: options must be a hash reference, or undef';
+    ref $options eq 'HASH' || !defined $options or croak 'aio_watch: options must be a hash reference, or undef';
     my %o = %{ $options || {} };
-    $OPTION{$_} or croak "IO::AIO::aio_watch: unknown option \"$_\"" for sort keys %o;
+    $OPTION{$_} or croak "aio_watch: unknown option \"$_\"" for sort keys %o;
     my @events = !defined $o{events} ? keys %BITS : ref $o{events} eq 'ARRAY' ? @{ $o{events} } : split ' ', $o{events};
-    $BITS{$_} or croak "IO::AIO::aio_watch: there is no event \"$_\"" for @events;
+    $BITS{$_} or croak "aio_watch: there is no event \"$_\"" for @events;
     my %want = map { $_ => 1 } @events, qw(found ready overflow error unmount);
     my $mask = EXCL_UNLINK;
     $mask |= $BITS{$_} for @events;
