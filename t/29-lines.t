@@ -147,6 +147,16 @@ each_engine {
     $until->(7);
     is($got[6], 'cut', 'cut, and written to again');
     $want->();
+  SKIP: {
+        skip 'no inotify', 1 if !IO::AIO::_notify_open();
+        wait_for { IO::AIO::poll_cb(); $follow->{watched} && IO::AIO::nreqs() == 1 };
+        IO::AIO::max_parallel(1);
+        my $other = 0;
+        IO::AIO::aio_stat $dir, sub { $other++ };
+        IO::AIO::poll() until $other;
+        is(scalar @got, 7, 'what waits takes no worker');
+        reset_limits;
+    }
     $follow->close;
     IO::AIO::flush;
     is(scalar @got, 7, 'close ends it');

@@ -67,7 +67,7 @@ sub future {
 sub close {
     my ($self) = @_;
     $self->{request}->cancel if $self->{request};
-    @$self{qw(queue busy request fh data ended)} = ([], 0, undef, undef, '', 1);
+    @$self{qw(queue busy request fh notify data ended)} = ([], 0, undef, undef, undef, '', 1);
     return;
 }
 
@@ -167,7 +167,7 @@ sub _open {
     $self->_request(sub { IO::AIO::aio_open($self->{path}, IO::AIO::O_RDONLY(), 0, $_[0]) }, sub {
         my ($fh) = @_;
         return $self->{follow} && $! == ENOENT ? $self->_later : $self->_fail($! + 0) unless $fh;
-        @$self{qw(fh at)} = ($fh, $self->{offset} // 0);
+        @$self{qw(fh at watched)} = ($fh, $self->{offset} // 0, 0);
         $self->{offset} = undef;
         $then->();
     });
@@ -251,11 +251,54 @@ sub _find_last {
 
 # Following -------------------------------------------------------------
 
-# Looks again in a moment. (A worker sleeps meanwhile.)
+# inotify's, see IO::AIO::Watch. What is asked of the file, and of its directory.
+use constant { FILE_EVENTS => 0x2 | 0x4 | 0x400 | 0x800, DIRECTORY_EVENTS => 0x80 | 0x100 };
+use constant SELDOM => 8;    # intervals, where inotify tells: not of what other computers do
+
+# Looks again when something has happened, or in a while. Where there is no inotify that is in a moment, and a worker sleeps
+# meanwhile.
 sub _later {
     my ($self) = @_;
     my $interval = $self->{follow} < 1 ? $self->{follow} : 0.25;
-    $self->_request(sub { IO::AIO::aio_busy($interval, $_[0]) }, sub { $self->_read });
+    $self->{notify} //= IO::AIO::_notify_open() || 0;
+    return $self->_request(sub { IO::AIO::aio_busy($interval, $_[0]) }, sub { $self->_read }) if !$self->{notify};
+    return $self->_watch if !$self->{watched};
+    $self->_request(sub {
+        IO::AIO::aioreq_timeout($interval * SELDOM);
+        IO::AIO::_wait($self->{notify}, 1, $_[0]);
+    }, sub {
+        my ($done, $told) = ($_[0] >= 0, 0);
+        while (sysread $self->{notify}, my $data, 65536) {
+            for (my $at = 0; $at < length $data; ) {
+                my (undef, undef, undef, $length) = unpack 'l L L L', substr $data, $at, 16;
+                $told ||= !$length || unpack('Z*', substr $data, $at + 16, $length) eq $self->{name};
+                $at += 16 + $length;
+            }
+        }
+        $done && !$told ? $self->_later : $self->_read;
+    });
+}
+
+# Has inotify tell of the file that is open, and of what gets its name; then looks, as that may have happened before.
+sub _watch {
+    my ($self) = @_;
+    my ($wd, $path) = ref $self->{path} eq 'ARRAY' ? @{ $self->{path} } : (undef, $self->{path});
+    my ($directory, $name) = $path =~ m{\A(.*/)?([^/]*)\z}s;
+    $directory //= '.';
+    utf8::encode($self->{name} = $name) if !utf8::downgrade($self->{name} = $name, 1);
+    my $notify = sub {
+        my ($what, $events, $then) = @_;
+        $self->_request(sub { IO::AIO::_notify($self->{notify}, $what, $events, $_[0]) }, sub {
+            $self->{notify} = 0 if $_[0] < 0 && $! != ENOENT;    # there may be no more, or we may not
+            $self->{notify} ? $then->() : $self->_read;
+        });
+    };
+    $notify->(ref $self->{path} ? [$wd, $directory] : $directory, DIRECTORY_EVENTS, sub {
+        $notify->($self->{path}, FILE_EVENTS, sub {
+            $self->{watched} = 1;
+            $self->_read;
+        });
+    });
 }
 
 # Whether the file has been replaced, or cut. The old one is read to its end first: who wrote there may have done so after
@@ -365,10 +408,11 @@ Begins with so many last lines of a file: with 0 at its end.
 
 =item follow
 
-Does not end at the end of the file but waits for more. True: looks every 0.25 seconds; a number below 1 is another interval.
+Does not end at the end of the file but waits for more, as inotify(7) tells, which takes no worker. It looks by itself every two
+seconds besides, for files that other computers write to. Where there is no inotify it looks every 0.25 seconds, and a worker
+is occupied while a line is waited for. A number below 1 is another interval instead of 0.25, and an eighth of the other.
 When another file gets the path, the old one is read to its end and then the new one from its start; when the file is cut, it
-is read from its start. A file that is not there yet is waited for. A worker is occupied while a line is waited for. For
-paths only.
+is read from its start. A file that is not there yet is waited for. For paths only.
 
 =back
 
