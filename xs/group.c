@@ -65,7 +65,9 @@ XS_INTERNAL(xs_octets)
 {
   dXSARGS_AIO(3, 3, "scalar, function, argument");
   STRLEN length;
-  const char *octets = aio_arg_octets(aTHX_ aio_arg_value(aTHX_ ST(0)), &length, SvPV_nolen(ST(1)), SvPV_nolen(ST(2)));
+  const char *func = aio_arg_octets(aTHX_ ST(1), &length, "_octets", "function");
+  const char *arg = aio_arg_octets(aTHX_ ST(2), &length, "_octets", "argument");
+  const char *octets = aio_arg_octets(aTHX_ aio_arg_value(aTHX_ ST(0)), &length, func, arg);
 
   ST(0) = newSVpvn_flags(octets, length, SVs_TEMP);
   XSRETURN(1);
@@ -75,9 +77,12 @@ XS_INTERNAL(xs_octets)
 XS_INTERNAL(xs_int)
 {
   dXSARGS_AIO(3, 3, "scalar, function, argument");
+  STRLEN length;
+  const char *func = aio_arg_octets(aTHX_ ST(1), &length, "_int", "function");
+  const char *arg = aio_arg_octets(aTHX_ ST(2), &length, "_int", "argument");
   int number;
 
-  aio_arg_int(aTHX_ ST(0), &number, SvPV_nolen(ST(1)), SvPV_nolen(ST(2)));
+  aio_arg_int(aTHX_ ST(0), &number, func, arg);
   ST(0) = sv_2mortal(newSViv(number));
   XSRETURN(1);
 }
