@@ -211,7 +211,7 @@ sub children {
     my $said = in_child {
         my ($was, $m) = ($n, 0);
         my $other = aio_readdir $dir, sub { };
-        $other->progress(sub { $m++ }, 0.001);
+        $other->progress(sub { $m++ }, 60);    # at its end
         IO::AIO::flush;
         ($n - $was) . " $m";
     };
