@@ -23,7 +23,7 @@ static const char *const event_names[] = { "nothing", "failure", "cancel", "kill
 
 static struct shared {
   atomic_int countdown; /* calls until then; -1: not now */
-  atomic_int calls;     /* since then */
+  atomic_int calls;     /* since then, but for those that never_fails() */
   atomic_bool happened; /* successfully */
   long nr;              /* at this call */
 } *shared;
@@ -61,8 +61,8 @@ static bool let_happen(const struct seccomp_notif *call)
 static int on_call(const struct seccomp_notif *call)
 {
   if (atomic_load(&shared->countdown) < 0) {
-    if (atomic_fetch_add(&shared->calls, 1) == 0 && event == ROTATE)
-      append();
+    if (!never_fails(call->data.nr) && atomic_fetch_add(&shared->calls, 1) == 0 && event == ROTATE)
+      append(); /* an allocator's calls are not the operation's */
     return 0;
   }
   if (event == KILL && (pid_t)call->pid == parent)
