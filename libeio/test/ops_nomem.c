@@ -14,6 +14,7 @@ int main(void)
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *old, size_t size);
+void *__libc_memalign(size_t align, size_t size);
 void __libc_free(void *old);
 
 static int live, countdown = -1; /* the allocation that fails: 0 is the next */
@@ -48,6 +49,13 @@ __attribute__((visibility("default"))) void *realloc(void *old, size_t size)
 
   live += fresh && !old;
   return fresh;
+}
+
+__attribute__((visibility("default"))) int posix_memalign(void **fresh, size_t align, size_t size)
+{
+  *fresh = out_of_memory() ? NULL : __libc_memalign(align, size);
+  live += *fresh != NULL;
+  return *fresh ? 0 : ENOMEM;
 }
 
 __attribute__((visibility("default"))) void free(void *old)

@@ -6,15 +6,7 @@
 
 #include "core.h"
 
-#if defined __SANITIZE_THREAD__
-# define THREAD_SANITIZER 1
-#elif defined __has_feature
-# if __has_feature(thread_sanitizer)
-#  define THREAD_SANITIZER 1
-# endif
-#endif
-
-#if defined THREAD_SANITIZER
+#if THREAD_SANITIZER
 # define NO_SUPERVISION "ThreadSanitizer's own calls are supervised as well: takes many minutes"
 #elif !HAVE_SECCOMP || !EIO_HAVE_AT || !defined SYS_newfstatat
 # define NO_SUPERVISION "knows the calls of complete builds for 64 bits only"

@@ -17,6 +17,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#if defined __SANITIZE_THREAD__
+# define THREAD_SANITIZER 1
+#elif defined __has_feature
+# if __has_feature(thread_sanitizer)
+#  define THREAD_SANITIZER 1
+# endif
+#endif
+#ifndef THREAD_SANITIZER
+# define THREAD_SANITIZER 0
+#endif
+
 static int tap_count, tap_failed;
 
 /* For checks called by others, whose own line says nothing. */
