@@ -72,16 +72,25 @@ sub aio_move($$;$) {
     _whole (_move ($_[0], $_[1]), $pri, $cb);
 }
 
-# The class of what aio_statx finds.
-sub _load_stat { local ($@, $!); require IO::AIO::Stat }
+# In parts: files of their own, loaded when they are imported or called. The program may
+# have gone to another directory since, or to another root.
+my ($LIB) = __FILE__ =~ m{\A(.*)IO/AIO\.pm\z}s;
+$LIB = do { require Cwd; Cwd::getcwd () . "/$LIB" } if defined $LIB && $LIB !~ m{\A/};
+my %PART = (aio_statx => 'Stat', aio_watch => 'Watch', aio_glob => 'Glob', attach => 'Loop');
 
-# In parts: files of their own, loaded when they are needed.
+sub _load_part {
+    my $file = "IO/AIO/$_[0].pm";
+    return if $INC{$file};
+    local ($@, $!);
+    local @INC = (defined $LIB ? $LIB : (), @INC);
+    require $file;
+}
 
 sub aio_watch($$$;$) {
     my @keep = \(@_);
     my $batch = _callback ($_[2], 1);
     my $cb = _callback ($_[3], @_ - 3);
-    require IO::AIO::Watch;
+    _load_part ($PART{aio_watch});
     IO::AIO::Watch::start ($_[0], $_[1], $batch, $cb);
 }
 
@@ -89,7 +98,7 @@ sub aio_glob($;$$) {
     my @keep = \(@_);
     my ($pattern, $flags) = @_[0, 1];
     my $cb = _callback ($_[2], @_ > 2);
-    require IO::AIO::Glob;
+    _load_part ($PART{aio_glob});
     my $wd;
     ($wd, $pattern) = IO::AIO::Glob::_split ($pattern) if ref $pattern eq 'ARRAY';
     $pattern = _octets ($pattern, 'aio_glob', 'pathname');
@@ -99,7 +108,7 @@ sub aio_glob($;$$) {
 
 # Event loops -----------------------------------------------------------
 
-sub attach(;$) { require IO::AIO::Loop; goto &IO::AIO::Loop::attach }
+sub attach(;$) { _load_part ($PART{attach}); goto &IO::AIO::Loop::attach }
 sub detach()   { $INC{'IO/AIO/Loop.pm'} ? IO::AIO::Loop::detach () : '' }
 
 # Insight ---------------------------------------------------------------
@@ -144,6 +153,7 @@ sub import {
         *{caller . "::$name"} = \&{"IO::AIO::$name"};
     }
     $class->export_to_level (1, $class, @$others) if @$others || !@names;
+    _load_part ($_) for map { /\A&?(\w+)\z/ && $PART{$1} || () } map { $_ eq ':more' ? @ON_REQUEST : $_ } @$others;
 }
 
 our %EXPORT_TAGS = (more => \@ON_REQUEST);

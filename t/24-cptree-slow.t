@@ -37,7 +37,8 @@ usual_engine {
         is($status, 0, "$name: copied");
         my $asked = $fs->counts;
         my @threads = grep $asked->{$_}{$op}, keys %$asked;
-        cmp_ok(scalar(@threads), '>=', 3, "several threads have called $op") or diag explain $asked;
+        my $several = engine eq 'sync' ? @threads == 1 : @threads >= 3;
+        ok($several, "several threads have called $op, or in engine sync one") or diag explain $asked;
         my $sum = 0;
         $sum += $asked->{$_}{$op} for @threads;
         is($sum, 24, 'for each file once');

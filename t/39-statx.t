@@ -26,7 +26,9 @@ sub statx {
     return $stat;
 }
 
-ok(!$INC{'IO/AIO/Stat.pm'}, 'its class is not loaded as long as nobody asks');
+is((run_perl('use IO::AIO; print exists $INC{"IO/AIO/Stat.pm"} ? 1 : 0'))[1], 0, 'its class is not loaded as long as nobody asks');
+is((run_perl('use IO::AIO; chdir "/"; IO::AIO::aio_statx("/", 0, undef, sub { print ref $_[0] }); IO::AIO::flush'))[1],
+    'IO::AIO::Stat', 'but then also where the program has left its directory');
 
 each_engine {
     my $dir  = fresh_dir;

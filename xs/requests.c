@@ -367,7 +367,9 @@ static void load_class(pTHX)
   if (get_cv("IO::AIO::Stat::mask", 0))
     return;
   PUSHMARK(SP);
-  call_pv("IO::AIO::_load_stat", G_VOID | G_DISCARD);
+  mXPUSHs(newSVpvs("Stat"));
+  PUTBACK;
+  call_pv("IO::AIO::_load_part", G_VOID | G_DISCARD);
 }
 
 static void usage(pTHX_ const struct row *row)

@@ -73,12 +73,12 @@ sub _braces {
 
 sub _text { join '', map ref ? $$_ : $_, @_ }
 
-# "~" and "~user" at the beginning.
+# "~" and "~user" at the beginning. A quoted slash does not end the name.
 sub _tilde {
     my (@all) = @_;
     return @all if !@all || $all[0] ne '~';
     my $end = 1;
-    $end++ while $end < @all && _text($all[$end]) ne '/';
+    $end++ while $end < @all && (ref $all[$end] || $all[$end] ne '/');
     my $user = _text(@all[1 .. $end - 1]);
     my $home = length $user ? (getpwnam $user)[7] : $ENV{HOME} // (getpwuid $<)[7];
     return defined $home ? ((map \(my $copy = $_), split //, $home), @all[$end .. $#all]) : @all;

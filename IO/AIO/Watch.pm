@@ -45,7 +45,7 @@ my %OPTION = map { $_ => 1 } qw(recursive events name prune one_file_system);
 
 sub _patterns {
     my ($name, $patterns) = @_;
-    require IO::AIO::Glob;
+    IO::AIO::_load_part('Glob');
     my @patterns = ref $patterns eq 'ARRAY' ? @$patterns : $patterns;
     ref && croak "aio_watch: $name must be a pattern, or an array of patterns" for @patterns;
     my @all = map IO::AIO::Glob::_regex($_), @patterns;
