@@ -54,7 +54,7 @@ static int open_directory(const eio_wd *base, const char *path)
 {
   int fd = eio_p_open(base, path, O_RDONLY | O_DIRECTORY, 0);
 
-  if (fd < 0 && errno == EACCES && EIO_O_PATH)
+  if (fd < 0 && errno == EACCES && EIO_O_PATH != 0)
     fd = eio_p_open(base, path, O_RDONLY | O_DIRECTORY | EIO_O_PATH, 0);
   return fd;
 }
