@@ -2067,7 +2067,8 @@ The words are
 =item create, delete, move
 
 A name has come, gone, or been changed within what is watched. What is moved to elsewhere is C<delete>, what comes from
-there C<create>. The last event about the directory itself may be C<delete> or C<move>, without a new path, or C<unmount>.
+there C<create>. Both C<create> and the new name of C<move> may be of a name that is there already: then another has taken its
+place, as by C<rename>, and there is no C<delete>. The last event about the directory itself may be C<delete> or C<move>, without a new path, or C<unmount>.
 
 =item modify, close_write, attrib
 

@@ -28,20 +28,20 @@ undef $probe;
 
     sub new {
         my ($class, $root, $options) = @_;
-        my $self = bless { root => $root, records => [], model => {}, wrong => [] }, $class;
-        my ($r, $m, $w, $status) = (@$self{qw(records model wrong)}, $self->{status} = []);
+        my $self = bless { root => $root, records => [], model => {}, wrong => [], renamed => [], replaced => [] }, $class;
+        my ($r, $m, $w, $replaced, $status) = (@$self{qw(records model wrong replaced)}, $self->{status} = []);
         $self->{watch} = IO::AIO::aio_watch $root, $options, sub {
             push @$r, @{ $_[0] };
-            follow($m, $w, $_) for @{ $_[0] };
+            follow($m, $w, $replaced, $_) for @{ $_[0] };
         }, sub { @$status = (@_, $! + 0) };
         return $self;
     }
 
     sub follow {
-        my ($model, $wrong, $record) = @_;
+        my ($model, $wrong, $replaced, $record) = @_;
         my ($path, $event, $directory, $more) = @$record;
         if ($event eq 'create' || $event eq 'found') {
-            push @$wrong, "create $path again" if $event eq 'create' && exists $model->{$path};
+            push @$wrong, "create $path again" if $event eq 'create' && exists $model->{$path} && !is_replaced($replaced, $path);
             my ($up) = $path =~ m{(.*)/};
             push @$wrong, "create $path, but not $up" if defined $up && !exists $model->{$up};
             $model->{$path} = $directory;
@@ -50,11 +50,35 @@ undef $probe;
             delete @$model{ grep /\A\Q$path\E(?:\/|\z)/, keys %$model };
         } elsif ($event eq 'move' && length $path) {
             push @$wrong, "move $path, which is not there" if !exists $model->{$path};
+            push @$wrong, "move $path to $more, which is there" if exists $model->{$more} && !is_replaced($replaced, $more);
             delete @$model{ grep /\A\Q$more\E(?:\/|\z)/, keys %$model };
             for my $old (grep /\A\Q$path\E(?:\/|\z)/, keys %$model) {
                 $model->{ $more . substr $old, length $path } = delete $model->{$old};
             }
         }
+    }
+
+    # The kernel tells that a name comes, and not that it takes the place of another. Each time that it has, and what that path was
+    # before directories above were renamed, as it may be told with the path of then.
+    sub renamed {
+        my ($self, $old, $new, $was_there) = @_;
+        if ($was_there) {
+            my @paths = $new;
+            for (reverse @{ $self->{renamed} }) {
+                my ($from, $to) = @$_;
+                push @paths, map /\A\Q$to\E(\/.*)/s ? "$from$1" : (), @paths;
+            }
+            push @{ $self->{replaced} }, { map { $_ => 1 } @paths };
+        }
+        push @{ $self->{renamed} }, [$old, $new];
+    }
+
+    # Whether that has happened once more than it has been told.
+    sub is_replaced {
+        my ($replaced, $path) = @_;
+        my ($found) = grep $replaced->[$_]{$path}, 0 .. $#$replaced or return 0;
+        splice @$replaced, $found, 1;
+        return 1;
     }
 
     # Polls until a record has come.
@@ -98,16 +122,20 @@ sub tree {
     return \%found;
 }
 
-# Does something by chance in a tree.
+# Does something by chance in a tree that is watched.
 sub change {
-    my ($root) = @_;
+    my ($root, $seen) = @_;
     my @names = qw(a b c d);
     my $some = sub { join '/', $root, map $names[rand @names], 0 .. rand 3 };
     my $what = int rand 9;
     my $path = $some->();
     if ($what < 3) { mkdir $path }
     elsif ($what < 5) { open my $fh, '>', $path }
-    elsif ($what < 7) { rename $path, $some->() }
+    elsif ($what < 7) {
+        my $new = $some->();
+        my $was_there = -e $new;
+        $seen->renamed(map(substr($_, 1 + length $root), $path, $new), $was_there) if $path ne $new && rename $path, $new;
+    }
     elsif ($what == 7) { unlink $path or rmdir $path }
     else { rename $path, "$root-out"; system 'rm', '-rf', "$root-out" if -e "$root-out"; }
 }
@@ -173,14 +201,33 @@ each_engine {
     srand(my $seed = $ENV{AIOTEST_SEED} || 15);
     for my $round (1 .. (extended ? 30 : 6)) {
         for (1 .. 60) {
-            change($dir);
+            change($dir, $seen);
             IO::AIO::poll_cb() if rand() < 0.5;
         }
         $seen->settle;
         IO::AIO::poll() while $seen->{watch} && grep !exists tree($dir)->{$_}, keys %{ $seen->{model} };
         is_deeply([sort keys %{ $seen->{model} }], [sort keys %{ tree($dir) }], "by chance, $round") or diag "seed $seed";
+        @$_ = () for @$seen{qw(renamed replaced)};
     }
-    is("@{ $seen->{wrong} }", '', 'nothing twice, nothing out of order');
+    is("@{ $seen->{wrong} }", '', 'nothing twice, nothing out of order') or diag "seed $seed";
+    $seen->end;
+
+    # what takes the place of something
+    $seen = Seen->new($dir = fresh_dir(), { recursive => 1, events => 'create delete move' })->ready;
+    write_file "$dir/file";
+    mkdir "$dir/empty";
+    $seen->settle;
+    @{ $seen->{records} } = ();
+    write_file "$dir.out";
+    rename "$dir.out", "$dir/file";
+    $seen->settle;
+    is($seen->text('.*'), 'create file', 'a file from elsewhere in the place of another: a create, and no delete');
+    @{ $seen->{records} } = ();
+    mkdir "$dir/new";
+    write_file "$dir/new/file";
+    rename "$dir/new/file", "$dir/file";
+    $seen->settle;
+    is($seen->text('.*'), 'create new, create file', 'likewise from a directory that could not be watched yet');
     $seen->end;
 
     # names, what is not entered, and events

@@ -9,6 +9,10 @@ package IO::AIO::Watch;
 # Nothing in such a directory is missed nor told twice: it is watched, then read, and then all is read from inotify that happened
 # before. The first of the queued events about a name tells whether it was there when the watch began: if that event makes it, it
 # was not, and the event tells of it; if the event takes it away, or there is none, it was.
+#
+# So each event makes one record, and each name that was there before it was watched one more. That is not the same as a create for
+# each name that was not there: rename(2) may replace what has the name, of which the kernel does not tell, and files' names are
+# not kept here. A create, and the new name of a move, may therefore be of a name that is there, whenever that was replaced.
 
 use 5.016;
 use strict;
