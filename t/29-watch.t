@@ -228,6 +228,21 @@ each_engine {
     rename "$dir/new/file", "$dir/file";
     $seen->settle;
     is($seen->text('.*'), 'create new, create file', 'likewise from a directory that could not be watched yet');
+    @{ $seen->{records} } = ();
+    system 'mkdir', '-p', "$dir.out/sub";
+    rename "$dir.out", "$dir/empty";
+    rename "$dir/empty", "$dir/moved";
+    $seen->settle;
+    is($seen->text('.*'), 'create empty, move empty moved, create moved/sub', 'a directory in the place of an empty one, moved at once');
+    @{ $seen->{records} } = ();
+    mkdir "$dir/empty";
+    $seen->settle;
+    @{ $seen->{records} } = ();
+    system 'mkdir', '-p', "$dir/other/sub/deep";
+    rename "$dir/other/sub", "$dir/empty";
+    rename "$dir/empty", "$dir/moved again";
+    $seen->settle;
+    is($seen->text('.*'), 'create other, create empty, move empty moved again, create moved again/deep', 'likewise from such a directory');
     $seen->end;
 
     # names, what is not entered, and events

@@ -337,7 +337,7 @@ sub _handle {
     return $self->_handle_root($node, $mask) if !length $name;
     if ($mask & (CREATE | MOVED_TO)) {
         $self->_note($node, $name, 'create', $directory);
-        $self->_enter($node, $name, 'create') if $directory;
+        $self->_come($node, $name) if $directory;
     } elsif ($mask & (DELETE | MOVED_FROM)) {
         $self->_note($node, $name, 'delete', $directory);
         my $gone = $directory && delete $node->{entries}{$name} or return;
@@ -377,15 +377,21 @@ sub _handle_move {
     return if !$directory;
     if ($node && !($to && !($self->{prune} && $new =~ $self->{prune}))) {
         $self->_leave($node, 0);
-    } elsif ($node) {
-        my $old = $to->{entries}{$new};
-        $self->_leave($old, 1) if $old;
-        @$node{qw(up name seen_as)} = ($to, $new, undef);
-        weaken($node->{up});
-        $to->{entries}{$new} = $node;
     } elsif ($to) {
-        $self->_enter($to, $new, 'create');
+        $self->_come($to, $new, $node);
     }
+}
+
+# A directory has come to a name: node, or one that is to be entered. rename(2) puts it in the place of an empty one without a word
+# of that: the node of a name is of the directory that is there, or there is none.
+sub _come {
+    my ($self, $up, $name, $node) = @_;
+    my $old = delete $up->{entries}{$name};
+    $self->_leave($old, 1) if $old;
+    return $self->_enter($up, $name, 'create') if !$node;
+    @$node{qw(up name seen_as)} = ($up, $name, undef);
+    weaken($node->{up});
+    $up->{entries}{$name} = $node;
 }
 
 # Telling ---------------------------------------------------------------
