@@ -234,12 +234,17 @@ sub _list {
     });
 }
 
-# It is not below the root any more.
+# It is not where it was any more, nor is anything below it. What was seen elsewhere meanwhile is entered there, each directory for
+# itself: what is queued may move it several times until it goes there, or what it was in.
 sub _leave {
     my ($self, $node, $gone) = @_;
     $self->_leave($_, $gone) for values %{ $node->{entries} };
     delete $self->{nodes}{ $node->{number} };
-    IO::AIO::_notify_end($self->{fh}, $node->{number}) if !$gone;
+    if (my $seen_as = $node->{seen_as}) {
+        $self->_enter(@$seen_as, 'create');
+    } elsif (!$gone) {
+        IO::AIO::_notify_end($self->{fh}, $node->{number});
+    }
 }
 
 # Events ----------------------------------------------------------------
@@ -341,9 +346,7 @@ sub _handle {
     } elsif ($mask & (DELETE | MOVED_FROM)) {
         $self->_note($node, $name, 'delete', $directory);
         my $gone = $directory && delete $node->{entries}{$name} or return;
-        my $seen_as = $gone->{seen_as};
-        $self->_leave($gone, $seen_as || $mask & DELETE);
-        $self->_enter(@$seen_as, 'create') if $seen_as;
+        $self->_leave($gone, $mask & DELETE);
     } else {
         $self->_note($node, $name, $_, $directory) for grep $mask & $BITS{$_}, qw(modify attrib close_write);
     }
@@ -389,7 +392,7 @@ sub _come {
     my $old = delete $up->{entries}{$name};
     $self->_leave($old, 1) if $old;
     return $self->_enter($up, $name, 'create') if !$node;
-    @$node{qw(up name seen_as)} = ($up, $name, undef);
+    @$node{qw(up name)} = ($up, $name);
     weaken($node->{up});
     $up->{entries}{$name} = $node;
 }
