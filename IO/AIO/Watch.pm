@@ -221,7 +221,7 @@ sub _list {
         return $errno == ENOENT || $errno == ENOTDIR || $self->_note($node, undef, 'error', 1, $errno) unless $directories;
         my %is = ((map { $_ => 1 } @$directories), $what ? map { $_ => 0 } @$others : ());
         my %first;
-        if ($what eq 'create') {
+        if ($what) {
             $first{ $_->{name} } ||= [!!($_->{mask} & ISDIR), !!($_->{mask} & (CREATE | MOVED_TO))]
                 for grep length $_->{name} && $_->{mask} & $NAMES, @{ $self->{of}{ $node->{number} } };
             $is{$_} //= $first{$_}[0] for grep !$first{$_}[1], keys %first;
