@@ -497,10 +497,10 @@ static void after_fork_child(void)
 {
   for (eio_ctx *ctx = contexts; ctx; ctx = ctx->next_ctx) {
     pthread_mutex_unlock(&ctx->lock);
+    eio__wait_after_fork(ctx); /* in all: what is open here does not tell the parent of its end */
     if (ctx->ids && !pthread_equal(ctx->owner, pthread_self()))
       continue; /* one never used may be its own all the same */
     eio__pool_after_fork(ctx);
-    eio__wait_after_fork(ctx);
     eio__ring_after_fork(ctx);
     orphan_all(ctx); /* parts are lost, like what threads had at hand */
     eio__time_after_fork(ctx);
@@ -536,6 +536,7 @@ static int next_of(eio_ctx *ctx, int from)
 
   pthread_mutex_lock(&ctx->lock);
   wakes[1] = eio__wait_wake(ctx);
+  next = eio__apart_next(ctx, from);
   for (int i = 0; i < 2; i++)
     if (wakes[i] && eio__wake_is_intact(wakes[i]))
       next = lower(lower(next, wakes[i]->fd[0], from), wakes[i]->fd[1], from);
@@ -562,7 +563,7 @@ eio_ctx *eio_create(void)
   if (!ctx)
     return NULL;
   pthread_once(&control, once);
-  if (eio__wake_open(&ctx->wake) < 0) {
+  if (eio__wake_open(&ctx->wake, false) < 0) {
     free(ctx);
     return NULL;
   }

@@ -150,10 +150,15 @@ struct eio_mounts {
 };
 
 /* A wakeup descriptor. */
+struct eio_own {
+  dev_t dev;
+  ino_t ino;
+};
+
 struct eio_wake {
   int fd[2]; /* read side and write side; equal for an eventfd; -1: none */
-  dev_t dev; /* what they are */
-  ino_t ino;
+  bool pipe; /* never an eventfd */
+  struct eio_own file; /* what they are */
 };
 
 /* eio_time.c */
@@ -316,7 +321,9 @@ enum eio_state eio__unqueue(eio_ctx *ctx, eio_req *req);
  * like: its worker counts no more, if there may be one more such. Returns a descriptor of its own of the
  * request's file, -1 with errno; the owner, who has no such thread, waits by the request's. */
 int eio__apart_begin(eio_req *req);
-void eio__apart_end(eio_req *req);
+void eio__apart_end(eio_req *req); /* also by who has got the request of a worker that is gone */
+bool eio__apart_is_intact(const eio_req *req); /* nobody has closed that descriptor, or there is none */
+int eio__apart_next(const eio_ctx *ctx, int from); /* the lowest of them from `from` on, or -1; lock held */
 /* The execute function is going to wait for a disk that does more at once the more wait for it: its worker
  * counts no more, unless there are many such, until the request has its result. */
 void eio__step_aside(const eio_req *req);
@@ -435,8 +442,19 @@ void eio__group_replace(eio_req *req, eio_req *other);
 int eio__next_own_fd(int from);
 int eio__blocker_fd(void); /* ops_open.c: that of close */
 
-/* eio_wake.c */
-int eio__wake_open(struct eio_wake *wake);
+/* eio_wake.c: descriptors of our own, which the program may close, or put others in the place of, at any time
+ * (README.md has a table of them). */
+
+/* Who sleeps on one, and has nothing else to do, looks so often whether it still is the one. */
+enum { EIO_LOOK_MS = 1000 };
+
+/* Notes what a descriptor stands for: -1 with errno. */
+int eio__own_note(struct eio_own *own, int fd);
+/* Whether it still does. */
+bool eio__own_is_intact(const struct eio_own *own, int fd);
+
+/* Those that wake. Who sleeps on a pipe is woken also when its other side is closed, by whomever. */
+int eio__wake_open(struct eio_wake *wake, bool pipe);
 /* Whether nobody has closed them, nor put another file in their place. */
 bool eio__wake_is_intact(const struct eio_wake *wake);
 /* Makes new descriptors under the old numbers (after a fork), or under others when

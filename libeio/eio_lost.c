@@ -7,6 +7,7 @@
 #include "eio_pool.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* As many as gain something by waiting for one disk at the same time. */
@@ -38,21 +39,31 @@ void eio__pool_give_up(eio_ctx *ctx, eio_req *req)
   pthread_mutex_unlock(&ctx->lock);
 }
 
-/* The worker's own descriptor, in arg2, so that the child of a fork, which has no such worker, can
+/* The worker's own descriptor, in `buf`, so that the child of a fork, which has no such worker, can
  * close it with the request. (It has one for good that is born just when this is being closed.) */
+struct apart {
+  int fd;
+  struct eio_own file;
+};
+
 int eio__apart_begin(eio_req *req)
 {
   struct worker *w = eio__worker();
+  struct apart *apart;
   eio_ctx *ctx;
   int fd;
 
   if (!w)
     return req->fd;
   ctx = w->ctx;
+  apart = malloc(sizeof *apart);
+  if (!apart || eio__own_note(&apart->file, req->fd) < 0) { /* without the lock: servers may be asked */
+    free(apart);
+    return -1;
+  }
   pthread_mutex_lock(&ctx->lock);
-  fd = fcntl(req->fd, F_DUPFD_CLOEXEC, 0);
-  if (fd >= 0)
-    req->arg2 = fd + 1;
+  fd = apart->fd = fcntl(req->fd, F_DUPFD_CLOEXEC, 0);
+  req->buf = apart;
   if (fd >= 0 && lose(ctx, w, req->in_class))
     eio__worker_sends(ctx);
   else
@@ -60,18 +71,43 @@ int eio__apart_begin(eio_req *req)
   return fd;
 }
 
+bool eio__apart_is_intact(const eio_req *req)
+{
+  const struct apart *apart = req->buf;
+
+  return !apart || eio__own_is_intact(&apart->file, apart->fd);
+}
+
+/* What is not ours any more is not closed. */
 void eio__apart_end(eio_req *req)
 {
   struct worker *w = eio__worker();
-  int fd = req->arg2 - 1, saved = errno;
+  struct apart *apart = req->buf;
+  int saved = errno;
 
-  if (!w)
-    return;
-  pthread_mutex_lock(&w->ctx->lock);
-  req->arg2 = 0;
-  pthread_mutex_unlock(&w->ctx->lock);
-  close(fd);
+  if (w)
+    pthread_mutex_lock(&w->ctx->lock);
+  req->buf = NULL;
+  if (w)
+    pthread_mutex_unlock(&w->ctx->lock);
+  if (apart && eio__own_is_intact(&apart->file, apart->fd))
+    close(apart->fd);
+  free(apart);
   errno = saved;
+}
+
+/* Whether they still are is not looked at, as servers may have to be asked. */
+int eio__apart_next(const eio_ctx *ctx, int from)
+{
+  int next = -1;
+
+  for (const struct worker *w = ctx->pool->all; w; w = w->next) {
+    const struct apart *apart = w->current && w->current->op == EIO_LOCK ? w->current->buf : NULL;
+
+    if (apart && apart->fd >= from && (next < 0 || apart->fd < next))
+      next = apart->fd;
+  }
+  return next;
 }
 
 /* One of a class keeps its place, as it counts there, and so does who keeps the order. */

@@ -359,8 +359,7 @@ static int sleep_once(eio_ctx *ctx, int ms)
   ms = earlier(ms, milliseconds_until(eio__time_next(ctx)));
   pfd.fd = ctx->wake.fd[0];
   blind = eio__ring_is_mute(ctx) || pfd.fd < 0;
-  if ((eio__pool_wants_thread(ctx) || blind) && (ms < 0 || ms > REFUSED_MS))
-    ms = REFUSED_MS;
+  ms = earlier(ms, eio__pool_wants_thread(ctx) || blind ? REFUSED_MS : EIO_LOOK_MS);
   return poll(&pfd, pfd.fd >= 0, ms);
 }
 

@@ -7,7 +7,13 @@
  * the queue like one that waits for a worker.
  *
  * Lock: ctx->lock guards ctx->waiting and what is marked (L); it is not held while the thread polls.
- * What it polls for it knows by a number that says whether the queue is still the same. */
+ * What it polls for it knows by a number that says whether the queue is still the same.
+ *
+ * The program may close the thread's own descriptors while it sleeps on them. They are a pipe: when the other
+ * side is closed, by the program or by who finds that something is wrong (rouse()), the thread wakes, and makes
+ * another one. If it cannot, all that waits fails, and the thread ends. But poll(2) looks up the number when
+ * it wakes, and where that is another file's goes to sleep again: so it looks every so often, too, as it has to
+ * for those descriptors that requests wait for and that are closed meanwhile. */
 #include "eio_int.h"
 
 #include <poll.h>
@@ -21,7 +27,7 @@ enum { IDLE_MS = 100 };
 
 struct eio_waiter {
   pthread_t thread;
-  struct eio_wake wake;  /* something has changed */
+  struct eio_wake wake;  /* something has changed; (L), but for the number that the thread polls */
   struct pollfd *fds;    /* the thread's: the first is `wake` */
   unsigned room;
   uint64_t seen;         /* the thread's: `changes` when they were copied */
@@ -92,6 +98,21 @@ static void fail_all(eio_ctx *ctx, int error)
     finish(ctx, req, -1, error);
 }
 
+/* The thread has slept: its own descriptor is made fit for the next time. False when there is none. */
+static bool heed(struct eio_waiter *w)
+{
+  if (!eio__wake_repair(&w->wake))
+    eio__wake_clear(&w->wake);
+  return w->wake.fd[0] >= 0;
+}
+
+/* Wakes the thread. Lock held. */
+static void rouse(struct eio_waiter *w)
+{
+  eio__wake_repair(&w->wake); /* which closes what is left, and so wakes it */
+  eio__wake_set(&w->wake);    /* it may be about to sleep, on the new one under the old number */
+}
+
 static void *waiter_thread(void *arg)
 {
   eio_ctx *ctx = arg;
@@ -106,17 +127,18 @@ static void *waiter_thread(void *arg)
 
     if (!n) {
       fail_all(ctx, ENOMEM);
-      continue;
+      break; /* rather than to ask for it again and again */
     }
     pthread_mutex_unlock(&ctx->lock);
-    ready = poll(w->fds, n, idle ? IDLE_MS : -1);
+    ready = poll(w->fds, n, idle ? IDLE_MS : EIO_LOOK_MS);
     pthread_mutex_lock(&ctx->lock);
     if (ready < 0)
       fail_all(ctx, errno);
-    else if (ready) {
-      if (w->fds[0].revents && !eio__wake_repair(&w->wake))
-        eio__wake_clear(&w->wake);
+    else if (ready)
       finish_ready(ctx, w);
+    if (!heed(w)) {
+      fail_all(ctx, errno);
+      break;
     }
   }
   eio__wake_close(&w->wake);
@@ -134,7 +156,7 @@ static int start(eio_ctx *ctx)
 
   if (!w)
     return ENOMEM;
-  if (eio__wake_open(&w->wake) < 0) {
+  if (eio__wake_open(&w->wake, true) < 0) {
     error = errno;
     free(w);
     return error;
@@ -180,7 +202,7 @@ static bool enqueue(eio_ctx *ctx, eio_req *req)
   if (there) {
     eio_queue_push(&ctx->waiting, req);
     w->changes++;
-    eio__wake_set(&w->wake);
+    rouse(w);
   }
   pthread_mutex_unlock(&ctx->lock);
   if (!there)
@@ -209,7 +231,7 @@ bool eio__wait_take(eio_ctx *ctx, eio_req *req)
     return false;
   eio_queue_remove(&ctx->waiting, req);
   ctx->waiter->changes++;
-  eio__wake_set(&ctx->waiter->wake); /* or it would keep the descriptor's file open */
+  rouse(ctx->waiter); /* or it would keep the descriptor's file open */
   return true;
 }
 
@@ -218,7 +240,7 @@ void eio__wait_dropped(eio_ctx *ctx)
   if (!ctx->waiter || ctx->waiter->over)
     return;
   ctx->waiter->changes++;
-  eio__wake_set(&ctx->waiter->wake);
+  rouse(ctx->waiter);
 }
 
 void eio__wait_destroy(eio_ctx *ctx)

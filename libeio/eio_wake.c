@@ -34,41 +34,50 @@ static void close_both(int fds[2])
   errno = saved;
 }
 
-static int open_both(int fds[2])
+static int open_both(int fds[2], bool pipe)
 {
 #if EIO_HAVE_EVENTFD
-  fds[0] = fds[1] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  fds[0] = fds[1] = pipe ? -1 : eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (fds[0] >= 0)
     return 0;
+#else
+  (void)pipe;
 #endif
   if (eio_p_pipe(fds) < 0)
     return fds[0] = fds[1] = -1;
   return set_flags(fds[0]) < 0 || set_flags(fds[1]) < 0 ? -1 : 0;
 }
 
-static bool is_file(int fd, const struct eio_wake *wake)
+int eio__own_note(struct eio_own *own, int fd)
 {
   struct stat st;
 
-  return fstat(fd, &st) == 0 ? st.st_dev == wake->dev && st.st_ino == wake->ino : errno != EBADF;
+  if (fstat(fd, &st) < 0)
+    return -1;
+  *own = (struct eio_own){ st.st_dev, st.st_ino };
+  return 0;
+}
+
+bool eio__own_is_intact(const struct eio_own *own, int fd)
+{
+  struct stat st;
+
+  return fstat(fd, &st) == 0 ? st.st_dev == own->dev && st.st_ino == own->ino : errno != EBADF;
 }
 
 bool eio__wake_is_intact(const struct eio_wake *wake)
 {
-  return is_file(wake->fd[0], wake) && (wake->fd[0] == wake->fd[1] || is_file(wake->fd[1], wake));
+  return eio__own_is_intact(&wake->file, wake->fd[0])
+         && (wake->fd[0] == wake->fd[1] || eio__own_is_intact(&wake->file, wake->fd[1]));
 }
 
-int eio__wake_open(struct eio_wake *wake)
+int eio__wake_open(struct eio_wake *wake, bool pipe)
 {
-  struct stat st;
-
-  if (open_both(wake->fd) < 0 || fstat(wake->fd[0], &st) < 0) {
-    close_both(wake->fd);
-    return -1;
-  }
-  wake->dev = st.st_dev;
-  wake->ino = st.st_ino;
-  return 0;
+  wake->pipe = pipe;
+  if (open_both(wake->fd, pipe) == 0 && eio__own_note(&wake->file, wake->fd[0]) == 0)
+    return 0;
+  close_both(wake->fd);
+  return -1;
 }
 
 /* Async-signal-safe: called in the child of a fork. Numbers that the program has
@@ -79,17 +88,16 @@ void eio__wake_reopen(struct eio_wake *wake)
 {
   struct eio_wake fresh;
 
-  if (!eio__wake_is_intact(wake) || eio__wake_open(&fresh) < 0) {
+  if (!eio__wake_is_intact(wake) || eio__wake_open(&fresh, wake->pipe) < 0) {
     eio__wake_close(wake);
-    eio__wake_open(wake);
+    eio__wake_open(wake, wake->pipe);
     return;
   }
   for (int i = 0; i < 2; i++) {
     dup2(fresh.fd[i], wake->fd[i]);
     fcntl(wake->fd[i], F_SETFD, FD_CLOEXEC);
   }
-  wake->dev = fresh.dev;
-  wake->ino = fresh.ino;
+  wake->file = fresh.file;
   eio__wake_close(&fresh);
 }
 
@@ -98,7 +106,7 @@ bool eio__wake_repair(struct eio_wake *wake)
   if (eio__wake_is_intact(wake))
     return false;
   eio__wake_close(wake); /* the other side of a pipe */
-  eio__wake_open(wake);
+  eio__wake_open(wake, wake->pipe);
   return true;
 }
 
@@ -106,7 +114,7 @@ bool eio__wake_repair(struct eio_wake *wake)
 void eio__wake_close(struct eio_wake *wake)
 {
   for (int i = wake->fd[0] == wake->fd[1]; i < 2; i++)
-    if (is_file(wake->fd[i], wake))
+    if (eio__own_is_intact(&wake->file, wake->fd[i]))
       close(wake->fd[i]);
   wake->fd[0] = wake->fd[1] = -1;
 }

@@ -27,11 +27,14 @@ static int64_t wait_for(eio_req *req)
 {
   int fd = eio__apart_begin(req), result;
 
-  if (fd < 0)
+  if (fd < 0) {
+    eio__apart_end(req);
     return -1;
+  }
   EIO_RETRY(result, take(req, fd, req->arg1, true));
   if (result == 0 && eio__cancelled(req)) {
-    take(req, fd, LOCK_UN, false);
+    if (eio__apart_is_intact(req)) /* else it goes with the open file */
+      take(req, fd, LOCK_UN, false);
     result = -1;
     errno = ECANCELED;
   }
@@ -58,10 +61,8 @@ void eio__lock_finish(eio_req *req)
 {
   int saved = errno;
 
-  if (req->arg2 > 0)
-    close(req->arg2 - 1);
+  eio__apart_end(req);
   if (req->result == 0 && eio__cancelled(req) && !eio__flag(req, EIO_ORPHAN) && req->arg1 != LOCK_UN)
     take(req, req->fd, LOCK_UN, false);
-  req->arg2 = 0;
   errno = saved;
 }

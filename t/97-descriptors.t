@@ -188,4 +188,32 @@ PROGRAM
     }
 };
 
+# -- what waits without a worker, when all is closed while it does: it fails, and what comes then waits as before
+each_engine {
+    my $dir = fresh_dir();
+    my ($status, $out, $err) = run_perl(<<'PROGRAM', $dir);
+        use IO::AIO qw(:DEFAULT aio_watch);
+        use POSIX ();
+        my ($dir) = @ARGV;
+        my (@status, @seen);
+        if (!IO::AIO::_notify_open()) { print "none\n"; exit }
+        my $ready = 0;
+        aio_watch $dir, undef, sub { $ready++ }, sub { push @status, "$_[0] " . ($!{EBADF} ? 'EBADF' : $!) };
+        IO::AIO::poll_wait, IO::AIO::poll_cb until $ready;
+        my $busy = 0;
+        aio_nop sub { $busy++ };
+        POSIX::close($_) for 3 .. 40;
+        IO::AIO::flush;
+        print "@status, $busy\n";
+        my $watch;
+        $watch = aio_watch $dir, undef, sub {
+            push @seen, map $_->[1], @{ $_[0] };
+            @seen == 1 ? mkdir "$dir/new" : $watch->cancel;
+        }, sub { };
+        IO::AIO::flush;
+        print "@seen\n";
+PROGRAM
+    like($out, qr/\A(?:none|-1 EBADF, 1\nready create)\n\z/, 'a watch when all descriptors are closed') or diag("status $status: $err");
+};
+
 done;

@@ -330,6 +330,36 @@ static void test_class(void)
   end();
 }
 
+/* Its own descriptor has become another file's meanwhile: that one is not closed. */
+static void test_replaced(void)
+{
+  struct job job;
+  struct stat st, wanted;
+  int fd, other, mine;
+
+  if (is_sync())
+    return;
+  begin();
+  flock(holder, LOCK_EX);
+  fd = opened();
+  other = open("other", O_RDWR | O_CREAT, 0600);
+  mine = dup(other);
+  close(mine); /* the lowest that is free: the worker takes it */
+  lock(&job, 0, fd, LOCK_EX, -1, 0);
+  wait_apart(1);
+  check(fstat(mine, &st) == 0 && eio__next_own_fd(mine) == mine, "a lock that is waited for has its own descriptor");
+  dup2(other, mine);
+  close(holder);
+  finish_all(ctx);
+  fstat(other, &wanted);
+  check(job.req.result == 0 && fstat(mine, &st) == 0 && st.st_ino == wanted.st_ino, "another's number is not closed");
+  close(mine);
+  close(fd);
+  close(other);
+  holder = opened();
+  end();
+}
+
 static void test_fork(void)
 {
   int fd, status = 0, before;
@@ -369,7 +399,7 @@ static void test_fork(void)
 int main(void)
 {
   static test *const tests[] = {
-    test_free, test_waiting, test_given_up, test_unpolled, test_range, test_bound, test_no_descriptor, test_class, test_fork, NULL,
+    test_free, test_waiting, test_given_up, test_unpolled, test_range, test_bound, test_no_descriptor, test_class, test_replaced, test_fork, NULL,
   };
 
   scratch_begin();

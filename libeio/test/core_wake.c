@@ -19,7 +19,7 @@ static bool is_open(int fd)
 
 static void open_it(void)
 {
-  if (eio__wake_open(&wake) < 0)
+  if (eio__wake_open(&wake, false) < 0)
     bail_out("no descriptor");
 }
 
@@ -155,7 +155,7 @@ static void without_descriptors(void)
   old[0] = fds[0];
   old[1] = fds[1];
   setrlimit(RLIMIT_NOFILE, &none);
-  check(eio__wake_open(&fresh) == -1 && fresh.fd[0] == -1 && fresh.fd[1] == -1, "none can be had");
+  check(eio__wake_open(&fresh, false) == -1 && fresh.fd[0] == -1 && fresh.fd[1] == -1, "none can be had");
   eio__wake_repair(&wake);
   check(fds[0] == old[0] && fds[1] == old[1] && is_open(fds[0]) && is_open(fds[1]), "it is kept");
   eio__wake_reopen(&wake);
