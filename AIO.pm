@@ -1636,7 +1636,8 @@ C<$flags> says what happens to files, links and so on that are there already:
     IO::AIO::CP_SKIP      they stay
     IO::AIO::CP_FAIL      they stay, directories as well, each an EEXIST
     IO::AIO::CP_SYNC      as CP_UPDATE; but what stays gets mode and owner,
-                          and what is no directory gives way to one
+                          and what is no directory gives way to one, but
+                          for $target itself
 
 Other flags can be added:
 
@@ -1665,7 +1666,9 @@ C<$errors>, an array of C<[$path, $errno, $what]>: paths are relative to
 C<$source>, C<""> is that itself, and C<$what> says what failed, such as
 C<"open">. There are at most 100 entries; without errors it is empty. C<$done> is what
 L</$req-E<gt>progress> returns, at the end. A tree cannot be copied onto itself (C<EINVAL>); a
-target inside of the source is left out of the copy, and told.
+target inside of the source is left out of the copy, and told, and so is what would
+be copied onto a source inside of the target, or would remove that, whatever mounts
+are between them.
 
 Directories are entered by descriptors, on both sides, and never through a
 symbolic link, so nobody who exchanges them meanwhile can lead the copy

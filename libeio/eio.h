@@ -572,7 +572,7 @@ enum {
   EIO_CP_UPDATE = 1, /* are replaced if size, times, or text differ */
   EIO_CP_SKIP = 2,   /* stay */
   EIO_CP_FAIL = 4,   /* stay, directories too, and that is an error */
-  EIO_CP_SYNC = 8,   /* as UPDATE; those that stay get mode and owner, and give way to directories */
+  EIO_CP_SYNC = 8,   /* as UPDATE; those that stay get mode and owner, and give way to directories, but for the root */
   EIO_CP_EXISTING = 15,
   /* and flags */
   EIO_CP_MERGE = 0x10,  /* FAIL: directories that are there are used all the same */

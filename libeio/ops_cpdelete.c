@@ -5,15 +5,68 @@
 #include <string.h>
 #include <unistd.h>
 
+static int guard(struct eio__cptree *cp, const struct stat *st)
+{
+  struct eio__place *more = realloc(cp->guarded, (cp->nguarded + 1) * sizeof *more);
+
+  if (!more)
+    return -1;
+  more[cp->nguarded++] = (struct eio__place){ st->st_dev, st->st_ino };
+  cp->guarded = more;
+  return 0;
+}
+
+/* The target may be a name of what the source is in, by a mount, say: so they are known by device and inode. What
+ * cannot be looked into from the source is not known. */
+int eio__cptree_guard(struct eio__cptree *cp, const eio_wd *root)
+{
+  const eio_wd *at = root;
+  eio_wd *up = NULL;
+  struct stat st;
+  int result = 0;
+
+  while (result == 0 && eio_p_stat(at, ".", &st, false) == 0) {
+    int fd;
+
+    if (cp->nguarded && st.st_dev == cp->guarded[cp->nguarded - 1].dev && st.st_ino == cp->guarded[cp->nguarded - 1].ino)
+      break; /* the top */
+    result = guard(cp, &st);
+    fd = result == 0 ? eio_p_open(at, "..", O_RDONLY | O_DIRECTORY | EIO_O_PATH, 0) : -1;
+    if (fd < 0)
+      break;
+    at = eio_p_wd(fd, at, "..");
+    eio_wd_unref(up);
+    up = (eio_wd *)at;
+    result = at ? 0 : -1;
+  }
+  if (up)
+    eio_wd_unref(up);
+  return result;
+}
+
+static bool is_guarded(const struct eio__cptree *cp, const eio_wd *wd, const char *name)
+{
+  struct stat st;
+
+  if (!cp->nguarded || eio_p_stat(wd, name, &st, false) < 0 || !S_ISDIR(st.st_mode))
+    return false;
+  for (size_t i = 0; i < cp->nguarded; i++)
+    if (st.st_dev == cp->guarded[i].dev && st.st_ino == cp->guarded[i].ino)
+      return true;
+  return false;
+}
+
 int eio__cptree_delete(struct eio__cptree *cp, const struct eio__dir *dir, const eio_wd *wd, const char *name)
 {
   const struct eio__side *side = dir ? dir->data : NULL;
   const dev_t *dev = side && side->wd && cp->flags & EIO_CP_ONE_FS ? &side->to.st_dev : NULL;
 
+  if (is_guarded(cp, wd, name)) {
+    errno = EINVAL;
+    return -1;
+  }
   if (!(cp->flags & EIO_CP_DRY) && eio__tree_remove(cp->req, wd, name, dev) < 0)
     return -1;
-  if (dir && name == (dir->up ? eio__dir_name(dir) : cp->target))
-    name = NULL;
   eio__cptree_did(cp, EIO_DONE_DELETED, "delete", dir, name);
   return 0;
 }

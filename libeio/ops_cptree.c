@@ -64,6 +64,16 @@ int eio__side_open(struct eio__cptree *cp, struct eio__dir *dir, const eio_wd *w
   return fstat(side->wd->fd, &side->to);
 }
 
+/* SYNC: what is no directory gives way to one, but for the root. Should it be one by now it stays. */
+static int give_way(struct eio__cptree *cp, struct eio__dir *dir, const eio_wd *wd, const char *name)
+{
+  if (cp->existing != EIO_CP_SYNC || !dir->up || (errno != ENOTDIR && errno != ELOOP)
+      || (!(cp->flags & EIO_CP_DRY) && eio_p_unlink(wd, name) < 0))
+    return -1;
+  eio__cptree_did(cp, EIO_DONE_DELETED, "delete", dir, NULL);
+  return 0;
+}
+
 /* DRY: one that is not there is none. */
 static int find_dir(struct eio__cptree *cp, struct eio__dir *dir, const eio_wd *wd, const char *name)
 {
@@ -75,9 +85,7 @@ static int find_dir(struct eio__cptree *cp, struct eio__dir *dir, const eio_wd *
       eio__errors_done(&cp->errors, EIO_DONE_DIRECTORIES, 1);
       return 0;
     }
-    if (errno == ENOTDIR || errno == ELOOP)
-      eio__cptree_delete(cp, dir, wd, name);
-    else if (errno != ENOENT)
+    if (errno != ENOENT && give_way(cp, dir, wd, name) < 0)
       return -1;
   }
   eio_wd_unref(side->wd);
@@ -95,8 +103,7 @@ static int make_dir(struct eio__cptree *cp, struct eio__dir *dir, const eio_wd *
   if (!side->made && (errno != EEXIST || (cp->existing == EIO_CP_FAIL && !(cp->flags & EIO_CP_MERGE))))
     return -1;
   if (eio__side_open(cp, dir, wd, name) < 0) {
-    if (side->made || cp->existing != EIO_CP_SYNC || (errno != ENOTDIR && errno != ELOOP)
-        || eio__cptree_delete(cp, dir, wd, name) < 0 || eio_p_mkdir(wd, name, 0700) < 0
+    if (side->made || give_way(cp, dir, wd, name) < 0 || eio_p_mkdir(wd, name, 0700) < 0
         || eio__side_open(cp, dir, wd, name) < 0)
       return -1;
     side->made = true;
@@ -110,13 +117,22 @@ static int make_dir(struct eio__cptree *cp, struct eio__dir *dir, const eio_wd *
   return 0;
 }
 
-/* The target may lie in the source. */
+/* The target may lie in the source, */
 static bool is_target(const struct eio__cptree *cp, const struct eio__side *side)
 {
   const struct eio__side *root = cp->root ? cp->root : side;
 
   errno = EINVAL;
   return eio__same_file(&side->from, &root->to);
+}
+
+/* or the source in the target. */
+static bool is_onto_source(const struct eio__cptree *cp, const struct eio__side *side)
+{
+  const struct eio__side *root = cp->root ? cp->root : side;
+
+  errno = EINVAL;
+  return side->wd && eio__same_file(&root->from, &side->to);
 }
 
 static int enter_side(struct eio__cptree *cp, struct eio__dir *dir, struct eio__side *side)
@@ -132,7 +148,7 @@ static int enter_side(struct eio__cptree *cp, struct eio__dir *dir, struct eio__
     return -1;
   if (!up)
     cp->dev = side->from.st_dev;
-  if (!up && is_target(cp, side))
+  if (is_onto_source(cp, side) || (!up && cp->flags & EIO_CP_DELETE && eio__cptree_guard(cp, dir->wd) < 0))
     return -1;
   if (cp->flags & EIO_CP_DRY)
     return 0;
@@ -315,6 +331,7 @@ int64_t eio__cptree_drop(struct eio__cptree *cp)
     error = ECANCELED;
   }
   eio__links_finish(&cp->links);
+  free(cp->guarded);
   free(cp->source);
   free(cp->target);
   free(cp);

@@ -20,6 +20,11 @@ struct eio__side {
   struct eio__attrs attrs;
 };
 
+struct eio__place {
+  dev_t dev;
+  ino_t ino;
+};
+
 struct eio__cptree {
   struct eio__tree tree; /* first */
   eio_req *req;
@@ -29,6 +34,8 @@ struct eio__cptree {
   struct eio__errors errors;
   struct eio__links links;
   struct eio__ways ways;
+  struct eio__place *guarded; /* DELETE: the source's root, and the directories that it is in */
+  size_t nguarded;
   bool move;              /* what has been copied is removed in the end */
   time_t began;           /* likewise */
   struct eio__side *root; /* of the target, while it is open; it never moves */
@@ -70,7 +77,9 @@ void eio__cptree_tell(struct eio__cptree *cp, const char *what, const struct eio
 /* Something is done. */
 void eio__cptree_did(struct eio__cptree *cp, enum eio_done kind, const char *what, const struct eio__dir *dir, const char *name);
 
-/* ops_cpdelete.c: removes what is in the way, or what the source does not have: 0, or -1 with errno. */
+/* ops_cpdelete.c: finds out what may not be removed, from the source's root on: 0, or -1 with errno. */
+int eio__cptree_guard(struct eio__cptree *cp, const eio_wd *root);
+/* Removes what is in the way, or what the source does not have: 0, or -1 with errno; EINVAL: the source would be gone. */
 int eio__cptree_delete(struct eio__cptree *cp, const struct eio__dir *dir, const eio_wd *wd, const char *name);
 /* DELETE: all of the target's directory that the source's does not have; errors are told. */
 void eio__cptree_delete_others(struct eio__cptree *cp, struct eio__dir *dir);

@@ -81,6 +81,30 @@ each_engine {
     ok(-e "$dir/precious/x", 'are not followed');
     is_deeply({ tree_of($to) }, { tree_of($from) }, 'but removed');
 
+    # the source lies in the target, which a mount may hide from who compares names
+    my $top = "$dir/top";
+    mkdir "$top$_" or die $! for '', '/p', '/p/src', '/gone';
+    write_file "$top$_" for '/p/src/a', '/gone/x';
+    is_deeply([(copy("$top/p/src", $top, $DELETE | $_))[0, 1]], [-1, 'delete p EINVAL'], 'what the source is in is not removed')
+        for $DRY, $SYNC;
+    is(join(' ', map -e "$top$_" || 0, qw(/p/src/a /a /gone)), '1 1 0', 'but all else');
+    write_file "$top/p/src/p";
+    is_deeply([(copy("$top/p/src", $top, $DELETE | $SYNC))[0, 1]], [-1, 'remove p EINVAL'], 'nor does it give way');
+    unlink "$top/p/src/p";
+    mkdir "$top/p/src/p" or die $!;
+    mkdir "$top/p/src/p/src" or die $!;
+    is_deeply([(copy("$top/p/src", $top, $DELETE | $SYNC))[0, 1]], [-1, 'mkdir p/src EINVAL'], 'nor is the source its own target');
+    is(join(' ', names_in "$top/p/src"), 'a p', 'it is as it was');
+
+    # the root
+    write_file "$dir/file", 'mine';
+    symlink 'nowhere', "$dir/link" or die $!;
+    for my $name (qw(file link)) {
+        is_deeply([(copy($from, "$dir/$name", $DELETE | $_))[0, 1]], [-1, 'mkdir  ENOTDIR'], "no $name as the target's root gives way")
+            for $DRY, $SYNC;
+    }
+    is(read_file("$dir/file") . readlink "$dir/link", 'minenowhere', 'they stay');
+
     # CP_FAIL with CP_MERGE, errors that are told, more than fit
     mkdir "$dir/$_" for qw(many others);
     write_file "$dir/$_" for map { ("many/$_", "others/$_") } 1 .. 130;

@@ -135,6 +135,25 @@ usual_engine {
         }
     };
 
+    subtest 'cp and mv to one name' => sub {
+        my $to = fresh_dir();
+        mkdir "$to/$_" or die $! for qw(a b to);
+        write_file("$to/$_/f", $_) for qw(a b);
+        for my $verb (qw(cp mv)) {
+            my ($status, undef, $err) = aio($verb, "$to/a/f", "$to/b/f", "$to/to");
+            is($status, 1, "$verb: refused");
+            like($err, qr{/b/f: has the same name as \S+/a/f}, 'the second');
+            is(join(' ', map read_file("$to/$_/f"), qw(to b)), 'a b', 'nothing is lost');
+        }
+        mkdir "$to/b/x" or die $!;
+        for ('.', '..', '/', "$to/b/.", "$to/b/x/..") {
+            my ($status, undef, $err) = aio('mv', $_, "$to/new");
+            is($status, 1, "mv $_");
+            like($err, qr/: refused: it is the root directory, "." or ".."$/, 'is refused');
+        }
+        is(join(' ', names_in("$to/b")), 'f x', 'nothing has moved');
+    };
+
     subtest mv => sub {
         my $to = fresh_dir();
         aio('cp', $root, "$to/a");
@@ -181,6 +200,11 @@ usual_engine {
         unlink "$from/fifo";
         mkdir "$from/fifo" or die $!;
         my $before = fingerprint($to);
+        write_file("$top/mine", 'mine');
+        symlink 'mine', "$top/link" or die $!;
+        symlink 'nowhere', "$top/dangling" or die $!;
+        is((aio('sync', '--delete', '--yes', $from, "$top/$_"))[0], 1, "refused: onto $_") for qw(mine link dangling);
+        is(read_file("$top/link") . readlink "$top/dangling", 'minenowhere', 'they stay');
         for ([], ['-n'], ['-n', '--yes']) {
             my ($status, $out) = aio('sync', '--delete', @$_, $from, $to);
             is($status, 0, "shown: status (@$_)");

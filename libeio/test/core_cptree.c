@@ -284,6 +284,31 @@ static void test_race(const char *name, const char *side)
   shell("rm -rf aside t copy keep");
 }
 
+/* Without DELETE a directory stays, also one that has just come where a link was to give way. */
+static void test_race_for_place(void)
+{
+  int lost = 0;
+  pthread_t thread;
+
+  victim = "copy/x";
+  for (int i = 0; i < 60; i++) {
+    shell("rm -rf aside t copy keep; mkdir -p t/x copy/x/deep keep && echo > t/x/f && echo > copy/x/deep/mine && echo > keep/kept");
+    stop = false;
+    pthread_create(&thread, NULL, exchange, NULL);
+    for (int again = 0; again < 40; again++) {
+      eio_req req = on_paths(EIO_CPTREE, NULL, "t", NULL, "copy");
+
+      req.arg1 = EIO_CP_SYNC;
+      just(req);
+    }
+    stop = true;
+    pthread_join(thread, NULL);
+    lost += system("test \"$(find copy aside keep -name mine -o -name kept 2>/dev/null | wc -l)\" -eq 2") != 0;
+  }
+  is_int(lost, 0, "a directory that comes where a link was stays");
+  shell("rm -rf aside t copy keep");
+}
+
 int main(void)
 {
   static test *const tests[] = { test_parts, test_cancel, NULL };
@@ -302,5 +327,6 @@ int main(void)
   }
   test_race("directories of the source", "t/x");
   test_race("directories of the target", "copy/x");
+  test_race_for_place();
   return scratch_end(0);
 }

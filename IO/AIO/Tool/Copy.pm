@@ -50,10 +50,15 @@ sub to_places {
         aio_stat $target, sub {
             my $is_dir = !$_[0] && -d _;
             return failed($target, 'Not a directory') if !$is_dir && (@sources > 1 || !$_[0] && $target =~ m{/\z});
-            for my $from (reverse @sources) {
-                my $name = base($from);
-                job(sub { $code->($from, $is_dir && length $name ? below($target, $name) : $target =~ s{(?<=.)/+\z}{}sr) });
+            my (@jobs, %given);    # who gets a name in the target: the next would replace what has only just come there
+            for (@sources) {
+                my ($from, $name) = ($_, base($_));
+                my $to = $is_dir && length $name ? below($target, $name) : $target =~ s{(?<=.)/+\z}{}sr;
+                my $first = $given{$to};
+                $given{$to} //= $from;
+                push @jobs, sub { defined $first ? failed($from, "has the same name as $first in $target") : $code->($from, $to) };
             }
+            job($_) for reverse @jobs;
         };
     });
 }
@@ -144,6 +149,7 @@ sub did {
 
 sub move {
     my ($from, $to) = @_;
+    return failed($from, 'refused: it is the root directory, "." or ".."') unless length base($from);
     my $replaces = ($option{existing} // 'replace') eq 'replace';
     aio_rename2 $from, $to, $replaces ? 0 : IO::AIO::RENAME_NOREPLACE, sub {
         return moved($from, $to) if !$_[0];
