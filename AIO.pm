@@ -1922,6 +1922,15 @@ Down to which depth C<directories> are listed, each after those in it; 0 if not 
 
 So are files and all else.
 
+=item counted
+
+A hash, for requests that shall count a file with several names once over all of them, whichever finds it first, at
+the same time or one after the other. What they know of such files lives as long as the hash, in which nothing is to be seen;
+in the child of a fork it begins anew.
+
+    my %options = (counted => {});
+    aio_du $_, \%options, $callback for "tree", "links to it";
+
 =back
 
 =for example begin totals

@@ -47,6 +47,15 @@ enum { /* struct eio_walk_options: flags */
   EIO_WALK_ALL = 0x1000    /* TOTALS: what is no directory is told, too */
 };
 
+/* Files with several names that totals have counted. Walks that share it, at a time or one after the other, count each
+ * such file once. Any thread; the last reference frees it. */
+struct eio_walk_counted;
+struct eio_walk_counted *eio_walk_counted_new(void); /* NULL: no memory */
+struct eio_walk_counted *eio_walk_counted_ref(struct eio_walk_counted *counted);
+void eio_walk_counted_unref(struct eio_walk_counted *counted); /* NULL: nothing */
+/* Whether it was made before a fork, in whose child it must not be used: a thread may have been at it. */
+bool eio_walk_counted_is_lost(const struct eio_walk_counted *counted);
+
 struct eio_walk_options {
   unsigned flags;
   unsigned types;           /* bits 1 << EIO_DT_... of what shall be told; 0: all */
@@ -58,6 +67,7 @@ struct eio_walk_options {
   int64_t min_size, max_size; /* octets; max_size -1: no limit */
   double newer, older;      /* last change of the data, seconds since 1970: not before, not after; NaN: no limit */
   unsigned parallel;        /* steps at a time; 0: 1 */
+  struct eio_walk_counted *counted; /* TOTALS: shared with other walks, which adds a reference; NULL: with none */
   char line_end;            /* LINES: after each path, which begins with the root's as it is given */
 };
 

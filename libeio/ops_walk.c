@@ -324,7 +324,7 @@ static void walk_free(struct eio_walk *walk)
     return;
   drop_all(walk, walk->dropped);
   drop_all(walk, walk->stack);
-  eio__walk_links_free(walk);
+  eio_walk_counted_unref(walk->options.counted);
   eio_wd_unref(walk->wd);
   free((void *)(uintptr_t)walk->options.names);
   free((void *)(uintptr_t)walk->options.prune);
@@ -354,7 +354,11 @@ struct eio_walk_step *eio_walk_begin(eio_wd *wd, const char *path, const struct 
   walk->nwaiting = 1;
   if (walk->stack && options->flags & EIO_WALK_REMOVE)
     strip_slashes(walk->stack); /* "link/" would be followed */
-  if (copied && walk->stack)
+  if (options->flags & EIO_WALK_TOTALS)
+    walk->options.counted = options->counted ? eio_walk_counted_ref(options->counted) : eio_walk_counted_new();
+  else
+    walk->options.counted = NULL;
+  if (copied && walk->stack && (walk->options.counted || !(options->flags & EIO_WALK_TOTALS)))
     step = new_step(walk);
   if (!step) {
     walk_free(walk);

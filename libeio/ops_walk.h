@@ -38,8 +38,6 @@ struct eio_walk_node {
   char name[];                  /* in the one above; the root's is its path */
 };
 
-struct eio_walk_links;          /* files with several names that were counted */
-
 struct eio_walk {
   struct eio_walk_options options;
   bool wants_stat;              /* options look at it */
@@ -51,7 +49,6 @@ struct eio_walk {
   pthread_mutex_t lock;
   struct eio_walk_node *stack;  /* (L) those that wait */
   struct eio_walk_node *coldest, *warmest; /* (L) */
-  struct eio_walk_links *links; /* (L) */
   struct eio_walk_node *dropped; /* (O) held by steps that were */
   atomic_uint nwaiting;         /* (L) on the stack */
   atomic_uint nidle;            /* (L) that are open for their entries */
@@ -61,6 +58,9 @@ struct eio_walk {
   atomic_ullong ntold;          /* totals */
   atomic_int error;             /* it makes no sense to go on */
 };
+
+/* ops_walk_count.c: *first: its file had not been counted. False: there is no memory to remember all. */
+bool eio__walk_is_first(struct eio_walk_counted *counted, const struct stat *st, bool *first);
 
 /* ops_walk_tree.c */
 
@@ -101,6 +101,5 @@ bool eio__walk_selects_root(const struct eio_walk_options *o);
 /* TOTALS, ROOT: tells the root, or counts its own file, if the options select it. `open`: by its
  * descriptor, or by its name. 1: it is a directory; 0: it is not; -1 with errno. */
 int eio__walk_look_at_root(struct eio_walk_step *step, struct eio_walk_node *root, bool open);
-void eio__walk_links_free(struct eio_walk *walk);
 
 #endif

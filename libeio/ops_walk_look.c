@@ -186,71 +186,17 @@ void eio__walk_tell_total(struct eio_walk_step *step, struct eio_walk_node *dir)
 
 /* Totals ------------------------------------------------------------------- */
 
-/* Files with several names, each counted once: a table of hashes, open addressing. */
-struct eio_walk_links {
-  size_t size, used; /* a power of two */
-  struct { dev_t dev; ino_t ino; bool taken; } files[];
-};
-
-static bool insert(struct eio_walk_links *links, dev_t dev, ino_t ino)
-{
-  size_t i = (size_t)(((uint64_t)ino * 0x9e3779b97f4a7c15u ^ (uint64_t)dev * 0xff51afd7ed558ccdu) >> 20);
-
-  for (;; i++) {
-    i &= links->size - 1;
-    if (!links->files[i].taken)
-      break;
-    if (links->files[i].ino == ino && links->files[i].dev == dev)
-      return false;
-  }
-  links->files[i].taken = true;
-  links->files[i].dev = dev;
-  links->files[i].ino = ino;
-  links->used++;
-  return true;
-}
-
-static struct eio_walk_links *more_links(struct eio_walk_links *old)
-{
-  size_t size = old ? 2 * old->size : 256;
-  struct eio_walk_links *links = calloc(1, sizeof *links + size * sizeof *links->files);
-
-  if (!links)
-    return NULL;
-  links->size = size;
-  for (size_t i = 0; old && i < old->size; i++)
-    if (old->files[i].taken)
-      insert(links, old->files[i].dev, old->files[i].ino);
-  free(old);
-  return links;
-}
-
 /* Whether a file is to be counted: it has one name, or is the first of its names that was seen. */
 static bool is_first(struct eio_walk_step *step, const struct stat *st)
 {
-  struct eio_walk *walk = step->walk;
-  bool first = true;
+  const struct eio_walk_options *options = &step->walk->options;
+  bool first;
 
-  if ((st->st_nlink <= 1 || S_ISDIR(st->st_mode)) && !(walk->options.flags & EIO_WALK_FOLLOW))
+  if ((st->st_nlink <= 1 || S_ISDIR(st->st_mode)) && !(options->flags & EIO_WALK_FOLLOW))
     return true; /* links lead to some more than once */
-  pthread_mutex_lock(&walk->lock);
-  if (!walk->links || walk->links->used >= walk->links->size / 2) {
-    struct eio_walk_links *more = more_links(walk->links);
-
-    if (more)
-      walk->links = more;
-    else
-      fail(step);
-  }
-  if (walk->links && walk->links->used < walk->links->size - 1)
-    first = insert(walk->links, st->st_dev, st->st_ino);
-  pthread_mutex_unlock(&walk->lock);
+  if (!eio__walk_is_first(options->counted, st, &first))
+    fail(step);
   return first;
-}
-
-void eio__walk_links_free(struct eio_walk *walk)
-{
-  free(walk->links);
 }
 
 /* Whether it had not been counted. */

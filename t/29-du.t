@@ -4,6 +4,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use AIOTest;
 use Test::More;
+use POSIX ();
 use IO::AIO qw(:DEFAULT :more);
 
 # aio_du: sums, compared with those by blocking calls and with du; what is counted; what goes wrong.
@@ -45,6 +46,33 @@ sub make_tree {
 
 each_engine {
     my $dir = fresh_dir;
+    {
+        mkdir "$dir/$_" or die $! for 'shared', map "shared/$_", 1 .. 4;
+        write_file "$dir/shared/1/f$_", 'x' x 1000 for 1 .. 300;
+        for my $i (2 .. 4) {
+            link "$dir/shared/1/f$_", "$dir/shared/$i/f$_" or die $! for 1 .. 300;
+        }
+        my $count = sub {
+            my ($options) = @_;
+            my $sum = 0;
+            aio_du "$dir/shared/$_", { types => 'f', %$options }, sub { $sum += $_[0]{entries} } for 1 .. 4;
+            IO::AIO::flush;
+            return $sum;
+        };
+        my %counted;
+        is($count->({}), 1200, 'requests know nothing of each other');
+        is($count->({ counted => \%counted }), 300, 'unless they share what they have counted');
+        is($count->({ counted => \%counted }), 0, 'as long as the hash lives');
+        is(join(' ', keys %counted), '', 'in which nothing is to be seen');
+        is($count->({ counted => {} }), 300, 'another one knows nothing');
+        defined(my $child = fork) or die $!;
+        POSIX::_exit($count->({ counted => \%counted }) == 300 ? 0 : 1) unless $child;
+        waitpid $child, 0;
+        is($?, 0, 'nor does a child');
+        for my $no_hash ([], 1, \1, sub { }) {
+            croaks { aio_du $dir, { counted => $no_hash }, sub { } } qr/aio_du: counted must be a hash reference/, 'no hash';
+        }
+    }
     for my $round (1 .. 5) {
         make_tree("$dir/$round", 3);
         write_file "$dir/$round/two", 'y' x 5000;

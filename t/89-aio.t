@@ -58,6 +58,13 @@ usual_engine {
     };
 
     subtest du => sub {
+        mkdir "$root/d/$_" or die $! for qw(one two);
+        write_file("$root/d/one/f", 'x' x 20_000);
+        link "$root/d/one/f", "$root/d/two/f" or die $!;
+        my @kib = map /^(\d+)/, split /\n/, (aio('du', '-s', "$root/d/one", "$root/d/two"))[1];
+        ok($kib[0] >= 20 && $kib[1] < 20, 'over several arguments a file counts once') or diag "@kib";
+        unlink "$root/d/one/f", "$root/d/two/f";
+        rmdir "$root/d/$_" for qw(one two);
         is_gnu('du') or plan skip_all => 'no GNU du';
         unlink "$root/d/big more";    # which of two names is counted is by chance
         rename "$root/d/big again", "$root/d/empty/big" or die $!;

@@ -10,7 +10,7 @@
 /* Who has an option. */
 enum { WALK = 1, DU = 2, REMOVE = 4 };
 
-enum kind { FLAG, DEPTH, DEEPEST, SIZE, TIME, TYPES, PATTERNS, PRUNE, PARALLEL, LINES };
+enum kind { FLAG, DEPTH, DEEPEST, SIZE, TIME, TYPES, PATTERNS, PRUNE, PARALLEL, LINES, COUNTED };
 
 #define AT(member) offsetof(struct eio_walk_options, member)
 static const struct option {
@@ -20,6 +20,7 @@ static const struct option {
   unsigned who;         /* has it */
 } options[] = {
   { "all", FLAG, EIO_WALK_ALL, DU },
+  { "counted", COUNTED, AT(counted), DU },
   { "count", FLAG, EIO_WALK_COUNT, WALK | REMOVE },
   { "follow", FLAG, EIO_WALK_FOLLOW, WALK | DU },
   { "keep_root", FLAG, EIO_WALK_KEEP_ROOT, REMOVE },
@@ -125,6 +126,54 @@ static char line_end(pTHX_ SV *sv, const char *func)
   return *p;
 }
 
+/* What requests share that get the same hash: it stays empty, and has a reference that magic keeps. */
+static int counted_free(pTHX_ SV *sv, MAGIC *mg)
+{
+  PERL_UNUSED_CONTEXT;
+  PERL_UNUSED_VAR(sv);
+  eio_walk_counted_unref((struct eio_walk_counted *)(void *)mg->mg_ptr);
+  return 0;
+}
+
+#ifdef USE_ITHREADS
+static int counted_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *param)
+{
+  PERL_UNUSED_CONTEXT;
+  PERL_UNUSED_VAR(param);
+  eio_walk_counted_ref((struct eio_walk_counted *)(void *)mg->mg_ptr);
+  return 0;
+}
+
+static MGVTBL counted_vtbl = { NULL, NULL, NULL, NULL, counted_free, NULL, counted_dup, NULL };
+#else
+static MGVTBL counted_vtbl = { NULL, NULL, NULL, NULL, counted_free, NULL, NULL, NULL };
+#endif
+
+static struct eio_walk_counted *counted(pTHX_ SV *sv, const char *func)
+{
+  struct eio_walk_counted *found;
+  MAGIC *mg;
+
+  if (!SvROK(sv) || SvTYPE(SvRV(sv)) != SVt_PVHV)
+    aio_croak(aTHX_ func, "counted must be a hash reference");
+  aio_keep(aTHX_ SvRV(sv));
+  mg = mg_findext(SvRV(sv), PERL_MAGIC_ext, &counted_vtbl);
+  if (mg && eio_walk_counted_is_lost((struct eio_walk_counted *)(void *)mg->mg_ptr)) {
+    sv_unmagicext(SvRV(sv), PERL_MAGIC_ext, &counted_vtbl);
+    mg = NULL;
+  }
+  if (mg)
+    return (struct eio_walk_counted *)(void *)mg->mg_ptr;
+  found = eio_walk_counted_new();
+  if (!found)
+    croak("Out of memory for a walk");
+  mg = sv_magicext(SvRV(sv), NULL, PERL_MAGIC_ext, &counted_vtbl, (const char *)found, 0);
+#ifdef USE_ITHREADS
+  mg->mg_flags |= MGf_DUP;
+#endif
+  return found;
+}
+
 static void option(pTHX_ struct wanted *wanted, const struct option *option, SV *sv, const char *func)
 {
   NV seconds;
@@ -156,6 +205,7 @@ static void option(pTHX_ struct wanted *wanted, const struct option *option, SV 
     wanted->o.line_end = line_end(aTHX_ sv, func);
     wanted->o.flags |= EIO_WALK_LINES;
     break;
+  case COUNTED: wanted->o.counted = counted(aTHX_ sv, func); break;
   case TYPES: wanted->o.types = types(aTHX_ sv, func); break;
   case PRUNE:
     if (SvROK(sv) && SvTYPE(SvRV(sv)) == SVt_PVCV) {

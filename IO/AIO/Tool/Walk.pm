@@ -126,7 +126,7 @@ sub grouped {
 sub du {
     my (@roots) = @_;
     @roots = '.' unless @roots;
-    my %du = (walk_options(), root => 1, all => $option{all}, totals => $option{summarize} ? 0 : $option{'max-depth'} // 1 << 30);
+    my %du = (walk_options(), root => 1, counted => {}, all => $option{all}, totals => $option{summarize} ? 0 : $option{'max-depth'} // 1 << 30);
     my $next;
     $next = sub {
         my $root = shift @roots // return;
