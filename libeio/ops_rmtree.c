@@ -92,11 +92,18 @@ int eio__tree_remove(const eio_req *req, const eio_wd *wd, const char *name, con
 {
   static const struct eio__tree_ops ops = { remove_entry, is_on_device, remove_closed, remove_dir, NULL };
   struct part part = { .tree.ops = &ops, .dev = dev };
+  int error;
 
   if (eio_p_unlink(wd, name) == 0)
     return 0;
   if (errno != EISDIR && errno != EPERM)
     return -1;
-  eio__tree_walk_alone(&part.tree, req, wd, name);
-  return eio__tree_cancelled(&part.tree) ? -1 : eio_p_rmdir(wd, name);
+  error = eio__tree_walk_alone(&part.tree, req, wd, name) < 0 ? errno : 0;
+  if (eio__tree_cancelled(&part.tree))
+    return -1;
+  if (eio_p_rmdir(wd, name) == 0)
+    return 0;
+  if (error && errno == ENOTEMPTY) /* since it could not be entered */
+    errno = error;
+  return -1;
 }

@@ -2,6 +2,8 @@
  * says ENOMEM, and leaves neither memory nor descriptors behind. */
 #include "ops.h"
 
+#include <math.h>
+
 #if !defined __GLIBC__ || SANITIZED
 
 int main(void)
@@ -133,6 +135,95 @@ static void test_rmtree(void)
   is_int(failed, 0, "rmtree without it fails cleanly");
 }
 
+/* Copies of trees go on without it, and say so: whatever the name in the target leads to is whole, nothing is lost. */
+static void test_cptree(const char *name, int flags, bool is_dry)
+{
+  int failed = 0, n;
+
+  for (n = 0; n < 2000; n++) {
+    eio_req req = on_paths(EIO_CPTREE, NULL, "tree", NULL, "copy");
+    int before, open_before;
+
+    plant();
+    if (system("rm -rf copy; mkdir -p copy/a/b copy/gone; echo > copy/gone/x; echo old > copy/f; touch copy/more"
+               "; test -e tree/second || ln tree/f tree/second") != 0)
+      bail_out("no target");
+    req.arg1 = flags;
+    before = live;
+    open_before = open_fds();
+    countdown = n;
+    eio_execute(&req);
+    if (countdown >= 0) {
+      countdown = -1;
+      eio_req_finish(&req);
+      is_int(req.result, 0, "%s succeeds with enough memory", name);
+      break;
+    }
+    countdown = -1;
+    eio_req_finish(&req);
+    failed += live != before || open_fds() != open_before || (req.result && req.errorno != ENOMEM)
+              || !exists("copy/f") || !exists("tree/a/b/c/f")
+              || (is_dry && !(exists("copy/gone/x") && exists("copy/more") && !exists("copy/d")))
+              || (!req.result && !is_dry && !(exists("copy/a/b/c/f") && exists("copy/second") && exists("copy/d")
+                                              && exists("copy/gone") == !(flags & EIO_CP_DELETE)));
+  }
+  ok(n > 30, "%s needs some (%d allocations)", name, n);
+  is_int(failed, 0, "%s without it fails cleanly", name);
+}
+
+/* All steps of a walk, in turn; what was told of its root. */
+static int64_t whole_walk(unsigned flags, int *error)
+{
+  struct eio_walk_options options = { .flags = flags, .max_size = -1, .newer = NAN, .older = NAN, .max_told = 2 };
+  struct eio_walk_step *step = eio_walk_begin(NULL, "tree", &options), *more;
+  int64_t told = -1;
+
+  *error = errno;
+  while (step) {
+    eio_req req = request(EIO_WALK);
+
+    req.buf = step;
+    eio_execute(&req);
+    more = eio_walk_more(step);
+    if (!more && !eio_walk_over(step, &told))
+      told = -1;
+    *error = errno;
+    for (uint32_t i = 0; i < step->count; i++)
+      if (step->entries[i].errorno) {
+        *error = step->entries[i].errorno;
+        told = -1;
+      }
+    eio_req_finish(&req);
+    step = more;
+  }
+  return told;
+}
+
+static void test_walk(const char *name, unsigned flags, int at_least)
+{
+  int failed = 0, n, error;
+  int64_t told = -1;
+
+  for (n = 0; n < 2000; n++) {
+    int before, open_before;
+
+    plant();
+    before = live;
+    open_before = open_fds();
+    countdown = n;
+    told = whole_walk(flags, &error);
+    if (countdown >= 0)
+      break;
+    countdown = -1;
+    failed += live != before || open_fds() != open_before
+              || (told < 0 && error != ENOMEM && !(flags & EIO_WALK_REMOVE && error == ENOTEMPTY));
+  }
+  countdown = -1;
+  ok(told >= 0, "%s succeeds with enough memory", name);
+  ok(n > at_least, "%s needs some (%d allocations)", name, n);
+  is_int(failed, 0, "%s without it says ENOMEM, and leaves nothing behind", name);
+}
+
 int main(void)
 {
   eio_wd *wd;
@@ -192,6 +283,13 @@ int main(void)
     skip(5, "no fiemap here");
   close(req.fd);
   test_rmtree();
+  test_cptree("cptree", 0, false);
+  test_cptree("a mirror", EIO_CP_SYNC | EIO_CP_DELETE | EIO_CP_TELL, false);
+  test_cptree("a dry mirror", EIO_CP_SYNC | EIO_CP_DELETE | EIO_CP_DRY | EIO_CP_TELL, true);
+  test_walk("walk", EIO_WALK_STAT | EIO_WALK_ROOT, 5);
+  test_walk("walk for lines", EIO_WALK_LINES, 5);
+  test_walk("totals", EIO_WALK_TOTALS | EIO_WALK_ALL, 5);
+  test_walk("removal", EIO_WALK_REMOVE, 5);
   eio_wd_unref(wd);
 
   /* working directories without descriptor make paths */
