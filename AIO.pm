@@ -1646,7 +1646,8 @@ Other flags can be added:
                           removed, and a directory gives way to what is none
     IO::AIO::CP_DRY       with CP_SYNC: nothing is done, but counted and told
     IO::AIO::CP_ONE_FS    directories on other file systems than $source are
-                          made, but neither entered nor emptied
+                          made, but neither entered nor emptied, and those
+                          on others than $target's are not emptied, either
     IO::AIO::CP_TELL      tells all that is done, and errors
     IO::AIO::CP_TELL_ERRORS  tells errors
 

@@ -576,7 +576,8 @@ enum {
   EIO_CP_EXISTING = 15,
   /* and flags */
   EIO_CP_MERGE = 0x10,  /* FAIL: directories that are there are used all the same */
-  EIO_CP_ONE_FS = 0x20, /* directories on other file systems than the root's are made, but not entered */
+  EIO_CP_ONE_FS = 0x20, /* directories on other file systems than the root's are made, but not entered; nothing is
+                         * deleted on others than the target root's */
   EIO_CP_DELETE = 0x40, /* SYNC: what the source does not have is removed; directories give way to others */
   EIO_CP_DRY = 0x80,    /* SYNC: nothing is done */
   EIO_CP_TELL = 0x100,  /* what is done is told, and errors */

@@ -171,7 +171,8 @@ static bool entered(struct eio__tree *tree, struct eio__dir *dir)
       cp->root = side;
     if (cp->flags & EIO_CP_ONE_FS && side->from.st_dev != cp->dev)
       return false;
-    if (cp->flags & EIO_CP_DELETE && side->wd && !side->made)
+    if (cp->flags & EIO_CP_DELETE && side->wd && !side->made
+        && !(cp->flags & EIO_CP_ONE_FS && side->to.st_dev != cp->root->to.st_dev))
       eio__cptree_delete_others(cp, dir);
     return true;
   }

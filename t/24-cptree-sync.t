@@ -133,11 +133,24 @@ each_engine {
   SKIP: {
         my $mount = "$dir/many/mount";
         mkdir $mount or die $!;
-        system("mount -t tmpfs none '$mount' 2>/dev/null") == 0 or skip 'cannot mount', 2;
+        system("mount -t tmpfs none '$mount' 2>/dev/null") == 0 or skip 'cannot mount', 6;
         write_file "$mount/x";
         is((copy("$dir/many", "$dir/one", IO::AIO::CP_ONE_FS()))[0], 0, 'CP_ONE_FS');
         is_deeply([-d "$dir/one/mount", names_in "$dir/one/mount"], [1], 'the mount point is there, and empty');
         system('umount', $mount);
+
+        my ($there, $gone) = ("$dir/others/mount", "$dir/others/gone");
+        mkdir $_ or die $! for $there, $gone, "$gone/mount";
+        for ($there, "$gone/mount") {
+            system('mount', '-t', 'tmpfs', 'none', $_) == 0 or die;
+            write_file "$_/precious";
+        }
+        write_file "$mount/new";
+        my ($status, $errors) = copy("$dir/many", "$dir/others", $SYNC | $DELETE | IO::AIO::CP_ONE_FS());
+        is($status, -1, 'mount points in the target');
+        is($errors, 'delete gone ENOTEMPTY', 'one is in the way');
+        is(join(' ', map names_in($_), $there, "$gone/mount"), 'new precious precious', 'nothing is deleted in them');
+        is(system('umount', $there, "$gone/mount"), 0, 'away with them');
     }
 };
 
