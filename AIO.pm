@@ -58,6 +58,9 @@ sub aio_scandir($$;$) {
     _whole (_scandir ($_[0], $_[1]), $pri, $cb);
 }
 
+# What aio_readv has read goes into the program's array, which may be tied.
+sub _store_all { @{ $_[0] } = splice @{ $_[1] } }
+
 sub aio_rmtree($;$) {
     my @keep = \(@_);
     my $cb = _callback ($_[1], @_ - 1);
@@ -321,6 +324,8 @@ brackets mark other arguments that may be left out, with all that follow.
     aio_readall $fh, $offset, $length, $data, $dataoffset, $callback->($bytes, $done)
     aio_writeall $fh, $offset, $length, $data, $dataoffset, $callback->($bytes, $done)
     aio_sendall $out_fh, $in_fh, $in_offset, $length, $callback->($bytes, $done)
+    aio_readv $fh, $offset, $lengths, $strings, $flags, $callback->($bytes)
+    aio_writev $fh, $offset, $strings, $flags, $callback->($bytes)
     aio_copy_file_range $in_fh, $in_offset, $out_fh, $out_offset, $length, $flags, $callback->($bytes)
     aio_clone_range $in_fh, $in_offset, $out_fh, $out_offset, $length, $callback->($status)
     aio_dedupe_range $in_fh, $in_offset, $out_fh, $out_offset, $length, $callback->($bytes)
@@ -844,6 +849,67 @@ As L</aio_sendfile>, but goes on until C<$length> octets are written or the
 input ends, and waits likewise where one of both is non-blocking and not ready.
 The callback gets how many were written, or -1 after an error; C<$done> says it in
 either case. Exported on request.
+
+=head3 aio_readv
+
+    aio_readv $fh, $offset, $lengths, $strings, $flags, $callback->($bytes)
+
+=head3 aio_writev
+
+    aio_writev $fh, $offset, $strings, $flags, $callback->($bytes)
+
+Read into several strings, or write several, by one system call, with flags for
+this call alone; C<preadv2(2)> and C<pwritev2(2)>. C<$offset> is as for
+L</aio_read>: with C<undef> the handle's own position is used and moved. The
+callback gets how many octets were transferred, which may be fewer than asked for,
+0 at the end of the file, or -1.
+
+C<$flags> is 0 or combines
+
+    IO::AIO::RWF_DSYNC     as with O_DSYNC: the data are on the disk then
+    IO::AIO::RWF_SYNC      as with O_SYNC: so is all that belongs to them
+    IO::AIO::RWF_APPEND    writes at the end of the file, whatever $offset is
+    IO::AIO::RWF_NOAPPEND  writes at $offset, although the file has O_APPEND
+    IO::AIO::RWF_NOWAIT    what would have to wait fails with EAGAIN
+    IO::AIO::RWF_HIPRI     polls the device
+
+and others that the system has: what it does not know, or the file system, fails with
+C<EOPNOTSUPP>; a system without such flags with C<ENOSYS>.
+
+C<$lengths> and C<$strings> are references to arrays. C<aio_readv> reads up to
+C<< $lengths->[0] >> octets into the first string, up to C<< $lengths->[1] >> into
+the second, and so on. Then C<@$strings> is assigned these strings, as many as
+there are lengths; behind the end of the data they are shorter, or empty. It may
+be tied. After an error, or when the request is cancelled, it is as it was.
+
+C<aio_writev> writes the strings as they were at the call. Meanwhile they are
+read-only, as the C<$data> of L</aio_write> is; the array may be changed.
+
+More elements than the system takes (C<IOV_MAX>, 1024 on Linux) give C<EINVAL>, lengths for which
+there is no memory C<ENOMEM>. Negative lengths and characters above 255 croak.
+Exported on request.
+
+=for example begin aio_writev needs +PREADV +PWRITEV2
+
+    use IO::AIO qw(:DEFAULT aio_readv aio_writev);
+
+    open my $fh, "+>", "log" or die "log: $!";
+    aio_writev $fh, undef, ["head", "body"], IO::AIO::RWF_DSYNC, sub {
+        $_[0] == 8 or die "log: $!";
+        my $strings = [];
+        aio_readv $fh, 0, [4, 100], $strings, 0, sub {
+            $_[0] >= 0 or die "log: $!";
+            print "@$strings\n";
+        };
+    };
+
+=for example output
+
+prints
+
+    head body
+
+=for example end
 
 =head3 aio_copy_file_range
 
@@ -4082,6 +4148,12 @@ C<openat2(2)>; for L</aio_openat2>.
 
     RESOLVE_BENEATH RESOLVE_CACHED RESOLVE_IN_ROOT RESOLVE_NO_MAGICLINKS
     RESOLVE_NO_SYMLINKS RESOLVE_NO_XDEV
+
+=head2 Flags of single transfers
+
+C<preadv2(2)>; for L</aio_readv> and L</aio_writev>.
+
+    RWF_APPEND RWF_ATOMIC RWF_DONTCACHE RWF_DSYNC RWF_HIPRI RWF_NOAPPEND RWF_NOWAIT RWF_SYNC
 
 =head2 Positions
 

@@ -181,7 +181,7 @@ static uint64_t octets(const eio_req *req)
   default: break;
   }
   switch (req->op) {
-  case EIO_WRITE: case EIO_SENDFILE: case EIO_COPY_FILE_RANGE: case EIO_SPLICE: case EIO_TEE: return (uint64_t)req->result;
+  case EIO_WRITE: case EIO_READV: case EIO_WRITEV: case EIO_SENDFILE: case EIO_COPY_FILE_RANGE: case EIO_SPLICE: case EIO_TEE: return (uint64_t)req->result;
   default: return 0;
   }
 }

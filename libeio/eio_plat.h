@@ -243,6 +243,12 @@ int eio_p_populate(void *addr, size_t length, bool write);
 /* The same for a single page, with older kernels, too. */
 int eio_p_touch(void *page, bool write);
 
+/* Several pieces of memory (eio_plat_vec.c). offs -1: the position, which moves. */
+
+struct iovec;
+ssize_t eio_p_readv(int fd, const struct iovec *parts, int n, int64_t offs, int flags);
+ssize_t eio_p_writev(int fd, const struct iovec *parts, int n, int64_t offs, int flags);
+
 /* From descriptor to descriptor (eio_plat_range.c): as Linux has these calls */
 
 struct eio_p_range {

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 int64_t eio_x_seek(eio_req *req)
@@ -71,6 +72,35 @@ int64_t eio_x_read(eio_req *req)
 int64_t eio_x_write(eio_req *req)
 {
   TRANSFER(eio__write_some, req);
+}
+
+/* Several pieces of memory, one system call ------------------------------ */
+
+/* Not all systems take none of them. */
+static int vector_of(const eio_req *req, const struct iovec **parts)
+{
+  static const struct iovec none;
+
+  *parts = req->size ? req->buf : &none;
+  return req->size < INT_MAX ? (int)req->size + !req->size : INT_MAX;
+}
+
+int64_t eio_x_readv(eio_req *req)
+{
+  const struct iovec *parts;
+  int n = vector_of(req, &parts);
+
+  errno = EINVAL;
+  return req->offs < -1 ? -1 : eio_p_readv(req->fd, parts, n, req->offs, req->arg1);
+}
+
+int64_t eio_x_writev(eio_req *req)
+{
+  const struct iovec *parts;
+  int n = vector_of(req, &parts);
+
+  errno = EINVAL;
+  return req->offs < -1 ? -1 : eio_p_writev(req->fd, parts, n, req->offs, req->arg1);
 }
 
 /* Read-ahead ------------------------------------------------------------- */

@@ -46,7 +46,7 @@ sub wrong {
     push @wrong, IO::AIO::nreqs() . ' requests are left' if IO::AIO::nreqs();
     push @wrong, 'a scalar of somebody else was used' if grep $_ ne 'z' x 100, @junk;
     push @wrong, "died with $error" if !$lived && $error !~ /^evil$|\w.* at \S+ line \d+\.$/;
-    my $most = $kind =~ /^(?:filled|scalar|argument|request|group|list|hash)$/ ? 0 : 1;
+    my $most = $kind =~ /^(?:filled|scalar|argument|request|group|list|numbers|hash)$/ ? 0 : 1;
     push @wrong, "$count{FETCH} FETCHes" if ($count{FETCH} || 0) > 1 && $evil->[0] !~ /pair/;
     push @wrong, 'no FETCH' if $lived && $evil->[0] =~ /^tied(?!.*(?:undef|pair))/ && $most && !$count{FETCH};
     push @wrong, "$count{call} calls of operators" if ($count{call} || 0) > ($evil->[0] =~ /twice/ ? 2 : 1) && $evil->[0] !~ /itself|undef/;

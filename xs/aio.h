@@ -196,6 +196,9 @@ static inline SV *aio_arg_value(pTHX_ SV *sv)
   return SvGMAGICAL(sv) ? sv_mortalcopy(sv) : sv;
 }
 
+/* An element of an array, kept; NULL when there is none. */
+SV *aio_arg_element(pTHX_ AV *av, SSize_t n);
+
 /* Whether a value refers to a plain array of two elements; then they are `two`, kept,
  * NULL for one that does not exist. They are still arguments to be converted. */
 bool aio_arg_pair(pTHX_ SV *sv, SV *two[2]);
@@ -281,6 +284,7 @@ struct aio_owns {
   bool path2; /* path2 and wd2 */
   bool attr;
   bool data;  /* sv2 is a scalar of data, and buf its string when it is locked */
+  bool vector; /* sv2 and buf are those of vector.c */
 };
 extern struct aio_owns aio_owns[EIO_OP_COUNT];
 
@@ -374,10 +378,20 @@ void aio_buffer_write(pTHX_ aio_req *aio, SV *data, int64_t offset, int64_t leng
 void aio_buffer_whole(pTHX_ aio_req *aio, SV *data, const char *func);
 void aio_buffer_region(pTHX_ aio_req *aio, SV *data, int64_t offset, int64_t length, const char *func);
 void aio_buffer_ctl(pTHX_ aio_req *aio, SV *arg, const char *func);
+/* A scalar whose string can be locked: the one that was given, or a private copy. Counted. */
+SV *aio_buffer_string(pTHX_ SV *data, const char *func, const char *arg);
+/* Has a Perl function of ours store a value; when it dies, the request has failed. */
+void aio_store(pTHX_ const char *function, SV *target, SV *value, eio_req *req);
 /* Whether so much memory can be had; perl itself would exit. */
 bool aio_enough_memory(uint64_t size);
 /* Stores the result; called by aio_settle(). */
 void aio_buffer_settle(pTHX_ aio_req *aio, bool cancelled);
+
+/* vector.c: arrays of data. The lengths go before the array that gets the strings. */
+void aio_vector_lengths(pTHX_ aio_req *aio, SV *sv, const char *func, const char *arg);
+void aio_vector_read(pTHX_ aio_req *aio, SV *sv, const char *func, const char *arg);
+void aio_vector_write(pTHX_ aio_req *aio, SV *sv, const char *func, const char *arg);
+void aio_vector_settle(pTHX_ aio_req *aio, bool cancelled);
 
 /* lock.c: scalars in flight. A locked scalar is read-only for Perl and its string
  * stays where it is; locks nest. */

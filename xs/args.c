@@ -69,7 +69,7 @@ static SV *plain_value(pTHX_ SV *sv, int method)
 }
 
 /* An element of a pair, or NULL. */
-static SV *element(pTHX_ AV *av, SSize_t n)
+SV *aio_arg_element(pTHX_ AV *av, SSize_t n)
 {
   SV **sv = av_fetch(av, n, 0);
 
@@ -85,8 +85,8 @@ bool aio_arg_pair(pTHX_ SV *sv, SV *two[2])
   av = (AV *)aio_keep(aTHX_ SvRV(sv));
   if (av_len(av) != 1)
     return FALSE;
-  two[0] = element(aTHX_ av, 0);
-  two[1] = element(aTHX_ av, 1);
+  two[0] = aio_arg_element(aTHX_ av, 0);
+  two[1] = aio_arg_element(aTHX_ av, 1);
   return TRUE;
 }
 

@@ -170,20 +170,20 @@ static bool is_plain(SV *sv)
     && (!SvIsCOW(sv) || aio_can_share(sv));
 }
 
-/* Locks a scalar, or a private copy of its string; returns which. */
-static SV *lock_string(pTHX_ aio_req *aio, SV *data, const char *func)
+SV *aio_buffer_string(pTHX_ SV *data, const char *func, const char *arg)
 {
-  SV *sv = data;
+  STRLEN len;
+  const char *p;
 
   if ((is_plain(data) && !aio_lock_replaced(aTHX_ data)) || aio_is_mapped(aTHX_ data))
-    aio->sv2 = SvREFCNT_inc_simple_NN(sv);
-  else {
-    STRLEN len;
-    const char *p = aio_arg_octets(aTHX_ aio_arg_value(aTHX_ data), &len, func, "data");
+    return SvREFCNT_inc_simple_NN(data);
+  p = aio_arg_octets(aTHX_ aio_arg_value(aTHX_ data), &len, func, arg);
+  return newSVpvn(p, len);
+}
 
-    aio->sv2 = sv = newSVpvn(p, len);
-  }
-  return sv;
+static SV *lock_string(pTHX_ aio_req *aio, SV *data, const char *func)
+{
+  return aio->sv2 = aio_buffer_string(aTHX_ data, func, "data");
 }
 
 void aio_buffer_write(pTHX_ aio_req *aio, SV *data, int64_t offset, int64_t length, const char *func)
@@ -316,14 +316,13 @@ XS_INTERNAL(xs_store)
 }
 
 
-/* Stores octets in a scalar of any kind. That may die (STORE, an lvalue that
- * cannot have it), and so may the warning: the callback comes all the same. */
-static void store(pTHX_ SV *target, const char *p, STRLEN len, eio_req *req)
+/* That may die (STORE, an lvalue that cannot have it), and so may the warning: the callback comes all the same. */
+void aio_store(pTHX_ const char *function, SV *target, SV *value, eio_req *req)
 {
   ENTER;
   SAVETMPS;
   save_scalar(PL_errgv);
-  aio_call_private(aTHX_ "IO::AIO::_store", target, sv_2mortal(newSVpvn(p, len)), 0);
+  aio_call_private(aTHX_ function, target, value, 0);
   if (SvROK(ERRSV) || SvTRUE(ERRSV)) {
     req->result = -1;
     req->errorno = EFAULT;
@@ -331,6 +330,12 @@ static void store(pTHX_ SV *target, const char *p, STRLEN len, eio_req *req)
   }
   FREETMPS;
   LEAVE;
+}
+
+/* Stores octets in a scalar of any kind. */
+static void store(pTHX_ SV *target, const char *p, STRLEN len, eio_req *req)
+{
+  aio_store(aTHX_ "IO::AIO::_store", target, sv_2mortal(newSVpvn(p, len)), req);
 }
 
 /* Hands the octets that a request has malloc'ed to a scalar. */

@@ -26,9 +26,10 @@ static struct row rows[EIO_OP_COUNT];
 struct aio_owns aio_owns[EIO_OP_COUNT];
 
 /* The letters by kind; the kinds are read in this order. */
-#define NUMBERS "oOeznijfmpcugdtaTlx"
+#define NUMBERS "oOeznijfmpcugdtaTlxL"
 #define NAMES "FWRXEPQSN"
 #define DATA "BDYMA"
+#define ARRAYS "VG"
 
 static bool is_one_of(char letter, const char *letters)
 {
@@ -183,6 +184,7 @@ static void number(pTHX_ aio_req *aio, const struct row *row, int n, SV *sv, str
       part_arg(aTHX_ aio, row, n, sv, number);
     break;
   }
+  case 'L': aio_vector_lengths(aTHX_ aio, sv, func, arg); break;
   case 'o':
     if (LIKELY(aio_is_int(sv) && SvIVX(sv) >= 0)) {
       req->offs = SvIVX(sv);
@@ -298,6 +300,15 @@ static void data(pTHX_ aio_req *aio, const struct row *row, int n, SV *sv, const
   }
 }
 
+static void array(pTHX_ aio_req *aio, const struct row *row, int n, SV *sv)
+{
+  descriptors(aTHX_ aio, row); /* who has none leaves the strings as they are */
+  if (row->letters[n] == 'V')
+    aio_vector_read(aTHX_ aio, sv, row->func, row->names[n]);
+  else
+    aio_vector_write(aTHX_ aio, sv, row->func, row->names[n]);
+}
+
 static void convert(pTHX_ aio_req *aio, const struct row *row, int n, SV *sv, struct part *part)
 {
   eio_req *req = &aio->r;
@@ -312,6 +323,7 @@ static void convert(pTHX_ aio_req *aio, const struct row *row, int n, SV *sv, st
   case 'N': req->attr = name(aTHX_ aio, sv, func, arg); break;
   case 'S': req->path = path(aTHX_ aio, sv, NULL, func, arg); break; /* text, to which no wd applies */
   case 'B': case 'D': case 'Y': case 'M': case 'A': data(aTHX_ aio, row, n, sv, part); break;
+  case 'V': case 'G': array(aTHX_ aio, row, n, sv); break;
   default: number(aTHX_ aio, row, n, sv, part); break;
   }
 }
@@ -484,6 +496,8 @@ static const char *name_of(enum eio_op op, int n)
   case 'T': return "mtime";
   case 'A': return "argument";
   case 'M': return "scalar";
+  case 'L': return "lengths";
+  case 'V': case 'G': return "strings";
   case 'l': return "length";
   case 'x': return letters[n - 1] == 'M' ? "offset" : "dataoffset";
   default: return "data";
@@ -502,7 +516,7 @@ static bool undef_is_ok(const char *letters, int n)
 
 static void prepare_arguments(struct row *row)
 {
-  static const char *const kinds[] = { NUMBERS, NAMES, DATA };
+  static const char *const kinds[] = { NUMBERS, NAMES, DATA ARRAYS };
   const U32 number = SVf_IOK | SVf_NOK;
   int k = 0;
 
@@ -551,6 +565,7 @@ static void prepare_row(enum eio_op op)
   aio_owns[op].path2 = strpbrk(info->args, "Q") != NULL;
   aio_owns[op].attr = strpbrk(info->args, "N") != NULL;
   aio_owns[op].data = strpbrk(info->args, DATA) != NULL;
+  aio_owns[op].vector = strpbrk(info->args, ARRAYS) != NULL;
 }
 
 /* What leave_out() does, as a value for those who have to give all arguments. */

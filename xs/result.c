@@ -267,6 +267,8 @@ void aio_settle(pTHX_ aio_req *aio)
 {
   if (aio->sv2 && aio_owns[aio->r.op].data)
     aio_buffer_settle(aTHX_ aio, cBOOL(aio->r.flags & EIO_CANCELLED));
+  else if (aio_owns[aio->r.op].vector)
+    aio_vector_settle(aTHX_ aio, cBOOL(aio->r.flags & EIO_CANCELLED));
 }
 
 /* dents need EIO_FREE_BUF blocks laid out by the library. */

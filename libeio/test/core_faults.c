@@ -22,6 +22,7 @@ int main(void)
 static int plain_fd = -1, writable_fd = -1, socket_fd = -1;
 static eio_wd *here;
 static char buffer[65536];
+static struct iovec parts[] = { { buffer, 3 }, { buffer, 4 } };
 static struct flock lock = { .l_type = F_RDLCK };
 
 static void make_files(void)
@@ -118,6 +119,12 @@ static const struct {
   { "read at the position", EIO_READ, open_files, .fd = PLAIN, .offs = -1, .size = 5 },
   { "write", EIO_WRITE, open_files, .fd = WRITABLE, .offs = 2, .size = 5 },
   { "write at the position", EIO_WRITE, open_files, .fd = WRITABLE, .offs = -1, .size = 5 },
+  { "readv", EIO_READV, open_files, .fd = PLAIN, .offs = 2, .size = 2 },
+  { "readv at the position", EIO_READV, open_files, .fd = PLAIN, .offs = -1, .size = 2 },
+  { "readv with a flag", EIO_READV, open_files, .fd = PLAIN, .offs = 2, .size = 2, .arg1 = 1 },
+  { "writev", EIO_WRITEV, open_files, .fd = WRITABLE, .offs = 2, .size = 2 },
+  { "writev at the position", EIO_WRITEV, open_files, .fd = WRITABLE, .offs = -1, .size = 2 },
+  { "writev with a flag", EIO_WRITEV, open_files, .fd = WRITABLE, .offs = 2, .size = 2, .arg1 = 2 },
   { "copy_file_range", EIO_COPY_FILE_RANGE, open_files, .fd = PLAIN, .size = 5 },
   { "readahead", EIO_READAHEAD, open_files, .fd = PLAIN, .size = 10 },
   { "sendfile", EIO_SENDFILE, open_files, .fd = WRITABLE, .size = 10 },
@@ -211,6 +218,8 @@ static void fill(eio_req *req, unsigned n)
   if (req->op == EIO_READ || req->op == EIO_WRITE || req->op == EIO_IOCTL || req->op == EIO_SPEW || req->op == EIO_READALL
       || req->op == EIO_WRITEALL)
     req->buf = buffer;
+  else if (req->op == EIO_READV || req->op == EIO_WRITEV)
+    req->buf = parts;
   else if (req->op == EIO_FCNTL && req->size)
     req->buf = &lock;
 }
@@ -229,7 +238,8 @@ static bool is_interruptible(const eio_req *req, long nr)
     return req->op == EIO_OPENAT2;
 # endif
   return nr == SYS_openat || nr == SYS_read || nr == SYS_write || nr == SYS_pread64
-         || nr == SYS_pwrite64 || nr == SYS_fsync || nr == SYS_fdatasync || nr == SYS_ftruncate
+         || nr == SYS_readv || nr == SYS_writev || nr == SYS_preadv || nr == SYS_pwritev || nr == SYS_preadv2
+         || nr == SYS_pwritev2 || nr == SYS_pwrite64 || nr == SYS_fsync || nr == SYS_fdatasync || nr == SYS_ftruncate
          || nr == SYS_truncate || nr == SYS_fallocate || nr == SYS_statfs || nr == SYS_fstatfs
          || (nr == SYS_fcntl && req->op == EIO_FCNTL) || nr == SYS_dup3 || nr == SYS_sendfile
 # ifdef SYS_copy_file_range
@@ -297,6 +307,8 @@ static bool has_substitute(const eio_req *req, long nr, int error)
 /* What a failure that shows later as another one is called. */
 static bool is_disguised(const eio_req *req, int error)
 {
+  if ((req->op == EIO_READV || req->op == EIO_WRITEV) && req->arg1 && error == EOPNOTSUPP)
+    return true; /* the C library knows: flags are what is missing */
   return (req->op == EIO_RMTREE && error == ENOTEMPTY)
          || (req->op == EIO_TRUNCATE && error == EINVAL); /* ENXIO of opening a FIFO */
 }

@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 
 #define GIB5 (INT64_C(5) << 30) /* cut to 32 bits it is 1 GiB */
 
@@ -33,6 +34,61 @@ static void test_seek(int fd)
   close(fds[0]);
   close(fds[1]);
   lseek(fd, 0, SEEK_SET);
+}
+
+static eio_req on_parts(enum eio_op op, int fd, int64_t offs, struct iovec *parts, uint64_t n, int flags)
+{
+  eio_req req = on_data(op, fd, offs, parts, n);
+
+  req.arg1 = flags;
+  return req;
+}
+
+static void test_parts(int in, int out)
+{
+  char a[8] = "", b[8] = "";
+  struct iovec parts[] = { { a, 2 }, { NULL, 0 }, { b, 3 } };
+  int fds[2];
+
+  lseek(in, 0, SEEK_SET);
+  lseek(out, 0, SEEK_SET);
+  is_int(just(on_parts(EIO_READV, in, -1, parts, 3, 0)), 5, "readv at the position");
+  ok(!strcmp(a, "01") && !strcmp(b, "234"), "fills all parts");
+  is_int(just(on_parts(EIO_WRITEV, out, -1, parts, 3, 0)), 5, "writev at the position");
+  is_str(get("out"), "01234", "writes all parts");
+  is_int(lseek(in, 0, SEEK_CUR) + lseek(out, 0, SEEK_CUR), 10, "and both move it");
+  is_int(just(on_parts(EIO_READV, in, -1, NULL, 0, 0)), 0, "readv of nothing");
+  is_int(just(on_parts(EIO_WRITEV, out, -1, NULL, 0, 0)), 0, "writev of nothing");
+  fails(on_parts(EIO_READV, in, -2, parts, 3, 0), EINVAL, "readv at a negative offset");
+  fails(on_parts(EIO_WRITEV, out, -2, parts, 3, 0), EINVAL, "writev at a negative offset");
+  fails(on_parts(EIO_READV, in, -1, parts, UINT64_MAX, 0), EINVAL, "readv of too many parts");
+  fails(on_parts(EIO_WRITEV, out, -1, parts, UINT64_MAX, 0), EINVAL, "writev of too many parts");
+  fails(on_parts(EIO_READV, -1, -1, parts, 3, 0), EBADF, "readv from nothing");
+  fails(on_parts(EIO_WRITEV, in, -1, parts, 3, 0), EBADF, "writev to what is open for reading");
+  if (pipe(fds) < 0)
+    bail_out("pipe");
+  close(fds[0]);
+  fails(on_parts(EIO_WRITEV, fds[1], -1, parts, 3, 0), EPIPE, "writev to a pipe that nobody reads");
+  close(fds[1]);
+  if (!EIO_HAVE_PREADV) {
+    fails(on_parts(EIO_READV, in, 1, parts, 3, 0), ENOSYS, "readv at an offset is absent");
+    fails(on_parts(EIO_WRITEV, out, 1, parts, 3, 0), ENOSYS, "so is writev");
+  } else {
+    is_int(just(on_parts(EIO_READV, in, 8, parts, 3, 0)), 2, "readv at an offset, to the end");
+    is_str(a, "89", "gives what is there");
+    is_large(on_parts(EIO_READV, in, INT64_C(1) << 32, parts, 3, 0), INT64_C(1) << 32, 0, "readv beyond 4 GiB");
+    is_int(just(on_parts(EIO_WRITEV, out, 4, parts, 3, 0)), 5, "writev at an offset");
+    is_str(get("out"), "012389234", "writes there");
+    is_int(lseek(in, 0, SEEK_CUR) + lseek(out, 0, SEEK_CUR), 10, "and no position moves");
+  }
+#if EIO_HAVE_PWRITEV2
+  is_int(just(on_parts(EIO_WRITEV, out, 0, parts, 1, RWF_DSYNC)), 2, "writev with a flag");
+  is_int(just(on_parts(EIO_READV, in, 3, parts, 1, RWF_HIPRI)), 2, "readv with one");
+  fails(on_parts(EIO_READV, in, 3, parts, 1, 1 << 30), EOPNOTSUPP, "readv with one that is unknown");
+#else
+  fails(on_parts(EIO_WRITEV, out, 0, parts, 1, 2), ENOSYS, "flags are absent");
+  fails(on_parts(EIO_READV, in, -1, parts, 1, 1), ENOSYS, "to read as well");
+#endif
 }
 
 static void test_read(int fd)
@@ -314,7 +370,7 @@ static void test_interrupted(void)
 
 int main(void)
 {
-  int fd;
+  int fd, in, out;
 
   scratch_begin();
   put("file", "0123456789");
@@ -322,6 +378,11 @@ int main(void)
   fd = open_for_test("file", O_RDWR);
   test_seek(fd);
   test_read(fd);
+  in = open_for_test("file", O_RDONLY);
+  out = open_for_test("out", O_RDWR | O_CREAT);
+  test_parts(in, out);
+  close(in);
+  close(out);
   test_write();
   test_huge();
   test_readahead(fd);

@@ -36,7 +36,8 @@ my %kind = (
         command seconds priority decrement number threads major minor mask prot address new_length advice bytes maxlen
         value clock interval resolve pid signal limit operation
     )),
-    argument => 'argument', argv => 'list', envp => 'list', info => 'hash', requests => 'request', values => 'string',
+    argument => 'argument', argv => 'list', envp => 'list', strings => 'list', lengths => 'numbers', info => 'hash',
+    requests => 'request', values => 'string',
     errno => 'number', req => 'request', grp => 'group',
 );
 
@@ -105,6 +106,7 @@ sub argument {
     return 'x' x 200 if $kind eq 'filled' || $kind eq 'scalar';
     return sub { } if $kind eq 'callback';
     return ['a', 'b'] if $kind eq 'list';
+    return [1, 2] if $kind eq 'numbers';
     return { code => -1 } if $kind eq 'hash';
     return scalar aio_nop() if $kind eq 'request';
     return scalar aio_group() if $kind eq 'group';
