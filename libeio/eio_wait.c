@@ -132,9 +132,9 @@ static void *waiter_thread(void *arg)
     pthread_mutex_unlock(&ctx->lock);
     ready = poll(w->fds, n, idle ? IDLE_MS : EIO_LOOK_MS);
     pthread_mutex_lock(&ctx->lock);
-    if (ready < 0)
+    if (ready < 0 && errno != EINTR) /* signals are blocked, but debuggers interrupt */
       fail_all(ctx, errno);
-    else if (ready)
+    else if (ready > 0)
       finish_ready(ctx, w);
     if (!heed(w)) {
       fail_all(ctx, errno);

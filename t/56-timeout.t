@@ -21,17 +21,6 @@ sub fifo {
     return $path;
 }
 
-# As event loops do: nothing but the descriptor tells that there is something.
-sub poll_for(&) {
-    my ($cond) = @_;
-    until ($cond->()) {
-        vec(my $bits = '', IO::AIO::poll_fileno, 1) = 1;
-        return 0 unless select $bits, undef, undef, 60;
-        IO::AIO::poll_cb;
-    }
-    return 1;
-}
-
 # All that hangs at a FIFO ends.
 sub end {
     my ($path) = @_;
@@ -76,12 +65,12 @@ sub kinds {
     );
     pop @requests;    # a FIFO is renamed
     for (@requests) { aioreq_timeout $soon; $_->[1]->() }
-    ok(poll_for { !IO::AIO::nreqs }, 'the descriptor tells when their time is up');
+    ok(poll_until { !IO::AIO::nreqs }, 'the descriptor tells when their time is up');
     is($said{ $_->[0] }, $_->[2], "$_->[0] that hangs: $_->[2]") for @requests;
     ok(!eval { $buf = 'free'; 1 }, 'a buffer that a thread still has is not free') or diag $buf;
     syswrite $w, 'late';
     ok(end($path), 'what hung ends');
-    ok(poll_for { eval { $buf = 'free'; 1 } }, 'then it is');
+    ok(poll_until { eval { $buf = 'free'; 1 } }, 'then it is');
     is(open_fds, $was, 'descriptors that were opened late are closed');
     ok(!-e "$dir/copy", 'no copy is left');
     is(join(' ', map $said{$_}, sort keys %said), join(' ', map $_->[2], sort { $a->[0] cmp $b->[0] } @requests), 'nobody is called twice');
@@ -94,7 +83,7 @@ sub methods {
     $req->timeout(3600);
     $req->timeout(undef);
     $req->timeout($soon);
-    ok(poll_for { $said }, 'a request that is on its way gets a timeout');
+    ok(poll_until { $said }, 'a request that is on its way gets a timeout');
     $req->timeout(1);
     $req->cancel;
     is($said, 'ETIMEDOUT ', 'its object is good for nothing any more');
@@ -103,13 +92,13 @@ sub methods {
     my $grp = aio_group sub { $said .= 'group ' . errno_name($!) };
     add $grp map { aio_open $path, O_RDONLY, 0, sub { $members++ if $!{ETIMEDOUT} && !$_[0] } } 1 .. 3;
     $grp->timeout($soon);
-    ok(poll_for { !IO::AIO::nreqs }, 'a group gets one');
+    ok(poll_until { !IO::AIO::nreqs }, 'a group gets one');
     is("$members $said", '3 ETIMEDOUT group ETIMEDOUT', 'all members fail, then it is called back');
 
     aioreq_timeout 0;
     my ($told, $error) = ('', '');
     IO::AIO::aio_walk('/usr', {}, sub { }, sub { ($told, $error) = ($_[0], errno_name($!)) });
-    ok(poll_for { $error }, 'a walk through a tree ends');
+    ok(poll_until { $error }, 'a walk through a tree ends');
     is("$told $error", '-1 ETIMEDOUT', 'and says that its time was up');
 
     aioreq_timeout $soon;
@@ -117,7 +106,7 @@ sub methods {
     $grp = aio_group sub { $n++ };
     limit $grp 2;
     feed $grp sub { add $grp aio_open $path, O_RDONLY, 0 };
-    ok(poll_for { $n }, 'a group with a feeder ends');
+    ok(poll_until { $n }, 'a group with a feeder ends');
     end($path);
     IO::AIO::flush;
 }
@@ -131,7 +120,7 @@ sub cancelled {
     $_->cancel for @req;
     my $read;
     aio_readdir $dir, sub { $read++ };
-    ok(poll_for { $read }, 'eight cancelled requests that hang do not hold up others');
+    ok(poll_until { $read }, 'eight cancelled requests that hang do not hold up others');
     IO::AIO::flush;
     is(IO::AIO::nreqs . ' ' . IO::AIO::nabandoned . " $lines", '0 8 0', 'flush does not wait for them, and they are not called back');
     end($path);

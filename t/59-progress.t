@@ -22,17 +22,6 @@ sub fifo {
 
 sub figures { join ' ', map { defined $_ ? $_ : 'undef' } @_ }
 
-# As event loops do: nothing but the descriptor tells that there is something.
-sub poll_for(&) {
-    my ($cond) = @_;
-    until ($cond->()) {
-        vec(my $bits = '', IO::AIO::poll_fileno, 1) = 1;
-        return 0 unless select $bits, undef, undef, 60;
-        IO::AIO::poll_cb;
-    }
-    return 1;
-}
-
 # Lets go whoever opens it to read.
 sub end {
     my ($path) = @_;
@@ -105,13 +94,13 @@ sub under_way {
         my ($last, $done) = ('', '');
         my $req = $kind eq 'copy' ? aio_copy $path, "$dir/copied", sub { $done = $last } : aio_load $path, my $data, sub { $done = $last };
         $req->progress(sub { $last = figures(@_) }, 0.001);
-        ok(poll_for { $last eq '0 undef octets' }, "$kind: told while nothing comes");
+        ok(poll_until { $last eq '0 undef octets' }, "$kind: told while nothing comes");
         my $w = end($path);
         my $n = 0;
         for my $octets (1000, 2000) {
             syswrite $w, 'x' x $octets;
             $n += $octets;
-            ok(poll_for { $last eq "$n undef octets" }, "$kind: how much has come");
+            ok(poll_until { $last eq "$n undef octets" }, "$kind: how much has come");
         }
         is($done, '', 'it goes on');
         close $w;
@@ -127,14 +116,14 @@ sub groups {
     $grp->progress(sub { $last = figures(@_); $calls++ }, 0.001);
     add $grp aio_readdir $dir for 1 .. 3;
     add $grp aio_open $path, O_RDONLY, 0;
-    ok(poll_for { $last eq '3 4 requests' }, 'a group: members that are done');
+    ok(poll_until { $last eq '3 4 requests' }, 'a group: members that are done');
     add $grp aio_nop for 1 .. 2;
-    ok(poll_for { $last eq '5 6 requests' }, 'and others that were added');
+    ok(poll_until { $last eq '5 6 requests' }, 'and others that were added');
     my $now = $calls;
-    ok(poll_for { $calls > $now + 2 }, 'again and again');
+    ok(poll_until { $calls > $now + 2 }, 'again and again');
     $grp->progress(sub { $last = 'second' }, 0.001);
     $now = $calls;
-    ok(poll_for { $last eq 'second' }, 'another callback');
+    ok(poll_until { $last eq 'second' }, 'another callback');
     is($calls, $now, 'instead of the first');
     $grp->progress(undef);
     $last = '';
@@ -159,9 +148,9 @@ sub given_up {
     my ($last, $calls, $called, $error) = ('', 0, '');
     my $req = aio_copy $path, "$dir/copied", sub { $called = $last; $error = errno_name($!) };
     $req->progress(sub { $last = figures(@_); $calls++ }, 0.001);
-    ok(poll_for { $calls }, 'a request hangs');
+    ok(poll_until { $calls }, 'a request hangs');
     $req->timeout(0.001);
-    ok(poll_for { $called }, 'its time is up');
+    ok(poll_until { $called }, 'its time is up');
     is("$called $error", '0 0 octets ETIMEDOUT', 'it tells how far it got');
     my $now = $calls;
     end($path);
@@ -172,7 +161,7 @@ sub given_up {
     ($calls, $called) = (0, '');
     $req = aio_copy $path, "$dir/copied", sub { $called = 'called' };
     $req->progress(sub { $calls++; $_[0] == 0 and $req->cancel }, 0.001);
-    ok(poll_for { !IO::AIO::nreqs }, 'cancelled by the callback for progress');
+    ok(poll_until { !IO::AIO::nreqs }, 'cancelled by the callback for progress');
     is("$calls $called", '1 ', 'nobody is called any more');
     end($path);
     wait_for { IO::AIO::poll_cb; !IO::AIO::nabandoned };
@@ -185,7 +174,7 @@ sub callbacks {
     local $SIG{__WARN__} = sub { push @warned, @_ };
     my $req = aio_open $path, O_RDONLY, 0, sub { $after++ };
     $req->progress(sub { $n++; die "thus\n" if $n == 1; aio_readdir $dir, sub { $nested++ }; IO::AIO::poll_cb until $nested }, 0.001);
-    ok(poll_for { $nested }, 'it may poll');
+    ok(poll_until { $nested }, 'it may poll');
     like("@warned", qr/^IO::AIO: progress died: thus/, 'an exception is a warning');
     is(scalar @warned, 1, 'one');
     end($path);
@@ -207,7 +196,7 @@ sub children {
     my $n = 0;
     my $req = aio_open $path, O_RDONLY, 0, sub { };
     $req->progress(sub { $n++ }, 0.001);
-    poll_for { $n };
+    poll_until { $n };
     my $said = in_child {
         my ($was, $m) = ($n, 0);
         my $other = aio_readdir $dir, sub { };

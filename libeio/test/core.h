@@ -100,6 +100,20 @@ TAP_UNUSED static void job_init(struct job *job, enum eio_op op, int number)
   job->called = false;
 }
 
+/* For eio_on_abandon(): a stand-in has the number of the job that it stands for. */
+TAP_UNUSED static struct job stand_ins[64];
+TAP_UNUSED static unsigned nstand_ins;
+
+TAP_UNUSED static eio_req *stand_in(eio_req *req)
+{
+  struct job *other = &stand_ins[nstand_ins++];
+
+  job_init(other, (enum eio_op)req->op, ((struct job *)req)->number);
+  other->req.cb = req->cb;
+  req->cb = NULL;
+  return &other->req;
+}
+
 TAP_UNUSED static void submit_nop(eio_ctx *ctx, struct job *job, int number)
 {
   job_init(job, EIO_NOP, number);

@@ -234,19 +234,6 @@ static void test_cancel(void)
   end();
 }
 
-static struct job stand_ins[8];
-static unsigned nstand_ins;
-
-static eio_req *stand_in(eio_req *req)
-{
-  struct job *other = &stand_ins[nstand_ins++];
-
-  job_init(other, (enum eio_op)req->op, ((struct job *)req)->number);
-  other->req.cb = req->cb;
-  req->cb = NULL;
-  return &other->req;
-}
-
 /* What hangs is abandoned: the class goes on with the next, as long as workers may be lost. */
 static void test_abandoned(void)
 {

@@ -24,19 +24,6 @@ static int opened(void)
   return fd;
 }
 
-static struct job stand_ins[64];
-static unsigned nstand_ins;
-
-static eio_req *stand_in(eio_req *req)
-{
-  struct job *other = &stand_ins[nstand_ins++];
-
-  job_init(other, (enum eio_op)req->op, ((struct job *)req)->number);
-  other->req.cb = req->cb;
-  req->cb = NULL;
-  return &other->req;
-}
-
 static void begin(void)
 {
   ctx = context();

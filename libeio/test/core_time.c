@@ -8,19 +8,7 @@
 
 static eio_ctx *ctx;
 static struct gate gate;
-static struct job stand_ins[64];
-static unsigned nstand_ins, nlate;
-
-/* A stand-in has the number of the job that it stands for. */
-static eio_req *stand_in(eio_req *req)
-{
-  struct job *other = &stand_ins[nstand_ins++];
-
-  job_init(other, (enum eio_op)req->op, ((struct job *)req)->number);
-  other->req.cb = req->cb;
-  req->cb = NULL;
-  return &other->req;
-}
+static unsigned nlate;
 
 static void released(eio_req *req)
 {

@@ -37,7 +37,7 @@ our @EXPORT = qw(
     each_engine usual_engine engine extended thinned is_peer ours
     tmpdir fresh_dir write_file read_file names_in mode_of renames_with errno_name
     run_req succeeds fails_with as_blocking croaks
-    saturate hold release one_by_one reset_limits wait_for poll_ready
+    saturate hold release one_by_one reset_limits wait_for poll_until poll_ready
     in_child as_nobody output_of perl_command run_perl
     without needs refuses_statx procfs sanitizer valgrind late_times large_files pack_u64 unpack_u64
     done
@@ -426,6 +426,17 @@ sub wait_for(&) {
     until ($cond->()) {
         return 0 if time > $end;
         select undef, undef, undef, 0.001;
+    }
+    1;
+}
+
+# Polls until a condition holds, as event loops do: nothing but the descriptor tells that there is something. False if it
+# never does.
+sub poll_until(&) {
+    my ($cond) = @_;
+    until ($cond->()) {
+        return 0 unless poll_ready(60);
+        IO::AIO::poll_cb();
     }
     1;
 }
